@@ -1,0 +1,18 @@
+/** JSON as values: what a body is after parsing and before anybody has understood it. */
+export type Json = null | boolean | number | string | Json[] | JsonObject;
+export type JsonObject = { [member: string]: Json | undefined };
+
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** The members of `object` that are not in `known`: what only its dialect knows. Undefined when there are none. */
+export function rest(object: JsonObject, known: ReadonlySet<string>): JsonObject | undefined {
+  let extra: JsonObject | undefined;
+  for (const name in object) {
+    if (known.has(name) || object[name] === undefined) continue;
+    extra ??= {};
+    extra[name] = object[name];
+  }
+  return extra;
+}

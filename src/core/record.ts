@@ -1,0 +1,65 @@
+/** What the data plane tells the ledger about attempts: the lines of the journal, as values. */
+import type { ErrorKind } from './error.ts';
+import type { NanoUsd } from './money.ts';
+import type { Usage } from './usage.ts';
+
+/** An upstream request is about to leave. Written before it does. Times are milliseconds since 1970. */
+export interface Dispatched {
+  /** Call id and attempt number: together the attempt's identity. */
+  call: string;
+  attempt: number;
+  at: number;
+  key: string;
+  team: string;
+  organisation: string;
+  /** The model the client named. */
+  model: string;
+  /** provider/model that is asked. */
+  target: string;
+  provider: string;
+  stream: boolean;
+  /** Canonical `a=b,c=d` of the call's tags; '' when it has none. */
+  tags: string;
+  session: string;
+  endUser: string;
+  /** Upper bound of what it can cost, for limits of a gateway that starts again after a crash. */
+  reservedNanoUsd: NanoUsd;
+}
+
+/** An attempt came to its end, well or not. Written before the client's last byte. */
+export interface Settled {
+  call: string;
+  attempt: number;
+  at: number;
+  /** The last attempt of its call: exactly one per call that was dispatched. */
+  final: boolean;
+  outcome: Outcome;
+  /** What the upstream answered with; 0 when it did not. */
+  upstreamStatus: number;
+  /** What the client was answered with (499: it went away); 0 on attempts that are not final. */
+  clientStatus: number;
+  /** From dispatch to the first meaningful bytes; undefined when none came. */
+  firstByteMs: number | undefined;
+  durationMs: number;
+  usage: Usage;
+  /** Counted by the gateway, because the provider's own count did not arrive. */
+  estimated: boolean;
+  /** Undefined when the target has no known price: the attempt is `unpriced`. */
+  nanoUsd: NanoUsd | undefined;
+  /** Where the price came from: see Price.source. */
+  priceSource: string;
+  /** Paths of request members that could not be said in the target's dialect. */
+  lost: string[];
+}
+
+/** `ok`, `cancelled` by the client, an error kind, or `interrupted` (the gateway died in between). */
+export type Outcome = 'ok' | 'interrupted' | ErrorKind;
+
+/**
+ * The journal as the data plane sees it. Both calls return once the line is with the operating system.
+ * @throws when the line cannot be written (disk full): the caller must not go on as if it were.
+ */
+export interface Journal {
+  dispatched(record: Dispatched): void;
+  settled(dispatch: Dispatched, record: Settled): void;
+}

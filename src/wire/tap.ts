@@ -1,0 +1,150 @@
+/**
+ * Watches a stream that is passed on as it is. Chunks without any marker pass unread; the others are split into
+ * events and shown to an observer, which may also ask for an event to be held back.
+ */
+import { SseReader } from './sse.ts';
+
+/** @returns false when the event must not be passed on. */
+export type Observe = (event: string, data: string) => boolean;
+
+/** What passed is kept up to this size, for counting it when no usage came. */
+const keptBytes = 256 * 1024;
+
+export class StreamTap {
+  private readonly markers: RegExp;
+  /** The bytes of an event that has not ended yet. */
+  private tail: Uint8Array | undefined;
+  private kept: Uint8Array[] = [];
+  private keptSize = 0;
+  /** All bytes that have passed. */
+  bytes = 0;
+  /** Until the observer has seen something meaningful every event is shown to it. */
+  attentive = true;
+
+  /**
+   * @param markers see Dialect.tapMarkers.
+   * @param mayHide the observer may hold events back, so an event is passed on only when it is whole.
+   */
+  constructor(
+    markers: readonly string[],
+    private readonly mayHide: boolean,
+    private readonly observe: Observe,
+  ) {
+    this.markers = markersOf(markers);
+  }
+
+  /** @returns the bytes to pass on, possibly none. */
+  push(chunk: Uint8Array): Uint8Array | undefined {
+    this.keep(chunk);
+    const tail = this.tail;
+    if (tail === undefined && !this.attentive && endsEvent(chunk) && !this.markers.test(latin1(chunk))) {
+      return chunk;
+    }
+    const whole = tail === undefined ? chunk : Buffer.concat([tail, chunk]);
+    const end = lastEventEnd(whole);
+    this.tail = end === whole.length ? undefined : whole.subarray(end);
+    const shown = whole.subarray(0, end);
+    if (!this.mayHide) {
+      if (this.attentive || this.markers.test(latin1(shown))) this.show(shown);
+      return chunk;
+    }
+    return this.showAndHide(shown);
+  }
+
+  /** The bytes ended: what was held back, shown and passed on unless hidden. */
+  end(): Uint8Array | undefined {
+    const tail = this.tail;
+    this.tail = undefined;
+    if (tail === undefined) return undefined;
+    if (this.mayHide) return this.showAndHide(tail);
+    this.show(tail);
+    return undefined;
+  }
+
+  /** The chunks that passed, the first 256 KiB of them, in order. */
+  passed(): readonly Uint8Array[] {
+    return this.kept;
+  }
+
+  private keep(chunk: Uint8Array): void {
+    this.bytes += chunk.length;
+    if (this.keptSize >= keptBytes) return;
+    this.kept.push(chunk);
+    this.keptSize += chunk.length;
+  }
+
+  private show(bytes: Uint8Array): boolean {
+    let pass = true;
+    const reader = new SseReader((event, data) => {
+      if (!this.observe(event, data)) pass = false;
+    });
+    reader.push(bytes);
+    reader.end();
+    return pass;
+  }
+
+  /** Shows event by event, so that one can be left out. */
+  private showAndHide(bytes: Uint8Array): Uint8Array | undefined {
+    if (bytes.length === 0) return undefined;
+    if (!this.attentive && !this.markers.test(latin1(bytes))) return bytes;
+    const passing: Uint8Array[] = [];
+    let from = 0;
+    while (from < bytes.length) {
+      const to = nextEventEnd(bytes, from);
+      const event = bytes.subarray(from, to);
+      if (this.show(event)) passing.push(event);
+      from = to;
+    }
+    if (passing.length === 0) return undefined;
+    return passing.length === 1 ? passing[0] : Buffer.concat(passing);
+  }
+}
+
+const compiled = new WeakMap<readonly string[], RegExp>();
+
+function markersOf(markers: readonly string[]): RegExp {
+  let found = compiled.get(markers);
+  if (found === undefined) {
+    found = new RegExp(markers.map((marker) => marker.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('|'));
+    compiled.set(markers, found);
+  }
+  return found;
+}
+
+const newline = 0x0a;
+const carriageReturn = 0x0d;
+
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
+}
+
+function endsEvent(bytes: Uint8Array): boolean {
+  const size = bytes.length;
+  if (bytes[size - 1] !== newline) return false;
+  return bytes[size - 2] === newline || (bytes[size - 2] === carriageReturn && bytes[size - 3] === newline);
+}
+
+/** Offset just past the blank line that ends the event beginning at `from`, or the end of the bytes. */
+function nextEventEnd(bytes: Uint8Array, from: number): number {
+  let at = from;
+  for (;;) {
+    const line = bytes.indexOf(newline, at);
+    if (line < 0) return bytes.length;
+    at = line + 1;
+    if (bytes[at] === newline) return at + 1;
+    if (bytes[at] === carriageReturn && bytes[at + 1] === newline) return at + 2;
+  }
+}
+
+/** Offset just past the last blank line; 0 when there is none. */
+function lastEventEnd(bytes: Uint8Array): number {
+  let at = bytes.length;
+  while (at > 0) {
+    const line = bytes.lastIndexOf(newline, at - 1);
+    if (line < 1) return 0;
+    if (bytes[line - 1] === newline) return line + 1;
+    if (bytes[line - 1] === carriageReturn && bytes[line - 2] === newline) return line + 1;
+    at = line;
+  }
+  return 0;
+}
