@@ -1,0 +1,196 @@
+/** Which targets a call tries, in which order, and when it stops. */
+import { describe, expect, test } from 'bun:test';
+import fc from 'fast-check';
+import type { Route, Target } from '../../src/config/snapshot.ts';
+import type { ErrorKind } from '../../src/core/error.ts';
+import { maxAttempts, type Plan, plan } from '../../src/routing/route.ts';
+import type { View } from '../../src/routing/strategies.ts';
+import { failure, makeTarget, seededRandom, to } from './targets.ts';
+
+const [a, b, c, d] = ['a', 'b', 'c', 'd'].map((model) => makeTarget(model)) as [
+  Target,
+  Target,
+  Target,
+  Target,
+];
+
+const fallback = (...children: Route[]): Route => ({ type: 'fallback', children });
+const split = (...children: [weight: number, route: Route][]): Route => ({
+  type: 'split',
+  children: children.map(([weight, route]) => ({ weight, route })),
+});
+
+function viewWith(more: { sick?: Target[]; seed?: number } = {}): View {
+  return {
+    isHealthy: (target) => !more.sick?.includes(target),
+    nowMs: 0,
+    random: seededRandom(more.seed ?? 1),
+  };
+}
+
+/** The models a call tries when each attempt fails in a way that another target may mend. */
+function exhaust(of: Plan, kind: ErrorKind = 'upstream_overloaded'): string {
+  const models: string[] = [];
+  for (let target = of.next(); target !== undefined; target = of.next()) {
+    models.push(target.model);
+    of.report(target, failure(kind));
+  }
+  return models.join(' ');
+}
+
+describe('a plan', () => {
+  test('of one target tries it once', () => {
+    expect(exhaust(plan(to(a), viewWith()))).toBe('a');
+  });
+
+  test('ends with success', () => {
+    const call = plan(fallback(to(a), to(b)), viewWith());
+    call.report(call.next()!, 'ok');
+    expect(call.next()).toBeUndefined();
+  });
+
+  test.each([
+    'bad_request',
+    'upstream_bad_request',
+    'upstream_content_filter',
+    'cancelled',
+    'internal',
+  ] as const)('ends with %s, which no other target mends', (kind) => {
+    expect(exhaust(plan(fallback(to(a), to(b)), viewWith()), kind)).toBe('a');
+  });
+
+  test.each([
+    'unsupported',
+    'context_length',
+    'upstream_auth',
+    'upstream_timeout',
+    'upstream_not_found',
+  ] as const)('goes on after %s', (kind) => {
+    expect(exhaust(plan(fallback(to(a), to(b)), viewWith()), kind)).toBe('a b');
+  });
+
+  test('tries a target once, wherever and however often the route names it', () => {
+    const again = makeTarget('a', a.provider);
+    expect(exhaust(plan(fallback(to(a), fallback(to(again), to(b)), to(a)), viewWith()))).toBe('a b');
+  });
+
+  test('has an end', () => {
+    const many = fallback(...Array.from({ length: 20 }, (_, i) => to(makeTarget(`m${i}`))));
+    expect(exhaust(plan(many, viewWith())).split(' ')).toHaveLength(maxAttempts);
+  });
+
+  test('of nothing has no target', () => {
+    expect(plan(fallback(), viewWith()).next()).toBeUndefined();
+  });
+});
+
+describe('health', () => {
+  test('puts targets that cool down behind all others, and still tries them', () => {
+    const route = fallback(fallback(to(a), to(b)), to(c));
+    expect(exhaust(plan(route, viewWith({ sick: [a] })))).toBe('b c a');
+  });
+
+  test('changes nothing when nobody is well', () => {
+    expect(exhaust(plan(fallback(to(a), to(b)), viewWith({ sick: [a, b] })))).toBe('a b');
+  });
+
+  test('learned by one attempt counts for the next', () => {
+    const sick: Target[] = [];
+    const call = plan(fallback(to(a), to(b), to(c)), viewWith({ sick }));
+    call.report(call.next()!, failure('upstream_auth'));
+    sick.push(b);
+    expect(call.next()).toBe(c);
+    call.report(c, failure('upstream_auth'));
+    expect(call.next()).toBe(b);
+  });
+});
+
+describe('split', () => {
+  /** How many of 10,000 calls try which model first. */
+  function firstChoices(route: Route, sick: Target[] = []): Record<string, number> {
+    const view = viewWith({ sick, seed: 7 });
+    const counts: Record<string, number> = {};
+    for (let i = 0; i < 10_000; i++) {
+      const { model } = plan(route, view).next()!;
+      counts[model] = (counts[model] ?? 0) + 1;
+    }
+    return counts;
+  }
+
+  test('shares calls out by weight', () => {
+    const counts = firstChoices(split([7, to(a)], [2, to(b)], [1, to(c)]));
+    expect(counts.a! / 1000).toBeCloseTo(7, 0);
+    expect(counts.b! / 1000).toBeCloseTo(2, 0);
+    expect(counts.c! / 1000).toBeCloseTo(1, 0);
+  });
+
+  test('shares the calls of a sick child out among the others by weight', () => {
+    const counts = firstChoices(split([5, to(a)], [4, to(b)], [1, to(c)]), [a]);
+    expect(counts.a).toBeUndefined();
+    expect(counts.b! / 1000).toBeCloseTo(8, 0);
+  });
+
+  test('draws again among those that remain', () => {
+    const seconds = new Set<string>();
+    for (let seed = 0; seed < 50; seed++) {
+      const models = exhaust(plan(split([8, to(a)], [1, to(b)], [1, to(c)]), viewWith({ seed })));
+      expect(models.split(' ').sort()).toEqual(['a', 'b', 'c']);
+      if (models.startsWith('a')) seconds.add(models.slice(2, 3));
+    }
+    expect([...seconds].sort()).toEqual(['b', 'c']);
+  });
+
+  test('never draws weight 0 while there is another, but falls over to it', () => {
+    const route = split([0, to(a)], [1, to(b)], [0, to(c)]);
+    expect(firstChoices(route)).toEqual({ b: 10_000 });
+    expect(exhaust(plan(route, viewWith()))).toBe('b a c');
+    expect(exhaust(plan(split([0, to(a)], [0, to(b)]), viewWith()))).toBe('a b');
+  });
+
+  test('draws somebody even where the sum of fractions falls short', () => {
+    const weights = [0.9, 0.7, 0.3, 0.5];
+    const route = split(...[a, b, c, d].map((target, i): [number, Route] => [weights[i]!, to(target)]), [
+      0,
+      to(a),
+    ]);
+    expect(plan(route, { ...viewWith(), random: () => 1 - 2 ** -53 }).next()).toBe(d);
+  });
+
+  test('is the same for the same random numbers', () => {
+    const route = split([1, to(a)], [1, split([1, to(b)], [1, to(c)])], [1, to(d)]);
+    for (let seed = 0; seed < 20; seed++) {
+      expect(exhaust(plan(route, viewWith({ seed })))).toBe(exhaust(plan(route, viewWith({ seed }))));
+    }
+  });
+});
+
+test('any tree, any health: each target at most once, the healthy before the others, none lost', () => {
+  const targets = Array.from({ length: 6 }, (_, i) => makeTarget(`m${i}`));
+  const { route } = fc.letrec<{ route: Route }>((tie) => ({
+    route: fc.oneof(
+      { maxDepth: 4 },
+      fc.constantFrom(...targets).map(to),
+      fc.array(tie('route'), { maxLength: 4 }).map((children) => fallback(...children)),
+      fc
+        .array(fc.tuple(fc.double({ min: 0, max: 9, noNaN: true }), tie('route')), { maxLength: 4 })
+        .map((children) => split(...children)),
+    ),
+  }));
+  const leaves = (of: Route): Target[] => {
+    if (of.type === 'target') return [of.target];
+    return of.type === 'split'
+      ? of.children.flatMap((child) => leaves(child.route))
+      : of.children.flatMap(leaves);
+  };
+  fc.assert(
+    fc.property(route, fc.subarray(targets), fc.nat(), (tree, sick, seed) => {
+      const tried = exhaust(plan(tree, viewWith({ sick, seed })))
+        .split(' ')
+        .filter(Boolean);
+      expect([...tried].sort()).toEqual([...new Set(leaves(tree).map(({ model }) => model))].sort());
+      const isSick = tried.map((model) => sick.some((target) => target.model === model));
+      expect(isSick).toEqual([...isSick].sort());
+    }),
+    { numRuns: 200, seed: 42 },
+  );
+});
