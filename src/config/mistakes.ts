@@ -1,0 +1,183 @@
+/** What is wrong with a configuration, said so that it can be put right: place, mistake, what to write instead. */
+import { z } from 'zod';
+import { configSchema, plannedStrategies } from './schema.ts';
+
+export type Path = readonly (string | number)[];
+
+export interface Mistake {
+  /** From 1; 1:1 when the mistake has no place in the file. */
+  line: number;
+  column: number;
+  /** `models.smart.fallback[1]`; '' for the file as a whole. */
+  path: string;
+  message: string;
+  /** What to write instead; '' when the message says it. */
+  hint: string;
+}
+
+/** A mistake before its place in the file is known. `onKey`: the member's name is wrong, not its value. */
+export interface Finding {
+  path: Path;
+  message: string;
+  hint?: string;
+  onKey?: boolean;
+}
+
+/** One line each: `sluice.yaml:12:5  models.smart.fallback[1]: no provider "antropic"; did you mean "anthropic"?` */
+export function formatMistakes(file: string, mistakes: readonly Mistake[]): string {
+  return mistakes
+    .map(({ line, column, path, message, hint }) => {
+      const where = path === '' ? '' : `${path}: `;
+      return `${file}:${line}:${column}  ${where}${message}${hint === '' ? '' : `; ${hint}`}`;
+    })
+    .join('\n');
+}
+
+export function formatPath(path: Path): string {
+  let text = '';
+  for (const step of path) {
+    if (typeof step === 'number') text += `[${step}]`;
+    else if (!/^[\w-]+$/.test(step)) text += `[${JSON.stringify(step)}]`;
+    else text += text === '' ? step : `.${step}`;
+  }
+  return text;
+}
+
+/** `did you mean "x"?`, or a list of what is there, or ''. */
+export function suggest(given: string, known: Iterable<string>): string {
+  const names = [...known];
+  let best = '';
+  let bestDistance = Math.max(1, Math.floor(given.length / 3)) + 1;
+  for (const name of names) {
+    const distance = editDistance(given.toLowerCase(), name.toLowerCase());
+    if (distance < bestDistance) [best, bestDistance] = [name, distance];
+  }
+  if (best !== '') return `did you mean "${best}"?`;
+  return names.length === 0 || names.length > 12 ? '' : `known here: ${names.join(', ')}`;
+}
+
+/** How many letters have to be added, removed, changed or swapped with their neighbour. */
+function editDistance(a: string, b: string): number {
+  const rows: number[][] = [Array.from({ length: b.length + 1 }, (_, j) => j)];
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    rows.push(row);
+    for (let j = 1; j <= b.length; j++) {
+      const above = rows[i - 1]!;
+      let least = Math.min(above[j]! + 1, row[j - 1]! + 1, above[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1));
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
+        least = Math.min(least, rows[i - 2]![j - 2]! + 1);
+      }
+      row.push(least);
+    }
+  }
+  return rows[a.length]![b.length]!;
+}
+
+/** zod's issues with `raw` in our words. */
+export function readIssues(issues: readonly z.core.$ZodIssue[], raw: unknown): Finding[] {
+  const unknown = new Set(
+    issues.flatMap((i) => (i.code === 'unrecognized_keys' ? [formatPath(pathOf(i))] : [])),
+  );
+  return issues.flatMap((issue): Finding[] => {
+    const path = pathOf(issue);
+    if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => readUnknownKey(path, key));
+    // The whole is judged without the member that was not understood: one mistake is enough.
+    if (issue.code === 'custom' && unknown.has(formatPath(path))) return [];
+    if (valueAt(raw, path) === undefined) return [{ path, message: 'is missing', hint: describe(path) }];
+    if (issue.code === 'invalid_union') return readUnion(issue, path, raw);
+    if (issue.code === 'invalid_type' && issue.message.startsWith('Invalid input'))
+      return [readType(issue, path)];
+    return [{ path, message: issue.message }];
+  });
+}
+
+function valueAt(value: unknown, path: Path): unknown {
+  return path.reduce<unknown>(
+    (at, step) => (typeof at === 'object' && at !== null ? (at as Record<string, unknown>)[step] : undefined),
+    value,
+  );
+}
+
+const pathOf = (issue: z.core.$ZodIssue): Path =>
+  issue.path.map((step) => (typeof step === 'number' ? step : String(step)));
+
+function readUnknownKey(path: Path, key: string): Finding {
+  const at = { path: [...path, key], onKey: true };
+  if (path[0] === 'models' && plannedStrategies.includes(key)) {
+    return { ...at, message: `the strategy "${key}" is not available yet`, hint: 'write fallback or split' };
+  }
+  return { ...at, message: `unknown key "${key}"`, hint: suggest(key, membersAt(path)) };
+}
+
+/** Of the alternatives, the one whose kind fits says what is wrong inside it; else the union speaks for itself. */
+function readUnion(issue: z.core.$ZodIssue & { code: 'invalid_union' }, path: Path, raw: unknown): Finding[] {
+  const fits = issue.errors.find((branch) =>
+    branch.every((i) => i.code !== 'invalid_type' || i.path.length > 0),
+  );
+  if (fits !== undefined) {
+    return readIssues(
+      fits.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] })),
+      raw,
+    );
+  }
+  if (issue.message !== 'Invalid input') return [{ path, message: issue.message }];
+  return [{ path, message: 'is of the wrong kind', hint: describe(path) }];
+}
+
+const kinds: Record<string, string> = { object: 'a map', record: 'a map', array: 'a list' };
+
+function readType(issue: z.core.$ZodIssue & { code: 'invalid_type' }, path: Path): Finding {
+  return { path, message: `must be ${kinds[issue.expected] ?? issue.expected}`, hint: describe(path) };
+}
+
+type Schema = z.core.$ZodType;
+
+/** The schema of the member at `path`, looking through defaults, lazies and alternatives. */
+function schemaAt(path: Path): Schema | undefined {
+  let schema: Schema | undefined = configSchema;
+  for (const step of path) {
+    let inner: Schema | undefined;
+    for (const candidate of alternatives(schema)) {
+      if (candidate instanceof z.ZodObject) inner ??= candidate.shape[String(step)] as Schema | undefined;
+      else if (candidate instanceof z.ZodRecord) inner ??= candidate.valueType;
+      else if (candidate instanceof z.ZodArray) inner ??= candidate.element;
+    }
+    schema = inner;
+    if (schema === undefined) return undefined;
+  }
+  return schema;
+}
+
+function alternatives(schema: Schema): Schema[] {
+  if (schema instanceof z.ZodUnion) return schema.options.flatMap(alternatives);
+  if (schema instanceof z.ZodPipe) return alternatives(schema.in);
+  if (
+    schema instanceof z.ZodOptional ||
+    schema instanceof z.ZodDefault ||
+    schema instanceof z.ZodPrefault ||
+    schema instanceof z.ZodLazy
+  ) {
+    return alternatives(schema.unwrap() as Schema);
+  }
+  return [schema];
+}
+
+function membersAt(path: Path): string[] {
+  const schema = schemaAt(path);
+  if (schema === undefined) return [];
+  return alternatives(schema).flatMap((candidate) => {
+    if (candidate instanceof z.ZodObject) return Object.keys(candidate.shape);
+    if (candidate instanceof z.ZodRecord && candidate.keyType instanceof z.ZodEnum) {
+      return candidate.keyType.options.map(String);
+    }
+    return [];
+  });
+}
+
+/** What the member is for, from its description, as a hint. */
+function describe(path: Path): string {
+  const schema = schemaAt(path);
+  const description = schema === undefined ? undefined : z.globalRegistry.get(schema)?.description;
+  return description === undefined ? '' : `it is: ${description.replace(/\.$/, '')}`;
+}

@@ -1,0 +1,287 @@
+/** The one schema of the configuration file; `sluice schema` publishes it as JSON Schema. */
+import { z } from 'zod';
+import type { DialectName } from '../core/chat.ts';
+
+/** Dialects a provider can be called in. */
+const availableDialects = [
+  'openai-chat',
+  'anthropic-messages',
+] as const satisfies readonly DialectName[];
+const plannedDialects = ['openai-responses', 'gemini', 'bedrock-converse', 'cohere-v2', 'ollama'];
+/** Strategies that have a name but no code: refused by name, so that nobody takes them for a typing mistake. */
+export const plannedStrategies = ['cheapest', 'fastest', 'least_busy', 'sticky', 'when', 'hedge', 'mirror'];
+
+const durationUnits: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+const sizeUnits: Record<string, number> = { b: 1, kb: 1024, mb: 1024 ** 2, gb: 1024 ** 3 };
+/** Longest timer JavaScript keeps: a longer one fires at once. */
+const maxDurationMs = 2 ** 31 - 1;
+/** Nano-dollars are exact up to 2^53: nine million dollars. */
+const maxUsd = 9_000_000;
+
+/** `30s`, `10m`, `500ms`: to milliseconds. */
+const duration = measured(
+  '30s, 10m or 500ms',
+  /^(\d+(?:\.\d+)?)\s*(ms|s|m|h)$/,
+  durationUnits,
+  maxDurationMs,
+);
+/** `32mb`, `512kb`: to bytes. */
+const size = measured('32mb or 512kb', /^(\d+(?:\.\d+)?)\s*(b|kb|mb|gb)$/i, sizeUnits, 2 * 1024 ** 3);
+
+function measured(example: string, form: RegExp, units: Record<string, number>, max: number) {
+  return z.string({ error: `write it as ${example}` }).transform((text, context) => {
+    const [, amount, unit] = form.exec(text.trim()) ?? [];
+    const value = unit === undefined ? Number.NaN : Math.round(Number(amount) * units[unit.toLowerCase()]!);
+    if (value > 0 && value <= max) return value;
+    context.addIssue({ code: 'custom', message: `"${text}" is not usable; write it as ${example}` });
+    return z.NEVER;
+  });
+}
+
+/** A number, also as text, because `${ENV}` substitution yields text. */
+function amount(says: string, accepts: (value: number) => boolean) {
+  return z
+    .union([z.number(), z.string()], { error: says })
+    .transform((given) => (typeof given === 'string' && given.trim() === '' ? Number.NaN : Number(given)))
+    .refine((value) => Number.isFinite(value) && accepts(value), { error: says });
+}
+
+const wholeLimit = (max: number) =>
+  amount(`must be a whole number from 1 to ${max}`, (n) => Number.isInteger(n) && n >= 1 && n <= max);
+const perMillionUsd = amount('must be USD per million tokens, from 0 to 10000', (n) => n >= 0 && n <= 10_000);
+
+const text = z.string({ error: 'must be text' });
+const secret = text
+  .trim()
+  .min(1, { error: 'the secret is empty; set the variable it comes from, or remove this line' });
+
+const listen = z
+  .string({ error: 'must be host:port, such as 127.0.0.1:4000' })
+  .transform((address, context) => {
+    const [, host, port] = /^(\[[0-9a-fA-F:.]+\]|[^\s:[\]/]+):(\d{1,5})$/.exec(address.trim()) ?? [];
+    if (host !== undefined && Number(port) <= 65_535)
+      return { host: host.replace(/^\[|\]$/g, ''), port: Number(port) };
+    context.addIssue({
+      code: 'custom',
+      message: `"${address}" is no address; write host:port, such as 127.0.0.1:4000 or "[::1]:4000"`,
+    });
+    return z.NEVER;
+  });
+
+const url = text
+  .refine((value) => URL.canParse(value) && /^https?:$/.test(new URL(value).protocol), {
+    error: 'must be an http:// or https:// address including its path, such as http://10.0.0.5:8000/v1',
+  })
+  .transform((value) => value.replace(/\/+$/, ''));
+
+const dialect = z.enum(availableDialects, {
+  error: (issue) =>
+    plannedDialects.includes(String(issue.input))
+      ? `the dialect ${issue.input} is not available yet; write ${availableDialects.join(' or ')}`
+      : `must be a dialect: ${availableDialects.join(' or ')}`,
+});
+
+const timeout = z.strictObject({
+  first_byte: duration.optional().describe('Longest wait for the first bytes of an answer (default 5m).'),
+  idle: duration.optional().describe('Longest silence within a streamed answer (default 2m).'),
+  total: duration.optional().describe('Longest time a whole answer may take (default 30m).'),
+});
+
+const provider = z.strictObject({
+  key: secret
+    .optional()
+    .describe("The provider's key, best as ${VARIABLE}. Default: the provider's usual variable."),
+  keys: z
+    .array(secret)
+    .min(1)
+    .optional()
+    .describe('A pool of keys: limited ones rotate, dead ones are set aside.'),
+  speaks: z
+    .union([dialect, z.array(dialect).min(1), z.partialRecord(dialect, url)])
+    .optional()
+    .describe('Dialect(s) the provider understands, the preferred first, or a map of dialect to base URL.'),
+  url: url
+    .optional()
+    .describe('Base URL, including /v1 where there is one. Needed for providers outside the catalogue.'),
+  auth: z
+    .enum(['bearer', 'x-api-key'], { error: 'must be bearer or x-api-key' })
+    .optional()
+    .describe(
+      'How the key is sent: as Authorization: Bearer, or as x-api-key. Default: as the provider expects.',
+    ),
+  timeout: timeout.optional().describe('Time limits of calls to this provider.'),
+});
+
+export type RouteConfig =
+  | string
+  | { fallback?: RouteConfig[]; split?: { to: RouteConfig; weight: number }[] };
+
+const strategy = z
+  .strictObject({
+    get fallback(): z.ZodOptional<z.ZodArray<z.ZodType<RouteConfig>>> {
+      return z
+        .array(route)
+        .min(1, { error: 'needs at least one route' })
+        .optional()
+        .describe('Routes tried in order.');
+    },
+    get split(): z.ZodOptional<z.ZodArray<typeof share>> {
+      return z
+        .array(share)
+        .min(1, { error: 'needs at least one route' })
+        .optional()
+        .describe('Routes drawn by weight.');
+    },
+  })
+  .refine((route) => (route.fallback === undefined) !== (route.split === undefined), {
+    error: 'must name exactly one strategy: fallback or split',
+  })
+  .meta({ minProperties: 1, maxProperties: 1 });
+
+const route: z.ZodType<RouteConfig> = z
+  .union([text.min(1, { error: 'is empty; write provider/model' }), strategy], {
+    error: 'must be provider/model, the name of a model here, { fallback: [...] } or { split: [...] }',
+  })
+  .meta({
+    id: 'route',
+    description: 'provider/model, the name of another model here, or a strategy over routes.',
+  });
+
+const share = z.strictObject({
+  to: route,
+  weight: amount('must be a number above 0, such as 9 or 0.5', (n) => n > 0 && n <= 1e9).describe(
+    'Share of the calls, relative to the other weights.',
+  ),
+});
+
+const limit = z
+  .strictObject({
+    requests: wholeLimit(1e12).optional().describe('Calls per window.'),
+    tokens: wholeLimit(1e15).optional().describe('Input and output tokens per window.'),
+    usd: amount(`must be an amount above 0, at most ${maxUsd}`, (n) => n > 0 && n <= maxUsd)
+      .optional()
+      .describe('US dollars per window.'),
+    concurrency: wholeLimit(1_000_000).optional().describe('Calls in flight at once; has no window.'),
+    per: z
+      .enum(['second', 'minute', 'hour', 'day', 'month'], {
+        error: 'must be second, minute, hour, day or month',
+      })
+      .optional()
+      .describe('The window, on the UTC calendar.'),
+  })
+  .superRefine((value, context) => {
+    const units = (['requests', 'tokens', 'usd', 'concurrency'] as const).filter(
+      (unit) => value[unit] !== undefined,
+    );
+    const mistake = (message: string) => context.addIssue({ code: 'custom', message });
+    if (units.length !== 1)
+      mistake('must have exactly one of requests, tokens, usd, concurrency; write one limit each');
+    else if (units[0] === 'concurrency' && value.per !== undefined)
+      mistake('concurrency has no window; remove per');
+    else if (units[0] !== 'concurrency' && value.per === undefined)
+      mistake('needs a window; add per: minute');
+  });
+
+const limits = z.array(limit).default([]).describe('At most so much per window; every one of them holds.');
+
+const key = z.strictObject({
+  name: text
+    .min(1, { error: 'is empty; give the key a name' })
+    .describe('Name of the key, shown in usage and logs.'),
+  key: secret.describe('The secret applications send, best as ${VARIABLE}; only its hash is kept.'),
+  team: text.default('default').describe('Team the key belongs to.'),
+  models: z
+    .array(text.min(1))
+    .optional()
+    .describe('Models the key may use; a trailing * matches a prefix. Default: all.'),
+  limits,
+  expires: text
+    .refine((value) => !Number.isNaN(Date.parse(value)), { error: 'must be a date, such as 2030-01-31' })
+    .transform((value) => Date.parse(value))
+    .optional()
+    .describe('When the key stops working, such as 2030-01-31 or 2030-01-31T12:00:00Z.'),
+  disabled: z
+    .boolean({ error: 'must be true or false' })
+    .default(false)
+    .describe('true switches the key off.'),
+});
+
+const team = z.strictObject({
+  organisation: text.default('default').describe('Organisation the team belongs to.'),
+  limits,
+});
+
+const price = z.strictObject({
+  input: perMillionUsd.describe('Input tokens.'),
+  output: perMillionUsd.describe('Output tokens, reasoning included.'),
+  cached: perMillionUsd.optional().describe('Input read from a cache (default: input).'),
+  cache_read: perMillionUsd.optional().describe('The same as cached.'),
+  cache_write: perMillionUsd.optional().describe('Input written to a cache (default: input).'),
+  cache_write_1h: perMillionUsd
+    .optional()
+    .describe('Input written to a cache for an hour (default: cache_write).'),
+  audio_input: perMillionUsd.optional().describe('Audio input (default: input).'),
+  audio_output: perMillionUsd.optional().describe('Audio output (default: output).'),
+  request: amount('must be USD per call, from 0 to 1000', (n) => n >= 0 && n <= 1000)
+    .optional()
+    .describe('Charge for each call beside its tokens, in USD.'),
+});
+
+export const configSchema = z
+  .strictObject({
+    listen: listen.prefault('127.0.0.1:4000').describe('Address to listen on, host:port.'),
+    data: text.min(1).default('./sluice-data').describe('Folder of the journal and of the SQLite database.'),
+    store: text
+      .refine((value) => value === 'sqlite', { error: 'only sqlite is available yet; write store: sqlite' })
+      .default('sqlite')
+      .describe('Where calls and keys are kept.'),
+    shared: text
+      .refine((value) => value === 'none', { error: 'only one node is available yet; write shared: none' })
+      .default('none')
+      .describe('What several nodes share their limits through.'),
+    body_limit: size.prefault('32mb').describe('Largest request body.'),
+    drain: duration.prefault('30s').describe('How long open calls may go on after SIGTERM.'),
+    log: z
+      .strictObject({
+        level: z
+          .enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'], {
+            error: 'must be trace, debug, info, warn, error or silent',
+          })
+          .default('info')
+          .describe('The least severe lines that are written.'),
+      })
+      .prefault({})
+      .describe('Logging.'),
+    providers: z
+      .record(z.string(), provider)
+      .optional()
+      .describe(
+        'Whom to call, by name. Default: every catalogue provider whose usual variable is set, and mock.',
+      ),
+    models: z
+      .record(z.string(), route)
+      .default({})
+      .describe('Public model names and the routes they stand for.'),
+    keys: z.array(key).default([]).describe('Keys applications use.'),
+    teams: z.record(z.string(), team).default({}).describe('Teams and their limits.'),
+    organisations: z
+      .record(z.string(), z.strictObject({ limits }))
+      .default({})
+      .describe('Limits of organisations, by name; an organisation without any needs no entry.'),
+    prices: z
+      .record(z.string(), price)
+      .default({})
+      .describe('Prices by provider/model, USD per million tokens; they override the catalogue.'),
+  })
+  .describe(
+    'Configuration of Sluice. ${VARIABLE} and ${VARIABLE:-default} are replaced from the environment.',
+  );
+
+export type Config = z.output<typeof configSchema>;
+export type ProviderConfig = z.output<typeof provider>;
+export type LimitConfig = z.output<typeof limit>;
+
+/** The JSON Schema (2020-12) of the file as people write it. */
+export function toJsonSchema(): object {
+  return z.toJSONSchema(configSchema, { io: 'input' });
+}

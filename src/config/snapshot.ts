@@ -1,0 +1,124 @@
+/** The immutable, compiled configuration: all that a call needs, found by Map look-ups. */
+import type { DialectName } from '../core/chat.ts';
+import type { NanoUsd, Price } from '../core/money.ts';
+import type { Dialect } from '../dialects/dialect.ts';
+import type { Quirks } from '../dialects/quirks.ts';
+
+export interface Snapshot {
+  /** Counts up with every reload. */
+  version: number;
+  providers: ReadonlyMap<string, Provider>;
+  /** Public model name → route. */
+  models: ReadonlyMap<string, Route>;
+  /** SHA-256 (hex) of a key → key. Keys of the configuration; keys of the store are merged in by governance. */
+  keys: ReadonlyMap<string, Key>;
+  /** Team name → limits and organisation. */
+  teams: ReadonlyMap<string, Team>;
+  /** Organisation name → limits; absent where no organisation has any. */
+  organisations?: ReadonlyMap<string, Organisation>;
+  settings: Settings;
+  /** When a price in it changes next (milliseconds since 1970), so that it is compiled anew then. */
+  pricesChangeAt?: number;
+  /** Model names for GET /v1/models: the configured ones, then well-known `provider/model` of each provider that is on. */
+  listed: readonly string[];
+  /**
+   * The route a client's model name means: a configured model, else `provider/model` of a configured provider
+   * (compiled when first asked for, remembered within bounds). Undefined: unknown.
+   */
+  resolve(model: string): Route | undefined;
+}
+
+export interface Settings {
+  host: string;
+  port: number;
+  dataDir: string;
+  store: string;
+  shared: string;
+  bodyLimitBytes: number;
+  drainMs: number;
+  logLevel: string;
+}
+
+export interface Provider {
+  name: string;
+  /** Base URL per dialect, the preferred dialect first. */
+  speaks: ReadonlyMap<DialectName, string>;
+  /** The pool: one entry per key; one entry with empty `secret` where none is needed. */
+  keys: readonly ProviderKey[];
+  timeouts: Timeouts;
+  /** Replaces network access: the built-in mock provider. */
+  transport?: (url: string, init: RequestInit) => Promise<Response>;
+}
+
+export interface ProviderKey {
+  /** `openai#1`: for logs and health; never the secret. */
+  id: string;
+  /** Header that carries the secret, ready to send; undefined where none is needed. */
+  header: readonly [name: string, value: string] | undefined;
+}
+
+export interface Timeouts {
+  firstByteMs: number;
+  idleMs: number;
+  totalMs: number;
+}
+
+/** Provider and upstream model, compiled, ready to call. */
+export interface Target {
+  /** `provider/model`. */
+  id: string;
+  provider: Provider;
+  /** The provider's name for it, and the same as JSON text, ready to be put into a body. */
+  model: string;
+  modelJson: string;
+  quirks: Quirks;
+  /** The dialects the provider speaks, ready to call, the preferred first. */
+  endpoints: readonly Endpoint[];
+  /** Undefined: no price is known, calls are `unpriced`. */
+  price: Price | undefined;
+}
+
+export interface Endpoint {
+  dialect: Dialect;
+  /** Base URL without a trailing slash; `dialect.path()` is appended. */
+  base: string;
+  headers: Readonly<Record<string, string>>;
+}
+
+export type Route =
+  | { type: 'target'; target: Target }
+  | { type: 'fallback'; children: readonly Route[] }
+  | { type: 'split'; children: readonly { weight: number; route: Route }[] };
+
+export interface Key {
+  id: string;
+  name: string;
+  team: string;
+  organisation: string;
+  /** Model names the key may use (`*` suffix matches a prefix); undefined: all. */
+  models: readonly string[] | undefined;
+  limits: readonly Limit[];
+  expiresAt: number | undefined;
+  disabled: boolean;
+}
+
+export interface Team {
+  name: string;
+  organisation: string;
+  limits: readonly Limit[];
+}
+
+export interface Organisation {
+  name: string;
+  limits: readonly Limit[];
+}
+
+/** At most `max` of a unit per window. `usd` limits count nano-dollars. Concurrency has no window. */
+export interface Limit {
+  unit: 'requests' | 'tokens' | 'usd' | 'concurrency';
+  max: number | NanoUsd;
+  per: Window | undefined;
+}
+
+/** Fixed windows on UTC's calendar. */
+export type Window = 'second' | 'minute' | 'hour' | 'day' | 'month';

@@ -1,0 +1,215 @@
+/** What the schema cannot see: names that must exist, routes that must end, keys that must differ. */
+import { isObject } from '../core/json.ts';
+import { secretFrom } from '../providers/auth.ts';
+import { catalogue, catalogued } from '../providers/catalog.ts';
+import { type Finding, type Path, suggest } from './mistakes.ts';
+
+/** The file as it stands, before or beside its validation: members of any kind, wrong ones included. */
+export interface Draft {
+  sections: Readonly<Record<string, unknown>>;
+  env: Readonly<Record<string, string | undefined>>;
+  providerNames: ReadonlySet<string>;
+}
+
+/** Looks at names only; members that are not what they should be are the schema's to report, and passed over. */
+export function verify(draft: Draft): Finding[] {
+  const { providers, models, prices } = draft.sections;
+  return [
+    ...entriesOf(providers).flatMap(([name, provider]) => verifyProvider(draft, name, provider)),
+    ...entriesOf(models).flatMap(([name, route]) => verifyRoute(draft, ['models', name], route)),
+    ...findCycles(new Map(entriesOf(models))),
+    ...verifyKeys(draft),
+    ...verifyOrganisations(draft),
+    ...entriesOf(prices).flatMap(([target, price]) => verifyPrice(draft, target, price)),
+  ];
+}
+
+const entriesOf = (section: unknown): [string, unknown][] =>
+  isObject(section) ? Object.entries(section) : [];
+const listOf = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
+
+function verifyProvider(draft: Draft, name: string, provider: unknown): Finding[] {
+  if (!isObject(provider)) return [];
+  const path = ['providers', name];
+  const findings: Finding[] = [];
+  const report = (message: string, hint: string, at: Path = path) =>
+    findings.push({ path: at, message, hint, onKey: true });
+  if (!/^[A-Za-z0-9][\w.-]*$/.test(name)) {
+    report(`"${name}" is no provider name`, 'use letters, digits, "-", "_" and "."');
+  }
+  const entry = catalogued(name);
+  const { speaks, url, key, keys } = provider;
+  if (entry === undefined && (speaks === undefined || (url === undefined && !isObject(speaks)))) {
+    report(
+      `no provider "${name}" in the catalogue, and one of your own needs ${speaks === undefined ? 'speaks' : 'url'}`,
+      nearestOr(name, Object.keys(catalogue), 'write speaks: openai-chat and url: http://host:port/v1'),
+    );
+  }
+  if (isObject(speaks) && Object.keys(speaks).length === 0) {
+    findings.push({ path: [...path, 'speaks'], message: 'names no dialect', hint: 'write openai-chat' });
+  }
+  if (key !== undefined && keys !== undefined) {
+    report('key and keys are both given', 'keep one of them', [...path, 'key']);
+  }
+  if (entry === undefined || entry.keyless || key !== undefined || keys !== undefined) return findings;
+  if (secretFrom(draft.env, entry.env) === '') {
+    report(
+      `has no key, and ${entry.env.join(' or ')} is not set`,
+      'set it, or write key: "${VARIABLE}" with the variable you use',
+    );
+  }
+  return findings;
+}
+
+function verifyRoute(draft: Draft, path: Path, route: unknown): Finding[] {
+  return leavesOf(path, route).flatMap((leaf) => verifyModelName(draft, leaf.path, leaf.name));
+}
+
+/** The names a route leads to, with their places. */
+function leavesOf(path: Path, route: unknown): { path: Path; name: string }[] {
+  if (typeof route === 'string') return route === '' ? [] : [{ path, name: route }];
+  if (!isObject(route)) return [];
+  return [
+    ...listOf(route.fallback).flatMap((child, i) => leavesOf([...path, 'fallback', i], child)),
+    ...listOf(route.split).flatMap((share, i) =>
+      isObject(share) ? leavesOf([...path, 'split', i, 'to'], share.to) : [],
+    ),
+  ];
+}
+
+/** A name must be that of a model here, or `provider/model` of a provider here. */
+function verifyModelName(draft: Draft, path: Path, name: string): Finding[] {
+  const models = entriesOf(draft.sections.models).map(([model]) => model);
+  if (models.includes(name)) return [];
+  const slash = name.indexOf('/');
+  if (slash < 0) {
+    const hint = nearestOr(name, models, 'write provider/model, or the name of a model under models:');
+    return [{ path, message: `no model "${name}"`, hint }];
+  }
+  const provider = name.slice(0, slash);
+  if (!draft.providerNames.has(provider)) return [unknownProvider(draft, path, provider)];
+  if (slash < name.length - 1) return [];
+  return [{ path, message: `"${name}" names no model`, hint: `write ${name}MODEL` }];
+}
+
+function unknownProvider(draft: Draft, path: Path, provider: string): Finding {
+  const message = `no provider "${provider}"`;
+  const entry = catalogued(provider);
+  if (entry === undefined) {
+    const hint = nearestOr(
+      provider,
+      [...draft.providerNames, ...Object.keys(catalogue)],
+      'add it under providers: with speaks and url',
+    );
+    return { path, message, hint };
+  }
+  const [variable] = entry.env;
+  const value = entry.keyless || variable === undefined ? '{}' : `{ key: "\${${variable}}" }`;
+  return { path, message, hint: `add ${provider}: ${value} under providers:` };
+}
+
+/** The nearest name, else what to do. Lists of names are left out: they can be long. */
+function nearestOr(given: string, known: Iterable<string>, otherwise: string): string {
+  const hint = suggest(given, known);
+  return hint.startsWith('did you mean') ? hint : otherwise;
+}
+
+function findCycles(models: ReadonlyMap<string, unknown>): Finding[] {
+  const findings: Finding[] = [];
+  const done = new Set<string>();
+  const visit = (name: string, trail: string[]): void => {
+    for (const leaf of leavesOf(['models', name], models.get(name))) {
+      const start = trail.indexOf(leaf.name);
+      if (start >= 0) {
+        findings.push({
+          path: leaf.path,
+          message: `the route leads back to itself: ${[...trail.slice(start), leaf.name].join(' → ')}`,
+          hint: 'let one of them name a provider/model instead',
+        });
+      } else if (models.has(leaf.name) && !done.has(leaf.name)) visit(leaf.name, [...trail, leaf.name]);
+    }
+    done.add(name);
+  };
+  for (const name of models.keys()) if (!done.has(name)) visit(name, [name]);
+  return findings;
+}
+
+function verifyKeys(draft: Draft): Finding[] {
+  const names = new Map<unknown, number>();
+  const secrets = new Map<unknown, number>();
+  const teams = entriesOf(draft.sections.teams).map(([team]) => team);
+  return listOf(draft.sections.keys).flatMap((key, index) => {
+    if (!isObject(key)) return [];
+    const path = ['keys', index];
+    const findings: Finding[] = [];
+    for (const [member, seen] of [['name', names] as const, ['key', secrets] as const]) {
+      const value = key[member];
+      if (typeof value !== 'string' || value === '') continue;
+      const first = seen.get(value);
+      if (first === undefined) seen.set(value, index);
+      else {
+        const what = member === 'name' ? `the name "${value}"` : 'the same secret';
+        const hint = `give each key its own ${member === 'name' ? 'name' : 'secret'}`;
+        findings.push({ path: [...path, member], message: `keys[${first}] has ${what} already`, hint });
+      }
+    }
+    if (typeof key.team === 'string' && key.team !== 'default' && !teams.includes(key.team)) {
+      const hint = nearestOr(key.team, teams, `add ${key.team}: {} under teams:`);
+      findings.push({ path: [...path, 'team'], message: `no team "${key.team}"`, hint });
+    }
+    for (const [i, model] of listOf(key.models).entries()) {
+      if (typeof model === 'string') findings.push(...verifyAllowed(draft, [...path, 'models', i], model));
+    }
+    return findings;
+  });
+}
+
+/** Limits of an organisation that no team belongs to would bind nobody: the name is mistyped. */
+function verifyOrganisations(draft: Draft): Finding[] {
+  const used = entriesOf(draft.sections.teams).map(
+    ([, team]) => (isObject(team) && team.organisation) || 'default',
+  );
+  return entriesOf(draft.sections.organisations).flatMap(([name]) => {
+    if (name === 'default' || used.includes(name)) return [];
+    const hint = nearestOr(name, used.map(String), `write organisation: ${name} in a team`);
+    return [{ path: ['organisations', name], onKey: true, message: `no team belongs to "${name}"`, hint }];
+  });
+}
+
+/** A pattern must end in its only `*`; what it matches is not looked at, for models come and go. */
+function verifyAllowed(draft: Draft, path: Path, pattern: string): Finding[] {
+  const star = pattern.indexOf('*');
+  if (star < 0) return verifyModelName(draft, path, pattern);
+  if (star === pattern.length - 1) return [];
+  return [
+    { path, message: `"${pattern}" has a * inside`, hint: 'a * may only stand at the end, such as openai/*' },
+  ];
+}
+
+function verifyPrice(draft: Draft, target: string, price: unknown): Finding[] {
+  const path = ['prices', target];
+  const findings: Finding[] = [];
+  const slash = target.indexOf('/');
+  if (slash <= 0 || slash === target.length - 1) {
+    findings.push({
+      path,
+      onKey: true,
+      message: `"${target}" is no target`,
+      hint: 'write provider/model, such as acme/my-model',
+    });
+  } else {
+    const provider = target.slice(0, slash);
+    if (!draft.providerNames.has(provider) && catalogued(provider) === undefined) {
+      findings.push({ ...unknownProvider(draft, path, provider), onKey: true });
+    }
+  }
+  if (isObject(price) && price.cached !== undefined && price.cache_read !== undefined) {
+    findings.push({
+      path: [...path, 'cached'],
+      onKey: true,
+      message: 'cached and cache_read are the same',
+      hint: 'keep one of them',
+    });
+  }
+  return findings;
+}
