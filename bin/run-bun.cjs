@@ -67,5 +67,5 @@ function fail(message) {
   process.exit(1);
 }
 
-module.exports = { runBun };
+module.exports = { runBun, findBun };
 if (require.main === module) runBun(process.argv.slice(2));

@@ -1,0 +1,270 @@
+/** Puts the gateway together: the only file that knows every part. */
+import { resolve } from 'node:path';
+import { compile } from './config/compile.ts';
+import { formatMistakes } from './config/mistakes.ts';
+import type { Config } from './config/schema.ts';
+import type { Key, Limit, Route, Snapshot, Window } from './config/snapshot.ts';
+import { watchConfig } from './config/watch.ts';
+import type { Observer } from './core/observer.ts';
+import { createKeyring } from './governance/keys.ts';
+import type { Spent } from './governance/leases.ts';
+import { createMemoryCounters } from './governance/counters-memory.ts';
+import { createLimiter } from './governance/limits.ts';
+import { Deadlines } from './gateway/deadlines.ts';
+import type { Gateway } from './gateway/gateway.ts';
+import { Inflight } from './gateway/inflight.ts';
+import { serve } from './gateway/server.ts';
+import { createTokenizer } from './gateway/tokenizer.ts';
+import { type ApplierState, startApplier } from './ledger/applier.ts';
+import { openJournal } from './ledger/journal.ts';
+import { recover } from './ledger/recover.ts';
+import { createMock } from './mock/mock.ts';
+import type { Logger } from './observe/log.ts';
+import { expositionType } from './observe/exposition.ts';
+import { createMetrics, type Metrics } from './observe/metrics.ts';
+import { createHealth } from './routing/health.ts';
+import { createFirstSecrets, type FirstSecrets } from './store/first-start.ts';
+import { openStore } from './store/open.ts';
+import { spentSince } from './store/spent.ts';
+import type { StoreKey } from './store/keys.ts';
+
+export interface AppOptions {
+  config: Config;
+  /** Watched for changes; undefined when the configuration comes from the environment. */
+  configFile: string | undefined;
+  env: Readonly<Record<string, string | undefined>>;
+  /** What the command line says stands above the file, also when it is loaded anew. */
+  overrides(config: Config): Config;
+  log: Logger;
+}
+
+export interface App {
+  url: string;
+  /** The data plane, for tests and benchmarks that call it without a socket. */
+  gateway: Gateway;
+  /** Made at the very first start; shown once. */
+  firstSecrets: FirstSecrets | undefined;
+  snapshot(): Snapshot;
+  /** Resolves when all that has happened so far is in the store. */
+  flushed(): Promise<void>;
+  /** Lets running calls finish, puts everything into the store, lets go of the data directory. */
+  stop(): Promise<void>;
+}
+
+/** @throws Error with a one-line message when the data directory or the address cannot be used. */
+export async function startApp(options: AppOptions): Promise<App> {
+  const { log } = options;
+  const mock = createMock();
+  const transports = { mock: mock.transport };
+  let snapshot = compile(options.config, { transports, version: 1 });
+  const { settings } = snapshot;
+  const dataDir = resolve(settings.dataDir);
+
+  const journal = openJournal(dataDir);
+  const interrupted = recover(journal);
+  const store = await openStore(dataDir, settings.store);
+  const firstSecrets = await createFirstSecrets(store.db, snapshot.keys.size > 0);
+
+  const keyring = createKeyring();
+  keyring.setSnapshot(snapshot);
+  const counters = createMemoryCounters();
+  const metrics = createMetrics();
+  const tokenizer = createTokenizer();
+  const inflight = new Inflight();
+  let applierState: ApplierState | undefined;
+  let storeKeys: StoreKey[] = [];
+  const adoptStoreKeys = () =>
+    keyring.setStoreKeys(storeKeys.map((key) => ({ hash: key.hash, key: toKey(key, snapshot) })));
+  const applier = startApplier({
+    dataDir,
+    store: settings.store,
+    onKeys: (keys) => {
+      storeKeys = keys;
+      adoptStoreKeys();
+    },
+    onState: (state) => {
+      if (!state.ok) log.error({ error: state.error, backlogBytes: state.backlogBytes }, 'the store cannot be written');
+      else if (applierState?.ok === false) log.info('the store is written again');
+      applierState = state;
+    },
+  });
+  // What was spent before counts against limits, also what only the journal knows yet.
+  await applier.ready;
+  const now = Date.now();
+  counters.restore(await spentBefore(store.db, now), now);
+  await store.close();
+
+  const observer = createObserver(metrics, log);
+  const gateway: Gateway = {
+    snapshot: () => snapshot,
+    keyring,
+    limiter: createLimiter(counters),
+    health: createHealth((alarm) =>
+      log.error(
+        { provider: alarm.provider, key: alarm.key, until: new Date(alarm.untilMs), error: alarm.error.message },
+        'a provider refuses its key: replace it',
+      ),
+    ),
+    journal,
+    observer,
+    deadlines: new Deadlines(),
+    inflight,
+    countTokens: tokenizer.count,
+    random: Math.random,
+    forceTranslate: options.env.SLUICE_FORCE_TRANSLATE === '1',
+  };
+
+  const ready = () => !inflight.draining && applierState?.ok !== false;
+  const server = serve(gateway, {
+    host: settings.host,
+    port: settings.port,
+    operate: (path) => {
+      if (path === '/healthz') return new Response('ok\n');
+      if (path === '/readyz') return new Response(ready() ? 'ready\n' : 'not ready\n', { status: ready() ? 200 : 503 });
+      if (path === '/metrics') return new Response(metrics.expose(), { headers: { 'content-type': expositionType } });
+      return undefined;
+    },
+  });
+
+  let current = options.config;
+  const adopt = (config: Config) => {
+    current = config;
+    const next = compile(config, { transports, version: snapshot.version + 1 });
+    const { host, port, dataDir: dir } = next.settings;
+    if (host !== settings.host || port !== settings.port || resolve(dir) !== dataDir) {
+      log.warn('listen and data are read at start only: restart to change them');
+    }
+    snapshot = next;
+    keyring.setSnapshot(next);
+    adoptStoreKeys();
+    warnUnpriced(next, log);
+    log.info({ version: next.version }, 'configuration loaded anew');
+  };
+  const unwatch = watchForChanges(options, adopt);
+  const unschedule = recompileWhenPricesChange(() => snapshot, () => adopt(current));
+  warnUnpriced(snapshot, log);
+  if (interrupted > 0) log.warn({ attempts: interrupted }, 'settled attempts that the last process left open');
+
+  return {
+    url: server.url,
+    gateway,
+    firstSecrets,
+    snapshot: () => snapshot,
+    flushed: applier.flushed,
+    async stop() {
+      unwatch();
+      unschedule();
+      log.info({ calls: inflight.count, drainMs: snapshot.settings.drainMs }, 'stopping');
+      const drained = await inflight.drain(snapshot.settings.drainMs);
+      if (!drained) log.warn({ calls: inflight.count }, 'calls were still running when the drain time was over');
+      await server.stop(!drained);
+      await applier.stop();
+      journal.close();
+      tokenizer.stop();
+    },
+  };
+}
+
+function watchForChanges(options: AppOptions, adopt: (config: Config) => void): () => void {
+  const { configFile, overrides, log } = options;
+  if (configFile === undefined) {
+    // Without a file there is nothing to load anew, and nothing to die of either.
+    const ignore = () => log.info('no configuration file: nothing to load anew');
+    process.on('SIGHUP', ignore);
+    return () => process.off('SIGHUP', ignore);
+  }
+  return watchConfig(configFile, {
+    env: options.env,
+    onConfig: (config) => adopt(overrides(config)),
+    onMistakes: (mistakes) =>
+      log.error({ mistakes: formatMistakes(configFile, mistakes).split('\n') }, 'the new configuration is wrong; the old one stays'),
+  });
+}
+
+/** Some providers charge by the hour of the day: prices are resolved anew when the next ones begin. */
+function recompileWhenPricesChange(snapshot: () => Snapshot, recompile: () => void): () => void {
+  const timer = setInterval(() => {
+    const at = snapshot().pricesChangeAt;
+    if (at !== undefined && Date.now() >= at) recompile();
+  }, 1000);
+  timer.unref();
+  return () => clearInterval(timer);
+}
+
+function createObserver(metrics: Metrics, log: Logger): Observer {
+  return {
+    callStarted: metrics.callStarted,
+    callEnded(end) {
+      metrics.callEnded(end);
+      const failed = end.error !== undefined && end.status >= 500;
+      if (!failed && !log.isLevelEnabled('debug')) return;
+      const { error, ...fields } = end;
+      if (failed) log.warn({ ...fields, kind: error?.kind, error: error?.message }, 'call failed');
+      else log.debug({ ...fields, kind: error?.kind }, 'call');
+    },
+    attemptSettled(dispatch, record) {
+      metrics.attemptSettled(dispatch, record);
+      if (record.nanoUsd === undefined) {
+        log.warn({ call: dispatch.call, target: dispatch.target }, 'unpriced: no price is known for this target; add one under prices');
+      }
+    },
+    alarm(what, fields) {
+      log.error(fields, `alarm: ${what}`);
+    },
+  };
+}
+
+function warnUnpriced(snapshot: Snapshot, log: Logger): void {
+  const targets = unpricedTargets(snapshot);
+  if (targets.length > 0) log.warn({ targets }, 'no price is known for these: their calls are marked unpriced');
+}
+
+/** Configured targets without a price. */
+function unpricedTargets(snapshot: Snapshot): string[] {
+  const found = new Set<string>();
+  const visit = (route: Route): void => {
+    if (route.type === 'target') {
+      if (route.target.price === undefined) found.add(route.target.id);
+    } else if (route.type === 'fallback') route.children.forEach(visit);
+    else for (const child of route.children) visit(child.route);
+  };
+  for (const route of snapshot.models.values()) visit(route);
+  return [...found];
+}
+
+/** A key of the store as the data plane knows it: its organisation is its team's. */
+function toKey(stored: StoreKey, snapshot: Snapshot): Key {
+  const { id, name, team, models, limits, expiresAt, disabled } = stored;
+  const organisation = snapshot.teams.get(team)?.organisation ?? stored.organisation;
+  return { id, name, team, organisation, models, limits: limits as Limit[], expiresAt, disabled };
+}
+
+const windows: Window[] = ['minute', 'hour', 'day', 'month'];
+
+/** What every key, team and organisation has used of the windows that run at `now`. */
+async function spentBefore(db: Parameters<typeof spentSince>[0], now: number): Promise<Spent[]> {
+  const spent: Spent[] = [];
+  for (const per of windows) {
+    for (const row of await spentSince(db, windowStart(per, now))) {
+      const owners = [
+        { owner: 'key', id: row.key },
+        { owner: 'team', id: row.team },
+        { owner: 'organisation', id: row.organisation },
+      ] as const;
+      for (const { owner, id } of owners) {
+        if (id === '') continue;
+        spent.push({ owner, id, unit: 'requests', per, amount: row.calls });
+        spent.push({ owner, id, unit: 'tokens', per, amount: row.tokens });
+        spent.push({ owner, id, unit: 'usd', per, amount: row.nanoUsd });
+      }
+    }
+  }
+  return spent;
+}
+
+function windowStart(per: Window, now: number): number {
+  const date = new Date(now);
+  if (per === 'month') return Date.UTC(date.getUTCFullYear(), date.getUTCMonth());
+  const ms = { second: 1000, minute: 60_000, hour: 3_600_000, day: 86_400_000 }[per];
+  return now - (now % ms);
+}

@@ -1,0 +1,81 @@
+/** `sluice check`: says everything that is wrong with a configuration, or in short what it sets up. */
+import { existsSync } from 'node:fs';
+import type { Command } from 'commander';
+import { compile } from '../config/compile.ts';
+import { configFromEnvironment, type Env, loadConfig } from '../config/load.ts';
+import { formatMistakes } from '../config/mistakes.ts';
+import type { Provider, Route, Snapshot, Target } from '../config/snapshot.ts';
+
+const defaultConfigFile = 'sluice.yaml';
+
+export function addCheckCommand(program: Command): void {
+  program
+    .command('check')
+    .description('check the configuration: every mistake at once, or a summary of what it sets up')
+    .option('-c, --config <file>', `configuration file (default: ${defaultConfigFile} where there is one)`)
+    .action((flags: { config?: string }) => {
+      const { text, exitCode } = checkConfig(flags.config, process.env);
+      (exitCode === 0 ? process.stdout : process.stderr).write(`${text}\n`);
+      process.exitCode = exitCode;
+    });
+}
+
+/** @returns what to print, and 0, or 2 when there are mistakes. */
+export function checkConfig(file: string | undefined, env: Env): { text: string; exitCode: 0 | 2 } {
+  const source = file ?? (existsSync(defaultConfigFile) ? defaultConfigFile : undefined);
+  if (source === undefined) {
+    const snapshot = compile(configFromEnvironment(env), { version: 1 });
+    return { text: summarise('No configuration file; set up from the environment.', snapshot), exitCode: 0 };
+  }
+  const { config, mistakes } = loadConfig(source, env);
+  if (config === undefined) return { text: formatMistakes(source, mistakes), exitCode: 2 };
+  return { text: summarise(`${source} is right.`, compile(config, { version: 1 })), exitCode: 0 };
+}
+
+function summarise(title: string, snapshot: Snapshot): string {
+  const { settings, providers, models, keys } = snapshot;
+  const unpriced = new Set(
+    [...models.values()].flatMap(targetsOf).flatMap((t) => (t.price === undefined ? [t.id] : [])),
+  );
+  const rows: [name: string, lines: string[]][] = [
+    [
+      'listen',
+      [
+        settings.host.includes(':')
+          ? `[${settings.host}]:${settings.port}`
+          : `${settings.host}:${settings.port}`,
+      ],
+    ],
+    ['providers', [[...providers.values()].map(describeProvider).join(', ') || 'none']],
+    ['models', [...models].map(([name, route]) => `${name} → ${describeRoute(route)}`)],
+    [
+      'keys',
+      [...keys.values()].map(
+        ({ name, team, disabled }) => `${name} (team ${team}${disabled ? ', disabled' : ''})`,
+      ),
+    ],
+    ['unpriced', [...unpriced].map((id) => `${id}: no price is known; add it under prices:`)],
+  ];
+  const lines = rows.flatMap(([name, values]) =>
+    values.map((value, i) => `  ${(i === 0 ? name : '').padEnd(10)}${value}`),
+  );
+  return [title, ...lines].join('\n');
+}
+
+function describeProvider({ name, keys }: Provider): string {
+  const secrets = keys.filter(({ header }) => header !== undefined).length;
+  if (secrets === 0) return `${name} (no key)`;
+  return secrets === 1 ? name : `${name} (${secrets} keys)`;
+}
+
+function describeRoute(route: Route): string {
+  if (route.type === 'target') return route.target.id;
+  if (route.type === 'fallback') return `fallback [${route.children.map(describeRoute).join(', ')}]`;
+  return `split [${route.children.map((share) => `${share.weight} × ${describeRoute(share.route)}`).join(', ')}]`;
+}
+
+function targetsOf(route: Route): Target[] {
+  if (route.type === 'target') return [route.target];
+  if (route.type === 'fallback') return route.children.flatMap(targetsOf);
+  return route.children.flatMap((share) => targetsOf(share.route));
+}

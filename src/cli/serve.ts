@@ -1,0 +1,118 @@
+/** `sluice serve`: starts the gateway and tells, once, what is needed to call it. */
+import { existsSync } from 'node:fs';
+import { type Command, InvalidArgumentError } from 'commander';
+import { type App, startApp } from '../app.ts';
+import { configFromEnvironment, loadConfig } from '../config/load.ts';
+import { formatMistakes } from '../config/mistakes.ts';
+import type { Config } from '../config/schema.ts';
+import { createLog } from '../observe/log.ts';
+
+interface Flags {
+  config?: string;
+  port?: number;
+  data?: string;
+}
+
+const defaultConfigFile = 'sluice.yaml';
+
+export function addServeCommand(program: Command): void {
+  program
+    .command('serve', { isDefault: true })
+    .description('start the gateway')
+    .option('-c, --config <file>', `configuration file (default: ${defaultConfigFile} where there is one)`)
+    .option('-p, --port <n>', 'port to listen on, 0 for a free one (default: 4000)', readPort)
+    .option('-d, --data <dir>', 'directory of journal and store (default: ./sluice-data)')
+    .action(runServe);
+}
+
+function readPort(text: string): number {
+  const port = Number(text);
+  if (!/^\d+$/.test(text) || port > 65_535) throw new InvalidArgumentError('Give a port from 0 to 65535.');
+  return port;
+}
+
+async function runServe(flags: Flags): Promise<void> {
+  const file = flags.config ?? (existsSync(defaultConfigFile) ? defaultConfigFile : undefined);
+  const config = readConfigOrExit(file, flags);
+  const log = createLog(config.log.level);
+  let app: App;
+  try {
+    app = await startApp({
+      config,
+      configFile: file,
+      env: process.env,
+      overrides: (fresh) => override(fresh, flags),
+      log,
+    });
+  } catch (thrown) {
+    fail(startFailure(thrown, config));
+  }
+  welcome(app, file);
+  let stopping = false;
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      // A second signal means now.
+      if (stopping) process.exit(130);
+      stopping = true;
+      void app.stop().then(() => process.exit(0));
+    });
+  }
+}
+
+function readConfigOrExit(file: string | undefined, flags: Flags): Config {
+  let config: Config;
+  if (file === undefined) config = configFromEnvironment(process.env);
+  else {
+    const loaded = loadConfig(file, process.env);
+    if (loaded.config === undefined) {
+      process.stderr.write(`${formatMistakes(file, loaded.mistakes)}\n`);
+      process.exit(2);
+    }
+    config = loaded.config;
+  }
+  return override(config, flags);
+}
+
+function override(config: Config, flags: Flags): Config {
+  return {
+    ...config,
+    listen: { ...config.listen, port: flags.port ?? config.listen.port },
+    data: flags.data ?? config.data,
+  };
+}
+
+function startFailure(thrown: unknown, config: Config): string {
+  const { code, message } = thrown as { code?: string; message?: string };
+  const { host, port } = config.listen;
+  if (code === 'EADDRINUSE') return `Port ${port} on ${host} is taken. Choose another with --port N, or stop what uses it.`;
+  if (code === 'EACCES') return `Not allowed to listen on ${host}:${port}. Choose a port above 1023 with --port N.`;
+  if (code === 'EADDRNOTAVAIL') return `${host} is not an address of this machine. Change \`listen\` in the configuration.`;
+  return message ?? String(thrown);
+}
+
+function fail(line: string): never {
+  process.stderr.write(`sluice: ${line}\n`);
+  process.exit(1);
+}
+
+function welcome(app: App, file: string | undefined): void {
+  const lines = [`Sluice is listening on ${app.url}`];
+  const snapshot = app.snapshot();
+  const providers = [...snapshot.providers.keys()].join(', ');
+  lines.push(`  providers  ${providers}${file === undefined ? ' (from the environment; mock needs no account)' : ''}`);
+  const secrets = app.firstSecrets;
+  if (secrets !== undefined) {
+    lines.push('', 'Shown once, kept only as hashes:');
+    if (secrets.key !== undefined) lines.push(`  API key      ${secrets.key}`);
+    lines.push(`  admin token  ${secrets.adminToken}`);
+    if (secrets.key !== undefined) lines.push('', 'Try it:', '', ...curl(app.url, secrets.key));
+  }
+  process.stdout.write(`${lines.join('\n')}\n\n`);
+}
+
+function curl(url: string, key: string): string[] {
+  return [
+    `curl ${url}/v1/chat/completions -H 'Authorization: Bearer ${key}' -H 'Content-Type: application/json' ` +
+      `-d '{"model":"mock/echo","messages":[{"role":"user","content":"Hello, Sluice!"}]}'`,
+  ];
+}

@@ -1,0 +1,57 @@
+/** Anthropic Messages. https://platform.claude.com/docs/en/api/messages */
+import type { JsonObject } from '../core/json.ts';
+import { dialectName } from './anthropic-messages/block.ts';
+import { writeError, writeStreamError } from './anthropic-messages/error.ts';
+import { writeModel, writeModels } from './anthropic-messages/models.ts';
+import { readRequest } from './anthropic-messages/read-request.ts';
+import { MessagesReader } from './anthropic-messages/read-stream.ts';
+import { planRelay } from './anthropic-messages/relay.ts';
+import { readResponse, writeResponse } from './anthropic-messages/response.ts';
+import { MessagesTap } from './anthropic-messages/tap.ts';
+import { readUsage } from './anthropic-messages/usage.ts';
+import { writeRequest } from './anthropic-messages/write-request.ts';
+import { MessagesWriter } from './anthropic-messages/write-stream.ts';
+import type { Dialect } from './dialect.ts';
+import { classifyUpstreamError } from './upstream-error.ts';
+
+/** Files by id are known to the provider that stored them only. */
+const media = new Set(['image:base64', 'image:url', 'document:base64', 'document:url', 'document:text']);
+
+export const anthropicMessages: Dialect = {
+  name: dialectName,
+  can: {
+    params: new Set([
+      'tools', 'toolChoice', 'parallelTools', 'maxTokens', 'temperature', 'topP', 'topK', 'stop', 'reasoning',
+      'format', 'user',
+    ]), // biome-ignore format: one list
+    media,
+    toolResultMedia: media,
+    meaning: new Set(['mcp_servers', 'container']),
+  },
+  path: () => '/messages',
+  headers: { 'anthropic-version': '2023-06-01' },
+  forwardHeaders: ['anthropic-beta'],
+  limitMembers: ['max_tokens'],
+
+  readRequest,
+  writeRequest,
+  planRelay: (body, members, _stream, quirks) => planRelay(body, members, quirks),
+
+  readResponse,
+  writeResponse,
+  contentMembers: ['content'],
+  readUsage: (body: JsonObject) => readUsage(body.usage),
+
+  readStream: (emit, quirks) => new MessagesReader(emit, quirks),
+  writeStream: (emit) => new MessagesWriter(emit),
+  tap: () => new MessagesTap(),
+  tapMarkers: ['message_delta', 'message_stop', '"error"'],
+  terminator: '',
+
+  readError: classifyUpstreamError,
+  writeError,
+  writeStreamError,
+
+  writeModels,
+  writeModel,
+};

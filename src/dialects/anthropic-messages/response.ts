@@ -1,0 +1,156 @@
+/** Whole answers of Anthropic Messages, read into the hub and written from it. */
+import type { Block, ChatResponse, Choice, ToolCallBlock } from '../../core/chat.ts';
+import { GatewayError } from '../../core/error.ts';
+import { isObject, type Json, type JsonObject, rest } from '../../core/json.ts';
+import type { Quirks } from '../quirks.ts';
+import { classifyErrorPayload } from '../upstream-error.ts';
+import { dialectName, parseInput, readBlock, safeToolId, writeMedia, writeText } from './block.ts';
+import { readStop, writeStop } from './stop.ts';
+import { jsonToolName } from './tools.ts';
+import { dropNulls, readUsage, readUsageExtra, writeUsage } from './usage.ts';
+
+const known = new Set(['id', 'type', 'role', 'model', 'content', 'stop_reason', 'stop_sequence', 'usage']);
+
+/** @throws GatewayError `upstream_invalid` when it is no answer, or the error it holds (200 with an error body). */
+export function readResponse(body: JsonObject, quirks: Quirks): ChatResponse {
+  if (body.type === 'error' || isObject(body.error)) throw classifyErrorPayload(body);
+  if (!Array.isArray(body.content)) fail('content', 'is not a list of blocks');
+  const blocks = body.content.map((value, i) => readAnswerBlock(value, `content[${i}]`, quirks));
+  const extra = readAnswerExtra(dropNulls(rest(body, known)), readUsageExtra(body.usage));
+  const refusal = readRefusal(extra);
+  if (refusal !== undefined) blocks.push(refusal);
+  const choice: Choice = { index: 0, blocks, stop: readAnswerStop(body.stop_reason, blocks, quirks) };
+  if (typeof body.stop_sequence === 'string') choice.stopSequence = body.stop_sequence;
+  if (extra !== undefined) choice.extra = extra;
+  const usage = readUsage(body.usage);
+  return {
+    dialect: dialectName,
+    id: textOf(body.id),
+    model: textOf(body.model),
+    choices: [choice],
+    ...(usage !== undefined && { usage }),
+  };
+}
+
+function fail(path: string, what: string): never {
+  throw new GatewayError('upstream_invalid', `The provider's answer is not understood: its ${path} ${what}.`);
+}
+
+function textOf(value: Json | undefined): string {
+  return typeof value === 'string' ? value : '';
+}
+
+function readAnswerBlock(value: Json, path: string, quirks: Quirks): Block {
+  const block = readBlock(value, path, fail);
+  if (block.type === 'tool-call' && isJsonTool(block, quirks)) return { type: 'text', text: block.input };
+  // Streams do not tell beforehand whether a signature will come: the vendor is named either way.
+  if (block.type === 'reasoning') block.vendor = dialectName;
+  return block;
+}
+
+/** The call of the tool by which the answer was made to follow a schema: to the client it is the answer's text. */
+export function isJsonTool(call: ToolCallBlock, quirks: Quirks): boolean {
+  return quirks.schemaByTool === true && call.name === jsonToolName;
+}
+
+function readAnswerStop(value: Json | undefined, blocks: Block[], quirks: Quirks): Choice['stop'] {
+  const stop = readStop(value);
+  // The call that was turned into text is nothing the client has to carry out.
+  const called = !quirks.schemaByTool || blocks.some(({ type }) => type === 'tool-call');
+  return stop === 'tool_calls' && !called ? 'stop' : stop;
+}
+
+/** What only this dialect knows about an answer, `usage` being what its usage says beside counts. */
+export function readAnswerExtra(
+  extra: JsonObject | undefined,
+  usage: JsonObject | undefined,
+): JsonObject | undefined {
+  return usage === undefined ? extra : { ...extra, usage };
+}
+
+/** The model's words on why it refused stand beside the content; in the hub they are a block of their own. */
+export function readRefusal(extra: JsonObject | undefined): Block | undefined {
+  const details = extra?.stop_details;
+  if (!isObject(details) || typeof details.explanation !== 'string' || details.explanation === '') {
+    return undefined;
+  }
+  return { type: 'refusal', text: details.explanation, extra: { stop_details: details } };
+}
+
+// Writing
+
+export function writeResponse(response: ChatResponse): JsonObject {
+  const choice = response.choices.find(({ index }) => index === 0) ?? response.choices[0];
+  const blocks = choice?.blocks ?? [];
+  const content: JsonObject[] = [];
+  for (const block of blocks) {
+    const written = writeAnswerBlock(block, response.dialect === dialectName);
+    if (written !== undefined) content.push(written);
+  }
+  const refused = blocks.some(({ type }) => type === 'refusal');
+  const called = content.some(({ type }) => type === 'tool_use');
+  const { usage: usageExtra, ...extra } =
+    response.dialect === dialectName ? (choice?.extra ?? {}) : ({} as JsonObject);
+  return {
+    id: messageId(response.id),
+    type: 'message',
+    role: 'assistant',
+    model: response.model,
+    content,
+    stop_reason: writeStop(choice?.stop ?? 'stop', called, refused),
+    stop_sequence: choice?.stopSequence ?? null,
+    ...extra,
+    usage: writeUsage(response.usage, usageExtra),
+  };
+}
+
+function writeAnswerBlock(block: Block, own: boolean): JsonObject | undefined {
+  if (block.type === 'opaque') return block.dialect === dialectName ? block.value : undefined;
+  const value = answerBlock(block);
+  return own && value !== undefined && block.extra !== undefined ? { ...value, ...block.extra } : value;
+}
+
+function answerBlock(block: Exclude<Block, { type: 'opaque' }>): JsonObject | undefined {
+  switch (block.type) {
+    case 'text':
+      return block.text === '' ? undefined : writeText(block);
+    case 'refusal':
+      return hasOwnDetails(block) || block.text === '' ? undefined : { type: 'text', text: block.text };
+    case 'reasoning':
+      return writeReasoning(block);
+    case 'tool-call':
+      return {
+        type: 'tool_use',
+        id: safeToolId(block.id),
+        name: block.name,
+        input: block.custom ? { input: block.input } : answerInput(block.input),
+      };
+    case 'media':
+      return block.media === 'document' || block.media === 'image' ? writeMedia(block) : undefined;
+    case 'tool-result':
+      return undefined;
+  }
+}
+
+/** Arguments that a token limit cut short stay the text they are, so that nobody takes them for whole. */
+function answerInput(input: string): Json {
+  return parseInput(input) ?? input;
+}
+
+/** A refusal that came as `stop_details` goes back there, not into the content. */
+export function hasOwnDetails(block: Extract<Block, { type: 'refusal' }>): boolean {
+  return block.extra !== undefined && isObject(block.extra.stop_details);
+}
+
+/** Reasoning of other vendors is shown without a signature; their encrypted state means nothing here. */
+export function writeReasoning(block: Extract<Block, { type: 'reasoning' }>): JsonObject | undefined {
+  const own = block.vendor === dialectName;
+  if (block.redacted !== undefined && own) return { type: 'redacted_thinking', data: block.redacted };
+  if (!own && block.text === '') return undefined;
+  return { type: 'thinking', thinking: block.text, signature: (own ? block.signature : undefined) ?? '' };
+}
+
+/** Clients expect ids that begin with `msg_`. */
+export function messageId(id: string): string {
+  return id.startsWith('msg_') ? id : `msg_${id.replace(/[^a-zA-Z0-9_-]/g, '_')}`;
+}

@@ -1,0 +1,63 @@
+/** Watches a relayed stream of Anthropic Messages for usage, its finish and errors. */
+import { GatewayError } from '../../core/error.ts';
+import { isObject, type Json } from '../../core/json.ts';
+import type { Usage } from '../../core/usage.ts';
+import type { Tap } from '../dialect.ts';
+import { classifyErrorPayload } from '../upstream-error.ts';
+import { readUsage } from './usage.ts';
+
+export class MessagesTap implements Tap {
+  usage: Usage | undefined;
+  meaningful = false;
+  complete = false;
+  terminated = false;
+  error: GatewayError | undefined;
+
+  push(event: string, data: string): boolean {
+    if (event === 'ping') return true;
+    if (event === 'content_block_delta' || event === 'content_block_stop') {
+      this.meaningful = true;
+      return true;
+    }
+    let value: Json;
+    try {
+      value = JSON.parse(data);
+    } catch {
+      this.error ??= new GatewayError('upstream_invalid', "The provider's stream is not valid JSON.");
+      return true;
+    }
+    if (isObject(value)) this.read(event, value);
+    return true;
+  }
+
+  private read(event: string, value: { [member: string]: Json | undefined }): void {
+    switch (value.type) {
+      case 'message_start':
+        if (isObject(value.message)) this.usage ??= readUsage(value.message.usage);
+        return;
+      case 'content_block_start':
+        // A text block opens empty; other blocks say something by being there.
+        if (isObject(value.content_block) && value.content_block.type !== 'text') this.meaningful = true;
+        return;
+      case 'content_block_delta':
+      case 'content_block_stop':
+        this.meaningful = true;
+        return;
+      case 'message_delta':
+        this.usage = readUsage(value.usage, this.usage);
+        if (isObject(value.delta) && typeof value.delta.stop_reason === 'string') {
+          this.meaningful = true;
+          this.complete = true;
+        }
+        return;
+      case 'message_stop':
+        this.terminated = this.complete;
+        return;
+      case 'error':
+        this.error ??= classifyErrorPayload(value);
+        return;
+      default:
+        if (event === 'error' || isObject(value.error)) this.error ??= classifyErrorPayload(value);
+    }
+  }
+}

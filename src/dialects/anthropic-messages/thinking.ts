@@ -1,0 +1,112 @@
+/** How much the model may think: efforts, token budgets and adaptive thinking, whichever the model takes. */
+import type { ChatRequest, Effort, ReasoningWish } from '../../core/chat.ts';
+import type { JsonObject } from '../../core/json.ts';
+import type { Quirks } from '../quirks.ts';
+import { dialectName } from './block.ts';
+
+/** Token budgets of the efforts, for models that take a budget. */
+const budgets: Readonly<Record<Effort, number>> = {
+  none: 0,
+  minimal: 1024,
+  low: 2048,
+  medium: 10_000,
+  high: 16_384,
+  xhigh: 32_768,
+  max: 32_768,
+};
+
+const smallestBudget = 1024;
+/** Answer tokens when the client names no limit and the catalogue none either. */
+const defaultMaxTokens = 4096;
+
+interface Thinking {
+  /** The `thinking` member; undefined leaves it out. */
+  thinking?: JsonObject;
+  /** The `output_config.effort` member. */
+  effort?: string;
+  maxTokens: number;
+}
+
+/** What else in the request decides whether thinking is allowed. */
+interface Circumstances {
+  /** A tool call is forced: not possible together with a budget. */
+  forcedTool: boolean;
+  /** The turn to go on from has lost its thinking: a budget then ends in a 400. */
+  lostThinking: boolean;
+}
+
+/**
+ * The wish in the words of the model. Budget: at least 1024 and below `max_tokens`; it is cut to four fifths of a limit
+ * that the client or the catalogue gives (which counts thinking and answer together), and added to the limit when
+ * nobody gave one. Thinking that cannot be had is left out and `reasoning` is pushed to `lost`.
+ */
+export function writeThinking(
+  request: ChatRequest,
+  quirks: Quirks,
+  circumstances: Circumstances,
+  lost: string[],
+): Thinking {
+  const wish = request.reasoning;
+  const limit = request.maxTokens ?? quirks.defaultMaxTokens;
+  const plain = { maxTokens: limit ?? defaultMaxTokens };
+  if (wish === undefined) return plain;
+  if (request.dialect === dialectName && !contradicts(wish, quirks)) return { ...plain, ...verbatim(wish) };
+  if (wish.enabled === false || wish.effort === 'none') {
+    // Models with a budget do not think unless asked; the older ones do not know the word.
+    return quirks.thinking === 'adaptive' ? { ...plain, thinking: { type: 'disabled' } } : plain;
+  }
+  if (quirks.thinking === 'adaptive') return { ...plain, ...adaptive(wish) };
+
+  // Anthropic's effort without thinking: older models have no word for it.
+  const onlyEffort = request.dialect === dialectName && wish.enabled === undefined;
+  const wanted =
+    wish.budgetTokens ?? budgets[wish.effort ?? (wish.adaptive ? 'high' : 'medium')] ?? budgets.medium;
+  let budget = Math.max(wanted, smallestBudget);
+  if (limit !== undefined) budget = Math.min(budget, Math.max(smallestBudget, Math.floor(limit * 0.8)));
+  const fits = limit === undefined || budget < limit;
+  if (onlyEffort || !fits || circumstances.forcedTool || circumstances.lostThinking) {
+    lost.push('reasoning');
+    return plain;
+  }
+  if (wish.budgetTokens !== undefined && budget !== wish.budgetTokens) lost.push('reasoning.budgetTokens');
+  return {
+    thinking: { type: 'enabled', budget_tokens: budget },
+    maxTokens: limit ?? budget + defaultMaxTokens,
+  };
+}
+
+/** The model takes only the other way to ask. */
+function contradicts(wish: ReasoningWish, quirks: Quirks): boolean {
+  if (quirks.thinking === 'adaptive') return wish.budgetTokens !== undefined;
+  return quirks.thinking === 'budget' && (wish.adaptive === true || wish.effort !== undefined);
+}
+
+function verbatim(wish: ReasoningWish): Omit<Thinking, 'maxTokens'> {
+  const written: Omit<Thinking, 'maxTokens'> = {};
+  if (wish.enabled === false) written.thinking = { type: 'disabled' };
+  else if (wish.adaptive) written.thinking = { type: 'adaptive' };
+  else if (wish.budgetTokens !== undefined) {
+    written.thinking = { type: 'enabled', budget_tokens: wish.budgetTokens };
+  }
+  if (written.thinking !== undefined && wish.display !== undefined) written.thinking.display = wish.display;
+  if (wish.effort !== undefined) written.effort = wish.effort;
+  return written;
+}
+
+/** Newer models show nothing of their thinking unless it is asked for. */
+function adaptive(wish: ReasoningWish): Omit<Thinking, 'maxTokens'> {
+  const thinking: JsonObject = {
+    type: 'adaptive',
+    display: wish.display === 'omitted' ? 'omitted' : 'summarized',
+  };
+  const effort = wish.effort ?? effortOf(wish.budgetTokens);
+  if (effort === undefined) return { thinking };
+  return { thinking, effort: effort === 'minimal' ? 'low' : effort };
+}
+
+/** Nobody has published a mapping back: each budget belongs to the effort whose own budget it does not exceed. */
+function effortOf(budgetTokens: number | undefined): Effort | undefined {
+  if (budgetTokens === undefined) return undefined;
+  if (budgetTokens <= budgets.low) return 'low';
+  return budgetTokens <= budgets.medium ? 'medium' : 'high';
+}

@@ -1,0 +1,107 @@
+/** What must change in a Chat Completions request that is relayed as bytes. */
+import { isObject, type Json, type JsonObject } from '../../core/json.ts';
+import { type Member, valueText } from '../../wire/splice.ts';
+import type { RelayPlan } from '../dialect.ts';
+import type { Quirks } from '../quirks.ts';
+import { isShortToolId, samplingMembers } from './write-request.ts';
+
+/** Any of these in messages means that some content is a list of parts. */
+const partWords = ['"text"', '"image_url"', '"file"', '"input_audio"'];
+
+/** Undefined when a quirk reaches below the top level of this body: then it has to be rewritten. */
+export function planRelay(
+  body: Uint8Array,
+  members: readonly Member[],
+  stream: boolean,
+  quirks: Quirks,
+): RelayPlan | undefined {
+  const plan: RelayPlan = { edits: {}, hideUsage: false, lost: [] };
+  let options: JsonObject | undefined;
+  for (const member of members) {
+    if (needsRewrite(body, member, quirks)) return undefined;
+    if (member.name === 'stream_options') options = parseObject(valueText(body, member));
+    planMember(body, member, members, quirks, plan);
+  }
+  if (quirks.noStreamOptions) {
+    if (options !== undefined) plan.edits.stream_options = undefined;
+  } else if (stream && options?.include_usage !== true) {
+    plan.edits.stream_options = JSON.stringify({ ...options, include_usage: true });
+    plan.hideUsage = true;
+  }
+  return plan;
+}
+
+function parseObject(text: string): JsonObject | undefined {
+  try {
+    const value: Json = JSON.parse(text);
+    return isObject(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function planMember(
+  body: Uint8Array,
+  member: Member,
+  members: readonly Member[],
+  quirks: Quirks,
+  plan: RelayPlan,
+): void {
+  const { name } = member;
+  if (quirks.drop?.includes(name) || (quirks.noSampling && samplingMembers.includes(name))) {
+    plan.edits[name] = undefined;
+    plan.lost.push(name);
+    return;
+  }
+  const wanted = quirks.rename?.[name] ?? limitName(name, quirks);
+  if (wanted === undefined || wanted === name) return;
+  plan.edits[name] = undefined;
+  // Where the client used both words, the right one is there already.
+  if (!members.some((other) => other.name === wanted)) plan.edits[wanted] = valueText(body, member);
+}
+
+function limitName(name: string, quirks: Quirks): string | undefined {
+  return name === 'max_tokens' || name === 'max_completion_tokens' ? quirks.limitMember : undefined;
+}
+
+function needsRewrite(body: Uint8Array, member: Member, quirks: Quirks): boolean {
+  switch (member.name) {
+    case 'messages':
+      if (quirks.noDeveloperRole && stringsOf(body, member, '"role"').includes('developer')) return true;
+      if (quirks.textOnly && partWords.some((word) => find(body, member, word, member.start) >= 0))
+        return true;
+      return quirks.shortToolIds === true && !stringsOf(body, member, '"tool_call_id"').every(isShortToolId);
+    case 'response_format':
+      return quirks.noJsonSchema === true && find(body, member, '"json_schema"', member.start) >= 0;
+    case 'tool_choice':
+      return (quirks.requiredWord ?? 'required') !== 'required' && valueText(body, member) === '"required"';
+    case 'reasoning_effort': {
+      const known: readonly string[] | undefined = quirks.efforts;
+      return known !== undefined && !known.includes(valueText(body, member).slice(1, -1));
+    }
+    default:
+      return false;
+  }
+}
+
+/**
+ * Every string that is the value of a member of this name, at any depth, as raw text. Inside strings quotes are
+ * escaped, so that a quoted word is found only where it is a name or a whole string.
+ */
+function stringsOf(body: Uint8Array, member: Member, word: string): string[] {
+  const found: string[] = [];
+  for (let at = find(body, member, word, member.start); at >= 0; at = find(body, member, word, at + 1)) {
+    let start = at + word.length;
+    while (body[start] === 0x3a || body[start] === 0x20 || (body[start]! >= 0x09 && body[start]! <= 0x0d))
+      start++;
+    if (body[start] !== 0x22) continue;
+    const end = find(body, member, '"', start + 1);
+    if (end >= 0)
+      found.push(Buffer.from(body.buffer, body.byteOffset + start + 1, end - start - 1).toString('latin1'));
+  }
+  return found;
+}
+
+function find(body: Uint8Array, member: Member, text: string, from: number): number {
+  return Buffer.from(body.buffer, body.byteOffset, member.end).indexOf(text, from, 'latin1');
+}

@@ -1,0 +1,233 @@
+/** Writes a Chat Completions request for a provider, in the words its quirks allow. */
+import { createHash } from 'node:crypto';
+import type { ChatRequest, Effort, ReasoningWish, Tool, ToolChoice } from '../../core/chat.ts';
+import { emptySchema } from '../../core/chat.ts';
+import { GatewayError } from '../../core/error.ts';
+import { isObject, type Json, type JsonObject } from '../../core/json.ts';
+import type { Quirks } from '../quirks.ts';
+import { writeMessages } from './write-messages.ts';
+
+/** https://platform.openai.com/docs/api-reference/chat/create#chat_create-stop */
+const mostStops = 4;
+/** https://platform.openai.com/docs/api-reference/chat/create refuses longer ids of tool calls. */
+const longestToolId = 40;
+
+/**
+ * @param lost gets the paths of hints that are left out or changed, beyond what the dialect's `can` tells.
+ * @throws GatewayError `unsupported` for meaning that cannot be said to this host.
+ */
+export function writeRequest(request: ChatRequest, quirks: Quirks, lost: string[]): JsonObject {
+  const own = request.dialect === 'openai-chat';
+  const body: JsonObject = { model: request.model, messages: [] };
+  const schemaText = writeFormat(request, quirks, body);
+  body.messages = writeMessages(request.messages, {
+    own,
+    quirks,
+    lost,
+    toolId: toolIdWriter(quirks, own),
+    instruction: schemaText,
+  });
+  writeTools(request, quirks, own, body);
+  writeSampling(request, quirks, own, lost, body);
+  const effort = writeEffort(request.reasoning, own, quirks.efforts, lost);
+  if (effort !== undefined) body.reasoning_effort = effort;
+  if (request.user !== undefined) body.user = request.user;
+  if (own) {
+    if (request.topK !== undefined) body.top_k = request.topK;
+    if (request.serviceTier !== undefined) body.service_tier = request.serviceTier;
+    if (request.metadata !== undefined) body.metadata = request.metadata;
+    Object.assign(body, request.extra);
+  }
+  writeStream(request, quirks, own, body);
+  applyQuirks(body, quirks, lost);
+  return body;
+}
+
+function writeStream(request: ChatRequest, quirks: Quirks, own: boolean, body: JsonObject): void {
+  if (request.stream) body.stream = true;
+  if (quirks.noStreamOptions) delete body.stream_options;
+  else if (request.stream && request.streamUsage) {
+    const more = own ? request.extra?.stream_options : undefined;
+    body.stream_options = isObject(more) ? { ...more, include_usage: true } : { include_usage: true };
+  }
+}
+
+/** Renames and drops top-level members last, whoever wrote them. */
+function applyQuirks(body: JsonObject, quirks: Quirks, lost: string[]): void {
+  if (quirks.noSampling) {
+    for (const name of samplingMembers) remove(body, name, lost);
+  }
+  for (const name of quirks.drop ?? []) remove(body, name, lost);
+  for (const from in quirks.rename) {
+    const to = quirks.rename[from];
+    if (to === undefined || body[from] === undefined) continue;
+    body[to] = body[from];
+    delete body[from];
+  }
+}
+
+/** What `noSampling` leaves out. */
+export const samplingMembers: readonly string[] = ['temperature', 'top_p', 'top_k'];
+
+function remove(body: JsonObject, name: string, lost: string[]): void {
+  if (body[name] === undefined) return;
+  delete body[name];
+  lost.push(name);
+}
+
+function writeSampling(
+  request: ChatRequest,
+  quirks: Quirks,
+  own: boolean,
+  lost: string[],
+  body: JsonObject,
+): void {
+  if (request.maxTokens !== undefined)
+    body[quirks.limitMember ?? 'max_completion_tokens'] = request.maxTokens;
+  if (request.temperature !== undefined) body.temperature = request.temperature;
+  if (request.topP !== undefined) body.top_p = request.topP;
+  if (request.stop !== undefined) {
+    body.stop = own ? request.stop : request.stop.slice(0, mostStops);
+    if (!own && request.stop.length > mostStops) lost.push('stop');
+  }
+  if (request.seed !== undefined) body.seed = request.seed;
+  if (request.presencePenalty !== undefined) body.presence_penalty = request.presencePenalty;
+  if (request.frequencyPenalty !== undefined) body.frequency_penalty = request.frequencyPenalty;
+  if (request.logitBias !== undefined) body.logit_bias = request.logitBias;
+  if (request.n !== undefined) body.n = request.n;
+  if (request.logprobs !== undefined) {
+    body.logprobs = true;
+    if (request.logprobs > 0) body.top_logprobs = request.logprobs;
+  }
+}
+
+// Reasoning
+
+const ladder: readonly Effort[] = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'];
+/** What every reasoning host understands; `none` and `minimal` are words of few models, and errors elsewhere. */
+const commonEfforts: readonly Effort[] = ['low', 'medium', 'high'];
+
+/**
+ * A token budget becomes an effort: up to 4,096 low, below 16,384 medium, from there high. Adaptive thinking
+ * without an effort says nothing: the model's own default is what was asked for.
+ */
+function writeEffort(
+  wish: ReasoningWish | undefined,
+  own: boolean,
+  words: readonly Effort[] | undefined,
+  lost: string[],
+): Effort | undefined {
+  if (wish === undefined) return undefined;
+  if (wish.display !== undefined) lost.push('reasoning.display');
+  const { budgetTokens } = wish;
+  let { effort } = wish;
+  if (wish.enabled === false && effort !== 'none') {
+    if (effort !== undefined) lost.push('reasoning.effort');
+    effort = 'none';
+  }
+  if (effort === undefined && budgetTokens !== undefined) {
+    effort = budgetTokens <= 4096 ? 'low' : budgetTokens < 16_384 ? 'medium' : 'high';
+  }
+  const known = words ?? (own ? ladder : commonEfforts);
+  if (effort === undefined || known.includes(effort)) return effort;
+  lost.push('reasoning.effort');
+  // "Do not reason" to a host without the word: better its default than an effort nobody asked for.
+  return effort === 'none' ? undefined : nearest(effort, known);
+}
+
+function nearest(effort: Effort, known: readonly Effort[]): Effort | undefined {
+  const wanted = ladder.indexOf(effort);
+  let best: Effort | undefined;
+  for (const word of known) {
+    if (word === 'none') continue;
+    const distance = Math.abs(ladder.indexOf(word) - wanted);
+    if (best === undefined || distance < Math.abs(ladder.indexOf(best) - wanted)) best = word;
+  }
+  return best;
+}
+
+// Structured output
+
+/** Writes `response_format`; returns instructions to add where the host cannot take the schema itself. */
+function writeFormat(request: ChatRequest, quirks: Quirks, body: JsonObject): string | undefined {
+  const { format } = request;
+  if (format === undefined) return undefined;
+  if (format.type === 'json') {
+    body.response_format = { type: 'json_object' };
+    return undefined;
+  }
+  if (quirks.noJsonSchema) {
+    body.response_format = { type: 'json_object' };
+    const about = format.description === undefined ? '' : ` It is ${format.description}`;
+    return `Answer with one JSON object and nothing else.${about} It must conform to this JSON Schema:\n${JSON.stringify(format.schema)}`;
+  }
+  const spec: JsonObject = { name: format.name ?? 'answer' };
+  if (format.description !== undefined) spec.description = format.description;
+  spec.schema = format.schema;
+  if (format.strict !== undefined) spec.strict = format.strict;
+  body.response_format = { type: 'json_schema', json_schema: spec };
+  return undefined;
+}
+
+// Tools
+
+function writeTools(request: ChatRequest, quirks: Quirks, own: boolean, body: JsonObject): void {
+  if (request.tools !== undefined) body.tools = request.tools.map((tool) => writeTool(tool, own));
+  // Without tools both members are refused; other dialects allow them.
+  if (!own && (request.tools === undefined || request.tools.length === 0)) return;
+  if (request.toolChoice !== undefined) body.tool_choice = writeToolChoice(request.toolChoice, quirks, own);
+  if (request.parallelTools !== undefined) body.parallel_tool_calls = request.parallelTools;
+}
+
+function writeTool(tool: Tool, own: boolean): JsonObject {
+  if (tool.opaque !== undefined) {
+    if (own) return tool.opaque;
+    throw new GatewayError('unsupported', `The tool ${tool.name} is known to its own provider only.`, {
+      param: 'tools',
+    });
+  }
+  const spec: JsonObject = { name: tool.name };
+  if (tool.description !== undefined) spec.description = tool.description;
+  if (tool.schema !== undefined) spec.parameters = tool.schema;
+  else if (!own) spec.parameters = emptySchema;
+  if (tool.strict !== undefined) spec.strict = tool.strict;
+  if (!own || tool.extra === undefined) return { type: 'function', function: spec };
+  const { function: inside, ...beside } = tool.extra;
+  return { type: 'function', function: Object.assign(spec, inside), ...beside };
+}
+
+function writeToolChoice(choice: ToolChoice, quirks: Quirks, own: boolean): Json {
+  switch (choice.type) {
+    case 'required':
+      return quirks.requiredWord ?? 'required';
+    case 'tool':
+      return { type: 'function', function: { name: choice.name } };
+    case 'allowed': {
+      const tools = choice.names.map((name) => ({ type: 'function', function: { name } }));
+      return { type: 'allowed_tools', allowed_tools: { mode: choice.mode, tools } };
+    }
+    case 'opaque':
+      if (own) return choice.value;
+      throw new GatewayError('unsupported', 'tool_choice is known to its own provider only.', {
+        param: 'tool_choice',
+      });
+    default:
+      return choice.type;
+  }
+}
+
+/** Whether an id of a tool call passes where `shortToolIds` holds. */
+export function isShortToolId(id: string): boolean {
+  return /^[A-Za-z0-9]{9}$/.test(id);
+}
+
+/** Ids a host refuses become a digest of themselves, alike in the call and in its result. */
+function toolIdWriter(quirks: Quirks, own: boolean): (id: string) => string {
+  if (quirks.shortToolIds) return (id) => (isShortToolId(id) ? id : digest(id).slice(0, 9));
+  if (own) return (id) => id;
+  return (id) => (id.length <= longestToolId ? id : `call_${digest(id).slice(0, 32)}`);
+}
+
+function digest(id: string): string {
+  return createHash('sha256').update(id).digest('hex');
+}

@@ -1,0 +1,172 @@
+/** One call and its attempts: what has been written to the journal, what is reserved, and that both end exactly once. */
+import type { Key, Snapshot, Target } from '../config/snapshot.ts';
+import { newCallId } from '../core/id.ts';
+import { type GatewayError, toGatewayError } from '../core/error.ts';
+import { charge, type NanoUsd } from '../core/money.ts';
+import type { Dispatched, Settled } from '../core/record.ts';
+import { emptyUsage, type Usage } from '../core/usage.ts';
+import type { Dialect } from '../dialects/dialect.ts';
+import type { Lease } from '../governance/leases.ts';
+import type { Gateway } from './gateway.ts';
+import type { Labels } from './labels.ts';
+
+export class Call {
+  readonly id = newCallId();
+  readonly startedMs = performance.now();
+  key: Key | undefined;
+  model = '';
+  labels: Labels | undefined;
+  lease: Lease | undefined;
+  attempts = 0;
+  /** provider/model asked last. */
+  target = '';
+  /** What every limit on the path holds for it. */
+  reserved: NanoUsd = 0;
+  /** The dialect of the last attempt's provider, where it is the client's own. */
+  answeredBy: Dialect | undefined;
+  spentTokens = 0;
+  spentNanoUsd: NanoUsd = 0;
+  private pending: Attempt | undefined;
+  private ended = false;
+
+  constructor(
+    readonly gateway: Gateway,
+    readonly dialect: Dialect,
+    readonly snapshot: Snapshot,
+  ) {
+    gateway.inflight.enter();
+    gateway.observer.callStarted();
+  }
+
+  /** Writes that an upstream request is about to leave. The attempt before it was not the last. */
+  dispatch(target: Target, stream: boolean, reservedNanoUsd: NanoUsd): Attempt {
+    this.pending?.write(0, false);
+    const key = this.key!;
+    const labels = this.labels!;
+    this.target = target.id;
+    const attempt = new Attempt(this, target, {
+      call: this.id,
+      attempt: ++this.attempts,
+      at: Date.now(),
+      key: key.name,
+      team: key.team,
+      organisation: key.organisation,
+      model: this.model,
+      target: target.id,
+      provider: target.provider.name,
+      stream,
+      tags: labels.tags,
+      session: labels.session,
+      endUser: labels.endUser,
+      reservedNanoUsd,
+    });
+    this.gateway.journal.dispatched(attempt.dispatch);
+    this.pending = attempt;
+    return attempt;
+  }
+
+  /** The call is over: writes the last attempt as final, gives back what was reserved, counts. Does so once. */
+  end(status: number, error?: GatewayError): void {
+    if (this.ended) return;
+    this.ended = true;
+    try {
+      this.pending?.write(status, true);
+    } finally {
+      // Nothing was sent: then nothing counts, not even the request.
+      if (this.attempts === 0) this.lease?.cancel();
+      else this.lease?.settle({ tokens: this.spentTokens, nanoUsd: this.spentNanoUsd });
+      this.gateway.inflight.leave();
+      this.gateway.observer.callEnded({
+        id: this.id,
+        dialect: this.dialect.name,
+        key: this.key?.name ?? '',
+        model: this.model,
+        target: this.target,
+        attempts: this.attempts,
+        status,
+        durationMs: performance.now() - this.startedMs,
+        error,
+      });
+    }
+  }
+}
+
+/** One upstream request. `settle` says how it ended; it is written when it is known whether another follows. */
+export class Attempt {
+  readonly startedMs = performance.now();
+  upstreamStatus = 0;
+  firstByteMs: number | undefined;
+  usage: Usage | undefined;
+  estimated = false;
+  nanoUsd: NanoUsd | undefined;
+  lost: string[] = [];
+  /** Somebody is counting what it used and will settle it. */
+  claimed = false;
+  private outcome: Settled['outcome'] | undefined;
+  private endedMs = 0;
+  private written = false;
+
+  constructor(
+    readonly call: Call,
+    readonly target: Target,
+    readonly dispatch: Dispatched,
+  ) {}
+
+  get settled(): boolean {
+    return this.outcome !== undefined;
+  }
+
+  /** Something meaningful arrived. */
+  meaningful(): void {
+    this.firstByteMs ??= performance.now() - this.startedMs;
+  }
+
+  /** How it ended, and what it used; usage is counted here, once. */
+  settle(outcome: Settled['outcome'], usage: Usage | undefined, estimated: boolean): void {
+    if (this.outcome !== undefined) return;
+    this.outcome = outcome;
+    this.endedMs = performance.now();
+    this.usage = usage ?? emptyUsage();
+    this.estimated = estimated;
+    // What used nothing costs nothing, also where the price is unknown.
+    const free = this.usage.input === 0 && this.usage.output === 0;
+    const price = this.target.price;
+    this.nanoUsd = free ? 0 : price === undefined ? undefined : charge(this.usage, price);
+    this.call.spentTokens += this.usage.input + this.usage.output;
+    this.call.spentNanoUsd += this.nanoUsd ?? 0;
+  }
+
+  fail(error: GatewayError): void {
+    this.settle(error.kind, undefined, false);
+  }
+
+  /** Puts the settled attempt into the journal, once. */
+  write(clientStatus: number, final: boolean): void {
+    if (this.written) return;
+    this.written = true;
+    if (this.outcome === undefined) this.settle('internal', undefined, false);
+    const record: Settled = {
+      call: this.dispatch.call,
+      attempt: this.dispatch.attempt,
+      at: this.dispatch.at + Math.round(this.endedMs - this.startedMs),
+      final,
+      outcome: this.outcome!,
+      upstreamStatus: this.upstreamStatus,
+      clientStatus,
+      firstByteMs: this.firstByteMs,
+      durationMs: this.endedMs - this.startedMs,
+      usage: this.usage!,
+      estimated: this.estimated,
+      nanoUsd: this.nanoUsd,
+      priceSource: this.target.price?.source ?? '',
+      lost: this.lost,
+    };
+    try {
+      this.call.gateway.journal.settled(this.dispatch, record);
+    } catch (thrown) {
+      this.call.gateway.observer.alarm('journal', { error: (thrown as Error).message });
+      throw toGatewayError(thrown);
+    }
+    this.call.gateway.observer.attemptSettled(this.dispatch, record);
+  }
+}

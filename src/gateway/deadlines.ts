@@ -1,0 +1,42 @@
+/**
+ * Time-outs without a timer per call: one sweep a tick looks at all running attempts. A deadline is met within
+ * `tickMs`, which is exact enough for waits of seconds and costs nothing on the way.
+ */
+
+export interface Watched {
+  /** Time at which it has waited too long, by the clock of `now`. */
+  deadlineMs: number;
+  expire(): void;
+}
+
+const tickMs = 50;
+
+export class Deadlines {
+  private readonly watched = new Set<Watched>();
+  private timer: ReturnType<typeof setInterval> | undefined;
+
+  constructor(private readonly now: () => number = () => performance.now()) {}
+
+  add(item: Watched): void {
+    this.watched.add(item);
+    this.timer ??= setInterval(() => this.sweep(), tickMs);
+  }
+
+  delete(item: Watched): void {
+    this.watched.delete(item);
+  }
+
+  private sweep(): void {
+    if (this.watched.size === 0) {
+      clearInterval(this.timer);
+      this.timer = undefined;
+      return;
+    }
+    const now = this.now();
+    for (const item of this.watched) {
+      if (item.deadlineMs > now) continue;
+      this.watched.delete(item);
+      item.expire();
+    }
+  }
+}

@@ -1,0 +1,26 @@
+/** All that the data plane needs, handed in by app.ts: it reaches for nothing by itself. */
+import type { Snapshot } from '../config/snapshot.ts';
+import type { Observer } from '../core/observer.ts';
+import type { Journal } from '../core/record.ts';
+import type { Keyring } from '../governance/keys.ts';
+import type { Limiter } from '../governance/limits.ts';
+import type { Health } from '../routing/health.ts';
+import type { Deadlines } from './deadlines.ts';
+import type { Inflight } from './inflight.ts';
+
+export interface Gateway {
+  /** The configuration in force; ask once a call and keep the answer. */
+  snapshot(): Snapshot;
+  keyring: Keyring;
+  limiter: Limiter;
+  health: Health;
+  journal: Journal;
+  observer: Observer;
+  deadlines: Deadlines;
+  inflight: Inflight;
+  /** Counts the tokens of a text, off this thread. */
+  countTokens(text: string): Promise<number>;
+  random(): number;
+  /** Sends same-dialect traffic through the hub too: a test's way to prove that the hub loses nothing. */
+  forceTranslate: boolean;
+}

@@ -1,0 +1,32 @@
+/** The calls that are running, so that a gateway told to stop can let them finish. */
+
+export class Inflight {
+  count = 0;
+  draining = false;
+  private idle: (() => void) | undefined;
+
+  enter(): void {
+    this.count++;
+  }
+
+  leave(): void {
+    this.count--;
+    if (this.count === 0) this.idle?.();
+  }
+
+  /** Refuses new calls and waits for the running ones. @returns false when `drainMs` was not enough. */
+  async drain(drainMs: number): Promise<boolean> {
+    this.draining = true;
+    if (this.count === 0) return true;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<boolean>((resolve) => {
+      timer = setTimeout(() => resolve(false), drainMs);
+    });
+    const idle = new Promise<boolean>((resolve) => {
+      this.idle = () => resolve(true);
+    });
+    const finished = await Promise.race([idle, late]);
+    clearTimeout(timer);
+    return finished;
+  }
+}

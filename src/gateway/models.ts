@@ -1,0 +1,43 @@
+/** GET /v1/models and /v1/models/{id}: the names a key may use, in the dialect asked for. */
+import type { Key } from '../config/snapshot.ts';
+import { GatewayError, toGatewayError } from '../core/error.ts';
+import { newCallId } from '../core/id.ts';
+import type { JsonObject } from '../core/json.ts';
+import type { Dialect } from '../dialects/dialect.ts';
+import { authorise, extractSecret } from '../governance/keys.ts';
+import type { Gateway } from './gateway.ts';
+import { errorResponse } from './respond.ts';
+
+export function listModels(request: Request, path: string, dialect: Dialect, gateway: Gateway): Response {
+  const id = newCallId();
+  try {
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      throw new GatewayError('method_not_allowed', `${path} takes GET, not ${request.method}.`);
+    }
+    const key = gateway.keyring.authenticate(extractSecret(request.headers, request.url), Date.now());
+    const snapshot = gateway.snapshot();
+    const named = decodeURIComponent(path.slice('/v1/models/'.length));
+    let body: JsonObject;
+    if (named === '') {
+      body = dialect.writeModels(snapshot.listed.filter((model) => mayUse(key, model)));
+    } else {
+      authorise(key, named);
+      if (snapshot.resolve(named) === undefined) {
+        throw new GatewayError('not_found', `The model "${named}" is not known here.`, { code: 'model_not_found' });
+      }
+      body = dialect.writeModel(named);
+    }
+    return Response.json(body, { headers: { 'x-request-id': id } });
+  } catch (thrown) {
+    return errorResponse(toGatewayError(thrown), dialect, undefined, id);
+  }
+}
+
+function mayUse(key: Key, model: string): boolean {
+  try {
+    authorise(key, model);
+    return true;
+  } catch {
+    return false;
+  }
+}

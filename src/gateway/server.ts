@@ -1,0 +1,84 @@
+/** The listening socket: path and method → operation and dialect; from here on every error speaks the client's language. */
+import type { Dialect } from '../dialects/dialect.ts';
+import { GatewayError } from '../core/error.ts';
+import { newCallId } from '../core/id.ts';
+import { dialects } from '../dialects/index.ts';
+import type { Gateway } from './gateway.ts';
+import { handleChat } from './handle.ts';
+import { listModels } from './models.ts';
+import { errorResponse } from './respond.ts';
+
+export interface ServerOptions {
+  host: string;
+  port: number;
+  /** Operators' pages: health, metrics. Undefined: not one of them. */
+  operate(path: string, request: Request): Response | Promise<Response> | undefined;
+}
+
+export interface Server {
+  url: string;
+  port: number;
+  /** Stops accepting; connections that are idle are closed, the others when their answer is out. */
+  stop(force: boolean): Promise<void>;
+}
+
+const openaiChat = dialects.get('openai-chat')!;
+const anthropicMessages = dialects.get('anthropic-messages')!;
+
+const chatPaths: ReadonlyMap<string, Dialect> = new Map([
+  ['/v1/chat/completions', openaiChat],
+  ['/v1/messages', anthropicMessages],
+]);
+
+/** @throws Error of the operating system when the address is taken or not ours. */
+export function serve(gateway: Gateway, options: ServerOptions): Server {
+  const server = Bun.serve({
+    hostname: options.host,
+    port: options.port,
+    // Model answers may be silent for minutes: time-outs are the gateway's own.
+    idleTimeout: 0,
+    // The limit is the gateway's own too, so that its error is in the client's dialect.
+    maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+    fetch: (request) => route(request, gateway, options),
+    error: () => new Response('internal error', { status: 500 }),
+  });
+  return {
+    url: `http://${options.host}:${server.port}`,
+    port: server.port ?? options.port,
+    stop: (force) => server.stop(force),
+  };
+}
+
+function route(request: Request, gateway: Gateway, options: ServerOptions): Response | Promise<Response> {
+  const path = pathOf(request.url);
+  const dialect = chatPaths.get(path);
+  if (dialect !== undefined) {
+    if (request.method === 'POST') return handleChat(request, dialect, gateway);
+    const error = new GatewayError('method_not_allowed', `${path} takes POST, not ${request.method}.`);
+    return errorResponse(error, dialect, undefined, newCallId());
+  }
+  const operated = options.operate(path, request);
+  if (operated !== undefined) return operated;
+  const asked = dialectAsked(request, path);
+  if (path === '/v1/models' || path.startsWith('/v1/models/')) return listModels(request, path, asked, gateway);
+  const error = new GatewayError(
+    'not_found',
+    `There is nothing at ${request.method} ${path}. This gateway serves POST ${[...chatPaths.keys()].join(', POST ')} and GET /v1/models.`,
+    { code: 'unknown_url' },
+  );
+  return errorResponse(error, asked, undefined, newCallId());
+}
+
+/** The path of an absolute URL, without parsing the rest of it. */
+function pathOf(url: string): string {
+  const start = url.indexOf('/', url.indexOf('//') + 2);
+  if (start < 0) return '/';
+  const query = url.indexOf('?', start);
+  return query < 0 ? url.slice(start) : url.slice(start, query);
+}
+
+/** Where the path does not tell, the headers do: Anthropic's SDKs always name a version. */
+function dialectAsked(request: Request, path: string): Dialect {
+  const anthropic = request.headers.has('anthropic-version') || path.startsWith('/v1/messages');
+  return anthropic ? anthropicMessages : openaiChat;
+}

@@ -1,0 +1,114 @@
+/** The applier's thread: every 200 ms it applies what the journal holds, and twice a second it looks for changed keys. */
+import { keysRevision, listKeys } from '../store/keys.ts';
+import { openStore, type Store } from '../store/open.ts';
+import type { ApplierState, FromWorker, ToWorker } from './applier.ts';
+import { reasonOf } from './data-dir.ts';
+import { type Follower, followJournal } from './follow.ts';
+
+declare const self: Worker;
+
+const tickMs = 200;
+const keysEveryMs = 500;
+const longestBackoffMs = 10_000;
+
+let stopping = false;
+let flushes: number[] = [];
+let wake = () => {};
+
+self.onmessage = (event: MessageEvent<ToWorker>) => {
+  const message = event.data;
+  if (message.type === 'start') void run(message.dataDir, message.store);
+  else if (message.type === 'flush') flushes.push(message.id);
+  else stopping = true;
+  wake();
+};
+
+function post(message: FromWorker): void {
+  self.postMessage(message);
+}
+
+async function run(dataDir: string, url: string): Promise<void> {
+  const work = startWork(dataDir, url);
+  let failures = 0;
+  let ready = false;
+  for (;;) {
+    const last = stopping;
+    const asked = flushes;
+    flushes = [];
+    try {
+      await work.step();
+      if (failures > 0) post({ type: 'state', state: work.state() });
+      failures = 0;
+      if (!ready) post({ type: 'ready' });
+      ready = true;
+      for (const id of asked) post({ type: 'flushed', id });
+    } catch (error) {
+      failures++;
+      flushes = [...asked, ...flushes];
+      post({ type: 'state', state: work.state(error) });
+    }
+    if (last) break;
+    if (!stopping) await sleep(failures === 0 ? tickMs : Math.min(longestBackoffMs, tickMs * 2 ** failures));
+  }
+  await work.close();
+  post({ type: 'stopped' });
+}
+
+interface Work {
+  step(): Promise<void>;
+  state(error?: unknown): ApplierState;
+  close(): Promise<void>;
+}
+
+/** The store is opened at the first step, and at every step until that succeeds. */
+function startWork(dataDir: string, url: string): Work {
+  let store: Store | undefined;
+  let follower: Follower | undefined;
+  let revision: string | undefined;
+  let keysLookedAt = 0;
+
+  async function tellKeys(db: Store['db']): Promise<void> {
+    const now = performance.now();
+    if (revision !== undefined && now - keysLookedAt < keysEveryMs) return;
+    keysLookedAt = now;
+    const current = await keysRevision(db);
+    if (current === revision) return;
+    post({ type: 'keys', keys: await listKeys(db) });
+    revision = current;
+  }
+
+  return {
+    async step() {
+      store ??= await openStore(dataDir, url);
+      await tellKeys(store.db);
+      follower ??= await followJournal(dataDir, store);
+      await follower.catchUp();
+    },
+    state(error) {
+      const unreadable = follower?.unreadable() ?? 0;
+      const backlogBytes = follower?.backlogBytes() ?? 0;
+      if (error === undefined) return { ok: true, backlogBytes, unreadable };
+      return {
+        ok: false,
+        error: `The store cannot be written: ${reasonOf(error)}.`,
+        backlogBytes,
+        unreadable,
+      };
+    },
+    async close() {
+      follower?.close();
+      await store?.close().catch(() => {});
+    },
+  };
+}
+
+/** Until the time is over or a message comes. */
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    wake = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+  });
+}

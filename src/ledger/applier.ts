@@ -1,0 +1,97 @@
+/** The applier as the main thread sees it: a worker that brings the journal into the store, beside the calls' path. */
+import { workerUrl } from '../core/worker-url.ts';
+import type { StoreKey } from '../store/keys.ts';
+
+export interface ApplierState {
+  /** False while the store cannot be written; calls go on and the journal grows until it can. */
+  ok: boolean;
+  /** Why not, in one line. */
+  error?: string;
+  /** Bytes of the journal that are not in the store yet. */
+  backlogBytes: number;
+  /** Lines of the journal that could not be read since the start. */
+  unreadable: number;
+}
+
+export interface ApplierOptions {
+  dataDir: string;
+  /** The configuration's `store`. */
+  store: string;
+  /** Told when `ok` changes, and while it is false after every try. */
+  onState?: (state: ApplierState) => void;
+  /** All keys of the store: at the start, and within a second of any process creating or revoking one. */
+  onKeys?: (keys: StoreKey[]) => void;
+}
+
+export interface Applier {
+  /** Resolves when the keys were told and all that was in the journal at the start is in the store. */
+  ready: Promise<void>;
+  /** Resolves when all lines written before are in the store: not before the store can be written. */
+  flushed(): Promise<void>;
+  /** Tries once more to apply what is left, then ends the worker. What could not be applied is at the next start. */
+  stop(): Promise<void>;
+}
+
+export type ToWorker =
+  | { type: 'start'; dataDir: string; store: string }
+  | { type: 'flush'; id: number }
+  | { type: 'stop' };
+
+export type FromWorker =
+  | { type: 'ready' }
+  | { type: 'state'; state: ApplierState }
+  | { type: 'keys'; keys: StoreKey[] }
+  | { type: 'flushed'; id: number }
+  | { type: 'stopped' };
+
+/** Starts the worker. The journal must have been recovered before. */
+export function startApplier(options: ApplierOptions): Applier {
+  const worker = new Worker(workerUrl('ledger/applier-worker.ts'), { smol: true, name: 'applier' });
+  const flushes = new Map<number, () => void>();
+  let flushId = 0;
+  let stopping: Promise<void> | undefined;
+  let onStopped = () => {};
+  let onReady = () => {};
+  const ready = new Promise<void>((resolve) => {
+    onReady = resolve;
+  });
+  const post = (message: ToWorker) => worker.postMessage(message);
+
+  worker.onmessage = (event: MessageEvent<FromWorker>) => {
+    const message = event.data;
+    if (message.type === 'ready') onReady();
+    else if (message.type === 'state') options.onState?.(message.state);
+    else if (message.type === 'keys') options.onKeys?.(message.keys);
+    else if (message.type === 'stopped') onStopped();
+    else {
+      flushes.get(message.id)?.();
+      flushes.delete(message.id);
+    }
+  };
+  worker.onerror = (event) => {
+    options.onState?.({
+      ok: false,
+      error: `The applier failed and calls stay in the journal until the next start: ${event.message}`,
+      backlogBytes: 0,
+      unreadable: 0,
+    });
+    onStopped();
+  };
+  post({ type: 'start', dataDir: options.dataDir, store: options.store });
+
+  return {
+    ready,
+    flushed: () =>
+      new Promise((resolve) => {
+        flushes.set(++flushId, resolve);
+        post({ type: 'flush', id: flushId });
+      }),
+    stop() {
+      stopping ??= new Promise<void>((resolve) => {
+        onStopped = resolve;
+        post({ type: 'stop' });
+      }).then(() => worker.terminate());
+      return stopping;
+    },
+  };
+}

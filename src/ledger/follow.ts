@@ -1,0 +1,86 @@
+/** Follows the journal and brings its attempts into the store: the applier's work, on whatever thread it runs. */
+import { type Attempt, createRecorder } from '../store/attempts.ts';
+import type { Store } from '../store/open.ts';
+import { identityOf, kindOf, readSettled } from './lines.ts';
+import {
+  bytesAfter,
+  journalStart,
+  listSegments,
+  openReader,
+  type Position,
+  removeSegment,
+} from './segments.ts';
+
+export interface Follower {
+  /**
+   * Applies all whole lines written so far, a transaction for every 256 KiB, and removes segments that are done with.
+   * @throws the store's error; calling again goes on where it failed.
+   */
+  catchUp(): Promise<void>;
+  /** Bytes of the journal that are not in the store yet. */
+  backlogBytes(): number;
+  /** Lines that were neither: remains of writes that a crash cut short. */
+  unreadable(): number;
+  close(): void;
+}
+
+/** Goes on from the position the store remembers. */
+export async function followJournal(dataDir: string, store: Store): Promise<Follower> {
+  const recorder = createRecorder(store.db);
+  const reader = openReader(dataDir);
+  let position = readPosition(await recorder.position());
+  let unreadable = 0;
+  /** Attempts that have begun, and in which segment: recovery needs that line until they are settled. */
+  const open = new Map<string, number>();
+
+  async function catchUp(): Promise<void> {
+    const before = position.segment;
+    for (let chunk = reader.read(position); chunk !== undefined; chunk = reader.read(position)) {
+      const attempts: Attempt[] = [];
+      let skipped = 0;
+      for (const line of chunk.lines) {
+        const kind = kindOf(line);
+        if (kind === 'd') {
+          open.set(identityOf(line), chunk.next.segment);
+          continue;
+        }
+        const attempt = kind === 's' ? readSettled(line) : undefined;
+        if (attempt !== undefined) {
+          attempts.push(attempt);
+          open.delete(identityOf(line));
+        } else if (line !== '') skipped++;
+      }
+      // Lines of dispatches alone change nothing in the store; reading them again is free of consequences.
+      if (attempts.length > 0) await recorder.record(attempts, writePosition(chunk.next));
+      position = chunk.next;
+      unreadable += skipped;
+    }
+    if (position.segment !== before) await removeDone();
+  }
+
+  async function removeDone(): Promise<void> {
+    let floor = position.segment;
+    for (const segment of open.values()) floor = Math.min(floor, segment);
+    const done = listSegments(dataDir).filter((segment) => segment < floor);
+    if (done.length === 0) return;
+    await store.sync();
+    for (const segment of done) removeSegment(dataDir, segment);
+  }
+
+  return {
+    catchUp,
+    backlogBytes: () => bytesAfter(dataDir, position),
+    unreadable: () => unreadable,
+    close: () => reader.close(),
+  };
+}
+
+function writePosition(position: Position): string {
+  return `${position.segment}:${position.offset}`;
+}
+
+function readPosition(text: string | undefined): Position {
+  const [segment, offset] = (text ?? '').split(':').map(Number);
+  if (!Number.isSafeInteger(segment) || !Number.isSafeInteger(offset)) return journalStart;
+  return { segment: segment!, offset: offset! };
+}

@@ -1,0 +1,64 @@
+/** After a crash: attempts that began and never ended are settled as interrupted, so that each is in the store once. */
+import type { Dispatched, Settled } from '../core/record.ts';
+import { emptyUsage } from '../core/usage.ts';
+import type { JournalFile } from './journal.ts';
+import { identityOf, kindOf, readDispatched } from './lines.ts';
+import { journalStart, openReader, type Position } from './segments.ts';
+
+/**
+ * Run it after the journal is opened and before the first call: whatever is open then belongs to a process that is
+ * gone. Only segments with something unapplied or unsettled still exist, so only those are read. What an interrupted
+ * attempt cost is not known; it is charged 0 and marked `estimated`, at the time it began. The last open attempt of a
+ * call is its final one.
+ * @returns how many attempts were interrupted.
+ * @throws LedgerError when their lines cannot be written.
+ */
+export function recover(journal: JournalFile): number {
+  const open = findOpen(journal.dataDir);
+  const lastAttempt = new Map<string, number>();
+  for (const { call, attempt } of open) {
+    lastAttempt.set(call, Math.max(attempt, lastAttempt.get(call) ?? 0));
+  }
+  for (const dispatch of open) {
+    journal.settled(dispatch, interrupted(dispatch, lastAttempt.get(dispatch.call) === dispatch.attempt));
+  }
+  return open.length;
+}
+
+function findOpen(dataDir: string): Dispatched[] {
+  const open = new Map<string, string>();
+  const reader = openReader(dataDir);
+  let position: Position = journalStart;
+  try {
+    for (let chunk = reader.read(position); chunk !== undefined; chunk = reader.read(position)) {
+      for (const line of chunk.lines) {
+        const kind = kindOf(line);
+        if (kind === 'd') open.set(identityOf(line), line);
+        else if (kind === 's') open.delete(identityOf(line));
+      }
+      position = chunk.next;
+    }
+  } finally {
+    reader.close();
+  }
+  return [...open.values()].map(readDispatched).filter((dispatch) => dispatch !== undefined);
+}
+
+function interrupted(dispatch: Dispatched, final: boolean): Settled {
+  return {
+    call: dispatch.call,
+    attempt: dispatch.attempt,
+    at: dispatch.at,
+    final,
+    outcome: 'interrupted',
+    upstreamStatus: 0,
+    clientStatus: 0,
+    firstByteMs: undefined,
+    durationMs: 0,
+    usage: emptyUsage(),
+    estimated: true,
+    nanoUsd: 0,
+    priceSource: '',
+    lost: [],
+  };
+}

@@ -1,0 +1,126 @@
+/** The journal's files as a reader sees them: numbered segments, read in order from a position, whole lines only. */
+import { closeSync, openSync, readdirSync, readSync, statSync, unlinkSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** A segment's number (it counts up with time and is never used twice) and a byte offset at the start of a line. */
+export interface Position {
+  segment: number;
+  offset: number;
+}
+
+export const journalStart: Position = { segment: 0, offset: 0 };
+
+const chunkBytes = 256 * 1024;
+const newline = 10;
+
+export function segmentPath(dataDir: string, segment: number): string {
+  return join(dataDir, 'journal', `${segment.toString().padStart(15, '0')}.jsonl`);
+}
+
+/** Numbers of the segments that exist, ascending; none when there is no journal. */
+export function listSegments(dataDir: string): number[] {
+  let names: string[];
+  try {
+    names = readdirSync(join(dataDir, 'journal'));
+  } catch {
+    return [];
+  }
+  return names
+    .filter((name) => /^\d{15}\.jsonl$/.test(name))
+    .map((name) => Number.parseInt(name, 10))
+    .sort((a, b) => a - b);
+}
+
+export function removeSegment(dataDir: string, segment: number): void {
+  unlinkSync(segmentPath(dataDir, segment));
+}
+
+/** Bytes written after `position`. */
+export function bytesAfter(dataDir: string, position: Position): number {
+  let bytes = 0;
+  for (const segment of listSegments(dataDir)) {
+    if (segment < position.segment) continue;
+    bytes += sizeOf(dataDir, segment) - (segment === position.segment ? position.offset : 0);
+  }
+  return Math.max(0, bytes);
+}
+
+function sizeOf(dataDir: string, segment: number): number {
+  return statSync(segmentPath(dataDir, segment), { throwIfNoEntry: false })?.size ?? 0;
+}
+
+/** Whole lines (without newlines) found at a position, and where the next ones will be. */
+export interface Chunk {
+  lines: string[];
+  next: Position;
+}
+
+export interface Reader {
+  /** The next whole lines at `position`, about 256 KiB of them; undefined at the end of what is written. */
+  read(position: Position): Chunk | undefined;
+  close(): void;
+}
+
+/**
+ * Reads while another thread or process may be appending. A line without its newline is not there yet: nothing of it
+ * is kept between reads, since a failed write takes it back.
+ */
+export function openReader(dataDir: string): Reader {
+  let buffer = Buffer.allocUnsafe(chunkBytes);
+  let fd: number | undefined;
+  let opened = -1;
+
+  function close(): void {
+    if (fd !== undefined) closeSync(fd);
+    fd = undefined;
+    opened = -1;
+  }
+
+  function fill(position: Position): number {
+    if (opened !== position.segment) {
+      close();
+      fd = openSync(segmentPath(dataDir, position.segment), 'r');
+      opened = position.segment;
+    }
+    return readSync(fd!, buffer, 0, buffer.length, position.offset);
+  }
+
+  function read(from: Position): Chunk | undefined {
+    const position = existing(dataDir, from, opened);
+    if (position === undefined) return undefined;
+    let bytes = fill(position);
+    if (bytes === 0 || buffer.lastIndexOf(newline, bytes - 1) < 0) {
+      // Looked up before the last read: once a later segment exists, this one will not grow.
+      const later = listSegments(dataDir).find((segment) => segment > position.segment);
+      bytes = fill(position);
+      while (bytes === buffer.length && buffer.lastIndexOf(newline) < 0) {
+        buffer = Buffer.allocUnsafe(buffer.length * 2);
+        bytes = fill(position);
+      }
+      if (bytes === 0 || buffer.lastIndexOf(newline, bytes - 1) < 0) {
+        return later === undefined ? undefined : { lines: [], next: { segment: later, offset: 0 } };
+      }
+    }
+    const end = buffer.lastIndexOf(newline, bytes - 1);
+    const lines = buffer.toString('utf8', 0, end).split('\n');
+    return { lines, next: { segment: position.segment, offset: position.offset + end + 1 } };
+  }
+
+  return { read, close };
+}
+
+/**
+ * The position itself, or the nearest place to read on from where its segment is gone: the next segment, or the first
+ * one when the journal began anew. Reading too much is harmless, lines are applied once.
+ */
+function existing(dataDir: string, position: Position, opened: number): Position | undefined {
+  if (position.segment === opened) return position;
+  const segments = listSegments(dataDir);
+  if (segments.includes(position.segment)) {
+    return sizeOf(dataDir, position.segment) < position.offset
+      ? { segment: position.segment, offset: 0 }
+      : position;
+  }
+  const segment = segments.find((candidate) => candidate > position.segment) ?? segments[0];
+  return segment === undefined ? undefined : { segment, offset: 0 };
+}

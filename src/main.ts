@@ -1,0 +1,29 @@
+/** The command line. */
+import { Command } from 'commander';
+import { addCheckCommand } from './cli/check.ts';
+import { completeEnvironment } from './cli/environment.ts';
+import { addKeysCommand } from './cli/keys.ts';
+import { addMockCommand } from './cli/mock.ts';
+import { addSchemaCommand } from './cli/schema.ts';
+import { addServeCommand } from './cli/serve.ts';
+import { addUsageCommand } from './cli/usage.ts';
+import { version } from './cli/version.ts';
+
+completeEnvironment();
+
+const program = new Command('sluice')
+  .description('AI gateway: every provider behind the API your application already speaks')
+  .version(version, '-v, --version', 'print the version')
+  .helpOption('-h, --help', 'print this help')
+  .helpCommand('help [command]', 'print help for a command')
+  .showHelpAfterError('(sluice --help lists what there is)')
+  .configureHelp({ sortSubcommands: false });
+
+addServeCommand(program);
+addCheckCommand(program);
+addKeysCommand(program);
+addUsageCommand(program);
+addMockCommand(program);
+addSchemaCommand(program);
+
+await program.parseAsync();

@@ -1,0 +1,296 @@
+/** Attempts into the store: rows, roll-ups and the journal's position in one transaction, each attempt exactly once. */
+import type { Compilable, CompiledQuery, Kysely, Transaction } from 'kysely';
+import type { Dispatched, Settled } from '../core/record.ts';
+import type { AttemptsTable, RollupsTable, Schema } from './schema.ts';
+
+/** An attempt that came to its end, with what was known when it began. */
+export interface Attempt {
+  dispatch: Dispatched;
+  settled: Settled;
+}
+
+export interface Recorder {
+  /** Up to where the journal was applied, as given to `record`; undefined when nothing was. */
+  position(): Promise<string | undefined>;
+  /**
+   * Stores attempts that were not stored before, adds them to the roll-ups and notes the position: all or nothing.
+   * @throws the database's error; the same call may be made again.
+   */
+  record(attempts: readonly Attempt[], position: string): Promise<void>;
+}
+
+const attemptColumns = [
+  'call',
+  'attempt',
+  'at',
+  'series',
+  'duration_ms',
+  'first_byte_ms',
+  'session',
+  'end_user',
+  'outcome',
+  'upstream_status',
+  'client_status',
+  'stream',
+  'final',
+  'estimated',
+  'input',
+  'cache_read',
+  'cache_write_5m',
+  'cache_write_1h',
+  'output',
+  'reasoning',
+  'audio_input',
+  'audio_output',
+  'nano_usd',
+  'lost',
+] as const satisfies readonly (keyof AttemptsTable)[];
+
+const sumColumns = [
+  'calls',
+  'attempts',
+  'unpriced',
+  'estimated',
+  'errors',
+  'input',
+  'cache_read',
+  'cache_write',
+  'output',
+  'reasoning',
+  'nano_usd',
+] as const satisfies readonly (keyof RollupsTable)[];
+
+/** Rows per insert: the fewest microseconds per row on SQLite, and few statements to prepare. */
+const rowsPerInsert = 32;
+/** Combinations remembered; when there are more, they are looked up again. */
+const rememberedSeries = 20_000;
+const msPerHour = 3_600_000;
+
+/** Compiles its statements once: building them anew would cost more than running them. */
+export function createRecorder(db: Kysely<Schema>): Recorder {
+  const seriesIds = new Map<string, number>();
+  const insertMany = insertAttempts(db, rowsPerInsert).compile();
+  const insertOne = insertAttempts(db, 1).compile();
+  const addSums = upsertRollup(db).compile();
+
+  async function resolveSeries(attempts: readonly Attempt[]): Promise<number[]> {
+    if (seriesIds.size > rememberedSeries) seriesIds.clear();
+    const names = attempts.map(seriesName);
+    const unknown = new Map<string, Attempt>();
+    for (let i = 0; i < names.length; i++) {
+      if (!seriesIds.has(names[i]!)) unknown.set(names[i]!, attempts[i]!);
+    }
+    if (unknown.size > 0) {
+      // Committed on their own: an id remembered here must exist even if the attempts are rolled back.
+      const found = await db.transaction().execute((trx) => findSeries(trx, unknown));
+      for (const [name, id] of found) seriesIds.set(name, id);
+    }
+    return names.map((name) => seriesIds.get(name)!);
+  }
+
+  async function store(attempts: readonly Attempt[], position: string): Promise<boolean> {
+    const series = await resolveSeries(attempts);
+    const rows = attempts.map((attempt, i) => rowOf(attempt, series[i]!));
+    const sums = sumUp(attempts, series);
+    try {
+      await db.transaction().execute(async (trx) => {
+        let stored = 0n;
+        const whole = rows.length - (rows.length % rowsPerInsert);
+        for (let i = 0; i < whole; i += rowsPerInsert) {
+          stored += await run(trx, insertMany, flatten(rows, i, i + rowsPerInsert));
+        }
+        for (let i = whole; i < rows.length; i++) stored += await run(trx, insertOne, rows[i]!);
+        if (stored !== BigInt(rows.length)) throw new AlreadyStored();
+        for (const values of sums) await run(trx, addSums, values);
+        await writePosition(trx, position);
+      });
+      return true;
+    } catch (error) {
+      if (error instanceof AlreadyStored) return false;
+      throw error;
+    }
+  }
+
+  return {
+    position: () => readPosition(db),
+    async record(attempts, position) {
+      let fresh = attempts;
+      // Rare: the position was lost, or a segment is read again.
+      while (!(await store(fresh, position))) fresh = await withoutStored(db, fresh);
+    },
+  };
+}
+
+/** Rolls the transaction back: its roll-ups would count attempts a second time. */
+class AlreadyStored extends Error {}
+
+function insertAttempts(db: Kysely<Schema>, rows: number): Compilable {
+  const example = Object.fromEntries(attemptColumns.map((column) => [column, 0])) as unknown as AttemptsTable;
+  return db
+    .insertInto('attempts')
+    .values(Array.from({ length: rows }, () => example))
+    .onConflict((conflict) => conflict.doNothing());
+}
+
+function upsertRollup(db: Kysely<Schema>): Compilable {
+  const example = Object.fromEntries(['hour', 'series', ...sumColumns].map((column) => [column, 0]));
+  return db
+    .insertInto('rollups')
+    .values(example as unknown as RollupsTable)
+    .onConflict((conflict) =>
+      conflict
+        .columns(['hour', 'series'])
+        .doUpdateSet((eb) =>
+          Object.fromEntries(
+            sumColumns.map((column) => [column, eb(`rollups.${column}`, '+', eb.ref(`excluded.${column}`))]),
+          ),
+        ),
+    );
+}
+
+/** Executed as compiled, with other parameters: freezing those, as a query of Kysely's own making is, costs 3 µs a row. */
+async function run(
+  db: Kysely<Schema>,
+  query: CompiledQuery,
+  parameters: readonly unknown[],
+): Promise<bigint> {
+  const result = await db.executeQuery({ ...query, parameters });
+  return result.numAffectedRows ?? 0n;
+}
+
+function flatten(rows: readonly unknown[][], from: number, to: number): unknown[] {
+  const values: unknown[] = [];
+  for (let i = from; i < to; i++) for (const value of rows[i]!) values.push(value);
+  return values;
+}
+
+/** In the order of attemptColumns. */
+function rowOf({ dispatch, settled }: Attempt, series: number): unknown[] {
+  const usage = settled.usage;
+  return [
+    settled.call,
+    settled.attempt,
+    settled.at,
+    series,
+    settled.durationMs,
+    settled.firstByteMs ?? null,
+    dispatch.session,
+    dispatch.endUser,
+    settled.outcome,
+    settled.upstreamStatus,
+    settled.clientStatus,
+    dispatch.stream ? 1 : 0,
+    settled.final ? 1 : 0,
+    settled.estimated ? 1 : 0,
+    usage.input,
+    usage.cacheRead,
+    usage.cacheWrite5m,
+    usage.cacheWrite1h,
+    usage.output,
+    usage.reasoning,
+    usage.audioInput,
+    usage.audioOutput,
+    settled.nanoUsd ?? null,
+    settled.lost.length === 0 ? '' : settled.lost.join('\n'),
+  ];
+}
+
+/** Sums per hour and series: hour, series, then the order of sumColumns. */
+function sumUp(attempts: readonly Attempt[], series: readonly number[]): number[][] {
+  const sums = new Map<number, number[]>();
+  for (let i = 0; i < attempts.length; i++) {
+    const { settled } = attempts[i]!;
+    const usage = settled.usage;
+    const hour = Math.floor(settled.at / msPerHour);
+    // Hours stay below 2²¹ for a century and series below 2³¹: both fit one number.
+    const slot = series[i]! * 2_097_152 + hour;
+    let sum = sums.get(slot);
+    if (sum === undefined) {
+      sum = [hour, series[i]!, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+      sums.set(slot, sum);
+    }
+    const failed = settled.outcome !== 'ok' && settled.outcome !== 'cancelled';
+    sum[2]! += settled.final ? 1 : 0;
+    sum[3]! += 1;
+    sum[4]! += settled.nanoUsd === undefined && usage.input + usage.output > 0 ? 1 : 0;
+    sum[5]! += settled.estimated ? 1 : 0;
+    sum[6]! += failed ? 1 : 0;
+    sum[7]! += usage.input;
+    sum[8]! += usage.cacheRead;
+    sum[9]! += usage.cacheWrite5m + usage.cacheWrite1h;
+    sum[10]! += usage.output;
+    sum[11]! += usage.reasoning;
+    sum[12]! += settled.nanoUsd ?? 0;
+  }
+  return [...sums.values()];
+}
+
+function seriesOf({ dispatch, settled }: Attempt) {
+  return {
+    key: dispatch.key,
+    team: dispatch.team,
+    organisation: dispatch.organisation,
+    model: dispatch.model,
+    target: dispatch.target,
+    provider: dispatch.provider,
+    tags: dispatch.tags,
+    price_source: settled.priceSource,
+  };
+}
+
+function seriesName({ dispatch: d, settled }: Attempt): string {
+  return `${d.key}\n${d.team}\n${d.organisation}\n${d.model}\n${d.target}\n${d.provider}\n${d.tags}\n${settled.priceSource}`;
+}
+
+async function findSeries(
+  trx: Transaction<Schema>,
+  unknown: ReadonlyMap<string, Attempt>,
+): Promise<Map<string, number>> {
+  const found = new Map<string, number>();
+  for (const [name, attempt] of unknown) {
+    const series = seriesOf(attempt);
+    await trx
+      .insertInto('series')
+      .values(series)
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
+    let query = trx.selectFrom('series').select('id');
+    for (const [column, value] of Object.entries(series)) {
+      query = query.where(column as keyof typeof series, '=', value);
+    }
+    found.set(name, (await query.executeTakeFirstOrThrow()).id);
+  }
+  return found;
+}
+
+/** The attempts the store does not have yet, each once. */
+async function withoutStored(db: Kysely<Schema>, attempts: readonly Attempt[]): Promise<Attempt[]> {
+  const fresh = new Map<string, Attempt>();
+  for (const attempt of attempts) {
+    const id = `${attempt.settled.call} ${attempt.settled.attempt}`;
+    if (!fresh.has(id)) fresh.set(id, attempt);
+  }
+  const calls = [...new Set(attempts.map((attempt) => attempt.settled.call))];
+  for (let i = 0; i < calls.length; i += 500) {
+    const stored = await db
+      .selectFrom('attempts')
+      .select(['call', 'attempt'])
+      .where('call', 'in', calls.slice(i, i + 500))
+      .execute();
+    for (const row of stored) fresh.delete(`${row.call} ${row.attempt}`);
+  }
+  return [...fresh.values()];
+}
+
+async function readPosition(db: Kysely<Schema>): Promise<string | undefined> {
+  const row = await db.selectFrom('meta').select('value').where('name', '=', 'journal').executeTakeFirst();
+  return row?.value;
+}
+
+async function writePosition(trx: Transaction<Schema>, position: string): Promise<void> {
+  await trx
+    .insertInto('meta')
+    .values({ name: 'journal', value: position })
+    .onConflict((conflict) => conflict.column('name').doUpdateSet({ value: position }))
+    .execute();
+}

@@ -1,0 +1,22 @@
+/** Brings the store's tables up to date: forward only, each migration in a transaction. */
+import { type Kysely, type Migration, Migrator } from 'kysely';
+import * as first from './migrations/0001-first.ts';
+import type { Schema } from './schema.ts';
+
+/** In code and not in a folder that is read, so that a compiled executable has them too. Names sort in order. */
+const migrations: Record<string, Migration> = {
+  '0001-first': first,
+};
+
+/** @throws when a migration fails, or the store was written by a newer version. */
+export async function migrate(db: Kysely<Schema>): Promise<void> {
+  const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } });
+  const { error } = await migrator.migrateToLatest();
+  if (error === undefined) return;
+  if (error instanceof Error && error.message.includes('previously executed migration')) {
+    throw new Error(
+      'The store was written by a newer version of Sluice. Use that version, or another data directory.',
+    );
+  }
+  throw error;
+}

@@ -1,0 +1,52 @@
+/** Opens the store a configuration names. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { Kysely, sql } from 'kysely';
+import { migrate } from './migrate.ts';
+import type { Schema } from './schema.ts';
+import { sqliteDialect } from './sqlite.ts';
+
+export interface Store {
+  db: Kysely<Schema>;
+  /** Returns once all that was committed is on the disk itself. */
+  sync(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Where the SQLite file of a data directory is. */
+export function sqlitePath(dataDir: string): string {
+  return join(dataDir, 'sluice.db');
+}
+
+/** Whether anything was ever stored: what commands that only read ask first. */
+export function storeExists(dataDir: string): boolean {
+  return existsSync(sqlitePath(dataDir));
+}
+
+/**
+ * Opens the store and brings its tables up to date. The data directory must exist.
+ * @param url the configuration's `store`: `sqlite`.
+ * @throws when it cannot be opened, or was written by a newer version.
+ */
+export async function openStore(dataDir: string, url: string): Promise<Store> {
+  if (url !== 'sqlite') {
+    throw new Error(`This version has no store of the kind ${url.split(':')[0]}. Write \`store: sqlite\`.`);
+  }
+  const db = new Kysely<Schema>({ dialect: sqliteDialect(sqlitePath(dataDir)) });
+  try {
+    await migrate(db);
+  } catch (error) {
+    await db.destroy().catch(() => {});
+    const code = error instanceof Error && 'code' in error ? error.code : '';
+    if (code !== 'SQLITE_CANTOPEN' && code !== 'SQLITE_READONLY' && code !== 'SQLITE_NOTADB') throw error;
+    const path = sqlitePath(dataDir);
+    throw new Error(`cannot open ${path} for writing (${(error as Error).message})`, { cause: error });
+  }
+  return {
+    db,
+    sync: async () => {
+      await sql`pragma wal_checkpoint(full)`.execute(db);
+    },
+    close: () => db.destroy(),
+  };
+}

@@ -1,0 +1,111 @@
+/** The tables of the store, as Kysely types. Times are milliseconds since 1970; money is nano-dollars; flags are 0 or 1. */
+import type { Generated } from 'kysely';
+
+export interface Schema {
+  series: SeriesTable;
+  attempts: AttemptsTable;
+  rollups: RollupsTable;
+  keys: KeysTable;
+  secrets: SecretsTable;
+  meta: MetaTable;
+}
+
+/** What attempts and roll-ups have in common, written once: one row for each combination that occurred. */
+export interface SeriesTable {
+  id: Generated<number>;
+  key: string;
+  team: string;
+  organisation: string;
+  /** As the client named it. */
+  model: string;
+  /** provider/model that was asked. */
+  target: string;
+  provider: string;
+  /** Canonical `a=b,c=d`; '' for none. */
+  tags: string;
+  price_source: string;
+}
+
+/** One row per attempt: (call, attempt) is its identity. */
+export interface AttemptsTable {
+  call: string;
+  attempt: number;
+  /** When it ended. */
+  at: number;
+  series: number;
+  duration_ms: number;
+  /** Null: no meaningful byte came. */
+  first_byte_ms: number | null;
+  session: string;
+  end_user: string;
+  outcome: string;
+  upstream_status: number;
+  client_status: number;
+  stream: number;
+  final: number;
+  estimated: number;
+  input: number;
+  cache_read: number;
+  cache_write_5m: number;
+  cache_write_1h: number;
+  output: number;
+  reasoning: number;
+  audio_input: number;
+  audio_output: number;
+  /** Null: unpriced. */
+  nano_usd: number | null;
+  /** Paths of request members that were lost, one per line. */
+  lost: string;
+}
+
+/** Sums of attempts per hour: what usage, limits and charts are answered from. */
+export interface RollupsTable {
+  /** Hours since 1970, UTC. */
+  hour: number;
+  series: number;
+  /** Final attempts. */
+  calls: number;
+  attempts: number;
+  /** Attempts with tokens and no price. */
+  unpriced: number;
+  estimated: number;
+  /** Attempts whose outcome is neither `ok` nor `cancelled`. */
+  errors: number;
+  input: number;
+  cache_read: number;
+  cache_write: number;
+  output: number;
+  reasoning: number;
+  nano_usd: number;
+}
+
+/** Virtual keys made at run time; those of the configuration file are not here. */
+export interface KeysTable {
+  id: string;
+  name: string;
+  /** SHA-256 of the secret, hex. */
+  hash: string;
+  team: string;
+  organisation: string;
+  /** JSON list of model names; null: all. */
+  models: string | null;
+  /** JSON list of limits. */
+  limits: string;
+  created_at: number;
+  expires_at: number | null;
+  revoked_at: number | null;
+}
+
+/** Hashes of secrets that are not keys, such as the admin token. */
+export interface SecretsTable {
+  name: string;
+  /** SHA-256 of the secret, hex. */
+  hash: string;
+  created_at: number;
+}
+
+/** Single values: `journal`, the position up to which the journal is applied; `keys`, a count of changes. */
+export interface MetaTable {
+  name: string;
+  value: string;
+}

@@ -1,0 +1,57 @@
+/** SQLite through Kysely: Kysely's own dialect over Bun's built-in driver. */
+import { Database, type SQLQueryBindings } from 'bun:sqlite';
+import { SqliteAdapter, type SqliteDatabase, SqliteDialect } from 'kysely';
+
+/** Opens, and creates where missing, an SQLite file that several threads and processes use at once. */
+export function sqliteDialect(path: string): SqliteDialect {
+  return new BunSqliteDialect({ database: async () => adapt(openDatabase(path)) });
+}
+
+/**
+ * SQLite's tables are made in transactions like anything else (https://www.sqlite.org/lang_transaction.html), which
+ * Kysely does not count on: with it a migration is done whole or not at all, and by one process at a time.
+ */
+class BunSqliteDialect extends SqliteDialect {
+  override createAdapter(): SqliteAdapter {
+    return new TransactionalAdapter();
+  }
+}
+
+class TransactionalAdapter extends SqliteAdapter {
+  override get supportsTransactionalDdl(): boolean {
+    return true;
+  }
+}
+
+function openDatabase(path: string): Database {
+  const db = new Database(path, { create: true, readwrite: true });
+  db.run('PRAGMA busy_timeout = 5000');
+  // Readers go on while the applier writes. https://www.sqlite.org/wal.html
+  db.run('PRAGMA journal_mode = WAL');
+  // Safe against a crash of the process; after a power cut the journal is applied again from where the store was.
+  db.run('PRAGMA synchronous = NORMAL');
+  // 16 MiB of log before it is worked into the file: half the page writes of the default.
+  db.run('PRAGMA wal_autocheckpoint = 4000');
+  db.run('PRAGMA journal_size_limit = 67108864');
+  return db;
+}
+
+/** The driver takes the values as one array too, which spares spreading hundreds of them; its types do not say so. */
+type Bindings = SQLQueryBindings & readonly unknown[];
+
+function adapt(db: Database): SqliteDatabase {
+  return {
+    close: () => db.close(),
+    prepare(sql: string) {
+      // Every transaction of ours writes. Begun as a reader, it fails at its first write when another process has
+      // written in between; begun as a writer, it waits. https://www.sqlite.org/lang_transaction.html
+      const statement = db.query(sql === 'begin' ? 'begin immediate' : sql);
+      return {
+        reader: statement.columnNames.length > 0,
+        all: (parameters) => statement.all(parameters as Bindings),
+        run: (parameters) => statement.run(parameters as Bindings),
+        iterate: (parameters) => statement.iterate(parameters as Bindings) as IterableIterator<unknown>,
+      };
+    },
+  };
+}

@@ -1,0 +1,322 @@
+/** From journal to store: every attempt exactly once, whatever happened in between. */
+import { describe, expect, test } from 'bun:test';
+import { appendFileSync, copyFileSync, mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { type ApplierState, startApplier } from '../../src/ledger/applier.ts';
+import { followJournal } from '../../src/ledger/follow.ts';
+import { openJournal } from '../../src/ledger/journal.ts';
+import { applyLeftovers } from '../../src/ledger/leftovers.ts';
+import { recover } from '../../src/ledger/recover.ts';
+import { listSegments, segmentPath } from '../../src/ledger/segments.ts';
+import { createKey, revokeKey, type StoreKey } from '../../src/store/keys.ts';
+import { openStore } from '../../src/store/open.ts';
+import { applyAll, dispatch, settle, stored, tempDir } from './attempts.ts';
+
+/** A journal with `count` settled attempts of 1,000,001 nano-dollars and 10 tokens each. */
+function journalOf(dataDir: string, count: number, segmentBytes?: number): void {
+  const journal = openJournal(dataDir, { segmentBytes });
+  for (let i = 0; i < count; i++) {
+    const begun = dispatch(`call${String(i).padStart(6, '0')}`, { model: `m${i % 3}` });
+    journal.dispatched(begun);
+    journal.settled(begun, settle(begun, { nanoUsd: 1_000_001 }, { input: 10 }));
+  }
+  journal.close();
+}
+
+async function setPosition(dataDir: string, value: string | undefined): Promise<void> {
+  const store = await openStore(dataDir, 'sqlite');
+  if (value === undefined) await store.db.deleteFrom('meta').where('name', '=', 'journal').execute();
+  else await store.db.updateTable('meta').set({ value }).where('name', '=', 'journal').execute();
+  await store.close();
+}
+
+async function expectStored(dataDir: string, count: number): Promise<void> {
+  const { attempts, sums } = await stored(dataDir);
+  expect(attempts).toHaveLength(count);
+  expect(sums).toMatchObject({
+    calls: count,
+    attempts: count,
+    input: count * 10,
+    nanoUsd: count * 1_000_001,
+  });
+}
+
+describe('applying', () => {
+  test('stores rows, and sums to the nano-dollar', async () => {
+    const dir = tempDir();
+    journalOf(dir, 1000);
+    await applyAll(dir);
+    await expectStored(dir, 1000);
+  });
+
+  test('stores all there is to know about an attempt', async () => {
+    const dir = tempDir();
+    const journal = openJournal(dir);
+    const begun = dispatch('c1', { attempt: 2, stream: true, session: 's', endUser: 'u' });
+    const ended = settle(
+      begun,
+      { outcome: 'upstream_timeout', nanoUsd: undefined, estimated: true, lost: ['seed', 'tools[0].strict'] },
+      {
+        input: 9,
+        cacheRead: 1,
+        cacheWrite5m: 2,
+        cacheWrite1h: 3,
+        output: 8,
+        reasoning: 4,
+        audioInput: 1,
+        audioOutput: 2,
+      },
+    );
+    journal.settled(begun, ended);
+    journal.close();
+    await applyAll(dir);
+    const { attempts, sums } = await stored(dir);
+    expect(attempts).toEqual([
+      {
+        call: 'c1',
+        attempt: 2,
+        at: ended.at,
+        series: 1,
+        duration_ms: 1000,
+        first_byte_ms: 120,
+        session: 's',
+        end_user: 'u',
+        outcome: 'upstream_timeout',
+        upstream_status: 200,
+        client_status: 200,
+        stream: 1,
+        final: 1,
+        estimated: 1,
+        input: 9,
+        cache_read: 1,
+        cache_write_5m: 2,
+        cache_write_1h: 3,
+        output: 8,
+        reasoning: 4,
+        audio_input: 1,
+        audio_output: 2,
+        nano_usd: null,
+        lost: 'seed\ntools[0].strict',
+      },
+    ]);
+    expect(sums).toMatchObject({ unpriced: 1, errors: 1, nanoUsd: 0 });
+  });
+
+  test('goes on where it was, across restarts', async () => {
+    const dir = tempDir();
+    const journal = openJournal(dir);
+    for (let i = 0; i < 5; i++) {
+      const begun = dispatch(`c${i}`);
+      journal.dispatched(begun);
+      journal.settled(begun, settle(begun, { nanoUsd: 1_000_001 }, { input: 10 }));
+      await applyAll(dir);
+    }
+    journal.close();
+    await expectStored(dir, 5);
+  });
+
+  test('is idempotent: a lost position, one too early, one in the middle of a line, one past the end', async () => {
+    const dir = tempDir();
+    journalOf(dir, 300);
+    await applyAll(dir);
+    const segment = listSegments(dir)[0]!;
+    for (const position of [
+      undefined,
+      `${segment}:0`,
+      `${segment}:5000`,
+      `${segment}:999999999`,
+      '77:3',
+      'nonsense',
+    ]) {
+      await setPosition(dir, position);
+      await applyAll(dir);
+    }
+    await expectStored(dir, 300);
+  });
+
+  test('lines known and new in one batch: only the new ones count', async () => {
+    const dir = tempDir();
+    journalOf(dir, 100);
+    await applyAll(dir);
+    await setPosition(dir, undefined);
+    const segment = listSegments(dir)[0]!;
+    const again = join(tempDir(), 'copy');
+    copyFileSync(segmentPath(dir, segment), again);
+    // All of them twice in one segment, and fifty more.
+    appendFileSync(segmentPath(dir, segment), await Bun.file(again).bytes());
+    const more = openJournal(dir);
+    for (let i = 0; i < 50; i++) {
+      const begun = dispatch(`more${i}`);
+      more.settled(begun, settle(begun, { nanoUsd: 1_000_001 }, { input: 10 }));
+    }
+    more.close();
+    await applyAll(dir);
+    await expectStored(dir, 150);
+  });
+
+  test('a torn line is passed over and counted', async () => {
+    const dir = tempDir();
+    journalOf(dir, 3);
+    appendFileSync(segmentPath(dir, listSegments(dir)[0]!), '["s","call9",1,170\n');
+    const store = await openStore(dir, 'sqlite');
+    const follower = await followJournal(dir, store);
+    await follower.catchUp();
+    expect(follower.unreadable()).toBe(1);
+    expect(follower.backlogBytes()).toBe(0);
+    follower.close();
+    await store.close();
+    await expectStored(dir, 3);
+  });
+
+  test('applied segments are removed, but not while an attempt that began in them is open', async () => {
+    const dir = tempDir();
+    const journal = openJournal(dir, { segmentBytes: 2000 });
+    const long = dispatch('long');
+    journal.dispatched(long);
+    const fill = (prefix: string) => {
+      for (let i = 0; i < 40; i++) {
+        const begun = dispatch(`${prefix}${i}`);
+        journal.dispatched(begun);
+        journal.settled(begun, settle(begun, { nanoUsd: 1_000_001 }, { input: 10 }));
+      }
+    };
+    fill('a');
+    const store = await openStore(dir, 'sqlite');
+    const follower = await followJournal(dir, store);
+    const first = listSegments(dir)[0]!;
+    await follower.catchUp();
+    expect(listSegments(dir)[0]).toBe(first);
+    journal.settled(long, settle(long, { nanoUsd: 1_000_001 }, { input: 10 }));
+    fill('b');
+    await follower.catchUp();
+    expect(listSegments(dir)).toHaveLength(1);
+    follower.close();
+    await store.close();
+    journal.close();
+    await expectStored(dir, 81);
+  });
+
+  test('when the store fails nothing is half-written, and the next try goes on', async () => {
+    const dir = tempDir();
+    journalOf(dir, 50);
+    const store = await openStore(dir, 'sqlite');
+    const follower = await followJournal(dir, store);
+    await store.db.schema.alterTable('rollups').renameTo('away').execute();
+    await expect(follower.catchUp()).rejects.toThrow('rollups');
+    await store.db.schema.alterTable('away').renameTo('rollups').execute();
+    expect(await store.db.selectFrom('attempts').selectAll().execute()).toHaveLength(0);
+    await follower.catchUp();
+    follower.close();
+    await store.close();
+    await expectStored(dir, 50);
+  });
+});
+
+describe('recovery', () => {
+  test('settles as interrupted what began and never ended, once', async () => {
+    const dir = tempDir();
+    journalOf(dir, 2);
+    const before = openJournal(dir);
+    before.dispatched(dispatch('open', { attempt: 1 }));
+    before.dispatched(dispatch('open', { attempt: 2 }));
+    before.close();
+    // The line of its end was cut short by the crash: it never ended.
+    appendFileSync(segmentPath(dir, listSegments(dir)[0]!), '["s","open",2,19000');
+
+    for (const found of [2, 0]) {
+      const journal = openJournal(dir);
+      expect(recover(journal)).toBe(found);
+      journal.close();
+      await applyAll(dir);
+    }
+    const { attempts, sums } = await stored(dir);
+    const interrupted = attempts.filter((row) => row.outcome === 'interrupted');
+    expect(interrupted).toMatchObject([
+      { call: 'open', attempt: 1, final: 0, estimated: 1, nano_usd: 0, client_status: 0 },
+      { call: 'open', attempt: 2, final: 1, estimated: 1, nano_usd: 0, client_status: 0 },
+    ]);
+    expect(sums).toMatchObject({ attempts: 4, calls: 3, unpriced: 0 });
+  });
+
+  test('leftovers are applied without a gateway, and left alone while one runs', async () => {
+    const dir = tempDir();
+    const running = openJournal(dir);
+    running.dispatched(dispatch('open'));
+    expect(await applyLeftovers(dir, 'sqlite')).toBe(false);
+    running.close();
+    expect(await applyLeftovers(dir, 'sqlite')).toBe(true);
+    expect((await stored(dir)).attempts).toMatchObject([{ call: 'open', outcome: 'interrupted' }]);
+  });
+});
+
+describe('the worker', () => {
+  test('applies what was there and what comes, and tells of keys that another connection made', async () => {
+    const dir = tempDir();
+    journalOf(dir, 10);
+    const journal = openJournal(dir);
+    const told: StoreKey[][] = [];
+    let heard = () => {};
+    const applier = startApplier({
+      dataDir: dir,
+      store: 'sqlite',
+      onKeys(keys) {
+        told.push(keys);
+        heard();
+      },
+    });
+    await applier.ready;
+    expect(told).toEqual([[]]);
+    await expectStored(dir, 10);
+
+    const begun = dispatch('later');
+    journal.dispatched(begun);
+    journal.settled(begun, settle(begun, { nanoUsd: 1_000_001 }, { input: 10 }));
+    await applier.flushed();
+    await expectStored(dir, 11);
+
+    const other = await openStore(dir, 'sqlite');
+    const next = () =>
+      new Promise<void>((resolve) => {
+        heard = resolve;
+      });
+    let change = next();
+    const { key } = await createKey(other.db, {
+      name: 'ci',
+      team: 'web',
+      limits: [{ unit: 'usd', max: 5e9, per: 'day' }],
+    });
+    await change;
+    expect(told.at(-1)).toEqual([key]);
+    change = next();
+    await revokeKey(other.db, 'ci');
+    await change;
+    expect(told.at(-1)).toMatchObject([{ id: key.id, disabled: true }]);
+    await other.close();
+
+    // What was not applied yet is applied by stop.
+    const last = dispatch('last');
+    journal.settled(last, settle(last, { nanoUsd: 1_000_001 }, { input: 10 }));
+    await applier.stop();
+    journal.close();
+    await expectStored(dir, 12);
+  });
+
+  test('says that the store cannot be written, and goes on by itself when it can', async () => {
+    const dir = tempDir();
+    journalOf(dir, 3);
+    // A directory where the database file should be.
+    mkdirSync(join(dir, 'sluice.db'));
+    const states: ApplierState[] = [];
+    const applier = startApplier({ dataDir: dir, store: 'sqlite', onState: (state) => states.push(state) });
+    while (states.length === 0) await Bun.sleep(5);
+    expect(states[0]).toMatchObject({
+      ok: false,
+      error: expect.stringMatching(/^The store cannot be written: [^\n]+\.$/),
+    });
+    rmSync(join(dir, 'sluice.db'), { recursive: true });
+    await applier.ready;
+    expect(states.at(-1)).toMatchObject({ ok: true, backlogBytes: 0 });
+    await applier.stop();
+    await expectStored(dir, 3);
+  });
+});

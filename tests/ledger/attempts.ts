@@ -1,0 +1,111 @@
+/** Attempts and data directories for tests of ledger and store. */
+import { afterAll } from 'bun:test';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Dispatched, Settled } from '../../src/core/record.ts';
+import { emptyUsage, type Usage } from '../../src/core/usage.ts';
+import { followJournal } from '../../src/ledger/follow.ts';
+import { openStore } from '../../src/store/open.ts';
+
+const made: string[] = [];
+afterAll(() => {
+  for (const dir of made.splice(0)) rmSync(dir, { recursive: true, force: true });
+});
+
+/** A new directory, removed after the test file. */
+export function tempDir(): string {
+  const dir = mkdtempSync(join(tmpdir(), 'sluice-test-'));
+  made.push(dir);
+  return dir;
+}
+
+/** 2030-01-15 10:30 UTC. */
+export const noon = Date.UTC(2030, 0, 15, 10, 30);
+
+export function dispatch(call: string, more: Partial<Dispatched> = {}): Dispatched {
+  return {
+    call,
+    attempt: 1,
+    at: noon,
+    key: 'ci',
+    team: 'web',
+    organisation: 'shop',
+    model: 'fast',
+    target: 'acme/one',
+    provider: 'acme',
+    stream: false,
+    tags: '',
+    session: '',
+    endUser: '',
+    reservedNanoUsd: 0,
+    ...more,
+  };
+}
+
+export function settle(of: Dispatched, more: Partial<Settled> = {}, usage: Partial<Usage> = {}): Settled {
+  return {
+    call: of.call,
+    attempt: of.attempt,
+    at: of.at + 1000,
+    final: true,
+    outcome: 'ok',
+    upstreamStatus: 200,
+    clientStatus: 200,
+    firstByteMs: 120,
+    durationMs: 1000,
+    usage: { ...emptyUsage(), ...usage },
+    estimated: false,
+    nanoUsd: 0,
+    priceSource: 'test',
+    lost: [],
+    ...more,
+  };
+}
+
+/** What the journal holds: its segments' texts, in order. */
+export function segmentTexts(dataDir: string): string[] {
+  const dir = join(dataDir, 'journal');
+  return readdirSync(dir)
+    .sort()
+    .map((name) => readFileSync(join(dir, name), 'utf8'));
+}
+
+/** Applies the journal as the worker does, on this thread. */
+export async function applyAll(dataDir: string): Promise<void> {
+  const store = await openStore(dataDir, 'sqlite');
+  const follower = await followJournal(dataDir, store);
+  try {
+    await follower.catchUp();
+  } finally {
+    follower.close();
+    await store.close();
+  }
+}
+
+/** Rows of attempts and the sum over all roll-ups. */
+export async function stored(dataDir: string) {
+  const store = await openStore(dataDir, 'sqlite');
+  try {
+    const attempts = await store.db
+      .selectFrom('attempts')
+      .selectAll()
+      .orderBy('call')
+      .orderBy('attempt')
+      .execute();
+    const sums = await store.db
+      .selectFrom('rollups')
+      .select((eb) => [
+        eb.fn.sum<number>('calls').as('calls'),
+        eb.fn.sum<number>('attempts').as('attempts'),
+        eb.fn.sum<number>('unpriced').as('unpriced'),
+        eb.fn.sum<number>('errors').as('errors'),
+        eb.fn.sum<number>('input').as('input'),
+        eb.fn.sum<number>('nano_usd').as('nanoUsd'),
+      ])
+      .executeTakeFirstOrThrow();
+    return { attempts, sums };
+  } finally {
+    await store.close();
+  }
+}

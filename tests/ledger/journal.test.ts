@@ -1,0 +1,230 @@
+/** The journal: one line per event, written before the call returns, whole or not at all. */
+import { describe, expect, test } from 'bun:test';
+import { appendFileSync, readdirSync, writeFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { LedgerError } from '../../src/ledger/data-dir.ts';
+import { openJournal } from '../../src/ledger/journal.ts';
+import { readDispatched, readSettled, writeDispatched, writeSettled } from '../../src/ledger/lines.ts';
+import { journalStart, listSegments, openReader, segmentPath } from '../../src/ledger/segments.ts';
+import { dispatch, segmentTexts, settle, tempDir } from './attempts.ts';
+
+function readAll(dataDir: string): string[] {
+  const reader = openReader(dataDir);
+  const lines: string[] = [];
+  let position = journalStart;
+  for (let chunk = reader.read(position); chunk !== undefined; chunk = reader.read(position)) {
+    lines.push(...chunk.lines);
+    position = chunk.next;
+  }
+  reader.close();
+  return lines;
+}
+
+describe('lines', () => {
+  const begun = dispatch('c1', {
+    attempt: 3,
+    stream: true,
+    tags: 'a=b,c=d',
+    session: 's "quoted" \\ \n',
+    endUser: 'Zoë 🚰',
+    reservedNanoUsd: 42,
+  });
+  const ended = settle(
+    begun,
+    { final: false, outcome: 'upstream_timeout', estimated: true, lost: ['tools[0].strict', 'seed'] },
+    {
+      input: 7,
+      cacheRead: 1,
+      cacheWrite5m: 2,
+      cacheWrite1h: 3,
+      output: 11,
+      reasoning: 5,
+      audioInput: 1,
+      audioOutput: 4,
+    },
+  );
+
+  test('a dispatched line reads back as it was', () => {
+    expect(readDispatched(writeDispatched(begun).trimEnd())).toEqual(begun);
+  });
+
+  test('a settled line reads back as it was, with its dispatch', () => {
+    expect(readSettled(writeSettled(begun, ended).trimEnd())).toEqual({ dispatch: begun, settled: ended });
+  });
+
+  test('what is unknown stays unknown', () => {
+    const unknown = settle(begun, { nanoUsd: undefined, firstByteMs: undefined });
+    expect(readSettled(writeSettled(begun, unknown).trimEnd())?.settled).toEqual(unknown);
+  });
+
+  test('a line cut anywhere is no line', () => {
+    const line = writeSettled(begun, ended).trimEnd();
+    for (let end = 0; end < line.length; end++) expect(readSettled(line.slice(0, end))).toBeUndefined();
+  });
+});
+
+describe('journal', () => {
+  test('a line is in the file when the call returns', () => {
+    const dir = tempDir();
+    const journal = openJournal(dir);
+    const begun = dispatch('c1');
+    journal.dispatched(begun);
+    expect(segmentTexts(dir)).toEqual([writeDispatched(begun)]);
+    journal.settled(begun, settle(begun));
+    expect(segmentTexts(dir)).toEqual([writeDispatched(begun) + writeSettled(begun, settle(begun))]);
+    journal.close();
+  });
+
+  test('a line longer than any buffer is written whole', () => {
+    const dir = tempDir();
+    const journal = openJournal(dir);
+    const begun = dispatch('c1', { session: 'é'.repeat(400_000) });
+    journal.dispatched(begun);
+    journal.close();
+    expect(readAll(dir).map(readDispatched)).toEqual([begun]);
+  });
+
+  test('appending goes on after a torn last line, which harms no other', () => {
+    const dir = tempDir();
+    const first = openJournal(dir);
+    first.dispatched(dispatch('c1'));
+    first.close();
+    const segment = listSegments(dir)[0]!;
+    appendFileSync(segmentPath(dir, segment), '["s","c1",1,20');
+    expect(readAll(dir)).toHaveLength(1);
+
+    const second = openJournal(dir);
+    second.dispatched(dispatch('c2'));
+    second.close();
+    const calls = readAll(dir).map((line) => readDispatched(line)?.call);
+    expect(calls).toEqual(['c1', undefined, 'c2']);
+  });
+
+  test('segments follow each other when full, and are read in order', () => {
+    const dir = tempDir();
+    const journal = openJournal(dir, { segmentBytes: 500 });
+    const calls = Array.from({ length: 20 }, (_, i) => `c${i}`);
+    for (const call of calls) journal.dispatched(dispatch(call));
+    journal.close();
+    expect(listSegments(dir).length).toBeGreaterThan(3);
+    expect(readAll(dir).map((line) => readDispatched(line)?.call)).toEqual(calls);
+  });
+
+  test('a reader sees what is appended later, and never part of a line', () => {
+    const dir = tempDir();
+    const journal = openJournal(dir);
+    journal.dispatched(dispatch('c1'));
+    const reader = openReader(dir);
+    const first = reader.read(journalStart)!;
+    expect(reader.read(first.next)).toBeUndefined();
+    const line = writeDispatched(dispatch('c2'));
+    const path = segmentPath(dir, first.next.segment);
+    appendFileSync(path, line.slice(0, 20));
+    expect(reader.read(first.next)).toBeUndefined();
+    appendFileSync(path, line.slice(20));
+    expect(reader.read(first.next)?.lines).toEqual([line.trimEnd()]);
+    reader.close();
+    journal.close();
+  });
+});
+
+describe('a full disk', () => {
+  /** Takes `room` bytes, then says ENOSPC, as write(2) does: first a short write, then the error. */
+  function fillingDisk() {
+    const disk = { room: Number.POSITIVE_INFINITY };
+    const write = (fd: number, bytes: Uint8Array, offset: number, length: number) => {
+      if (disk.room <= 0)
+        throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
+      const taken = writeSync(fd, bytes, offset, Math.min(length, disk.room));
+      disk.room -= taken;
+      return taken;
+    };
+    return { disk, write };
+  }
+
+  test('throws in one line that says so, and leaves no part of the line', () => {
+    const dir = tempDir();
+    const { disk, write } = fillingDisk();
+    const journal = openJournal(dir, { write });
+    journal.dispatched(dispatch('c1'));
+    disk.room = 30;
+    expect(() => journal.dispatched(dispatch('c2'))).toThrow(LedgerError);
+    expect(() => journal.dispatched(dispatch('c2'))).toThrow(
+      /^Cannot write the journal in .*: the disk is full\. [^\n]*$/,
+    );
+    expect(segmentTexts(dir)).toEqual([writeDispatched(dispatch('c1'))]);
+    disk.room = Number.POSITIVE_INFINITY;
+    journal.dispatched(dispatch('c3'));
+    expect(readAll(dir).map((line) => readDispatched(line)?.call)).toEqual(['c1', 'c3']);
+    journal.close();
+  });
+
+  test('an end that could not be written is written when there is space again, before anything else', () => {
+    const dir = tempDir();
+    const { disk, write } = fillingDisk();
+    const journal = openJournal(dir, { write });
+    const [one, two] = [dispatch('c1'), dispatch('c2')];
+    journal.dispatched(one);
+    journal.dispatched(two);
+    disk.room = 10;
+    expect(() => journal.settled(one, settle(one))).toThrow('the disk is full');
+    expect(() => journal.settled(two, settle(two))).toThrow('the disk is full');
+    disk.room = Number.POSITIVE_INFINITY;
+    journal.dispatched(dispatch('c3'));
+    const lines = readAll(dir);
+    expect(lines.map((line) => readSettled(line)?.settled.call ?? readDispatched(line)?.call)).toEqual([
+      'c1',
+      'c2',
+      'c1',
+      'c2',
+      'c3',
+    ]);
+    journal.close();
+  });
+
+  test('short writes alone are carried on', () => {
+    const dir = tempDir();
+    const journal = openJournal(dir, {
+      write: (fd, bytes, offset, length) => writeSync(fd, bytes, offset, Math.min(7, length)),
+    });
+    journal.dispatched(dispatch('c1'));
+    journal.close();
+    expect(segmentTexts(dir)).toEqual([writeDispatched(dispatch('c1'))]);
+  });
+});
+
+describe('the data directory', () => {
+  test('belongs to one process at a time, and the other is named', async () => {
+    const dir = tempDir();
+    const script = `
+      import { openJournal } from ${JSON.stringify(join(import.meta.dir, '../../src/ledger/journal.ts'))};
+      openJournal(${JSON.stringify(dir)});
+      setTimeout(() => Bun.gc(true), 5);
+      setTimeout(() => console.log('collected'), 20);
+      setTimeout(() => {}, 20_000);`;
+    const other = Bun.spawn([process.execPath, '-e', script], { stdout: 'pipe' });
+    try {
+      await other.stdout.getReader().read();
+      expect(() => openJournal(dir)).toThrow(`The data directory ${dir} is in use by process ${other.pid}.`);
+    } finally {
+      other.kill('SIGKILL');
+      await other.exited;
+    }
+    // A lock does not outlive its process.
+    openJournal(dir).close();
+  });
+
+  test('is made where it is missing', () => {
+    const dir = join(tempDir(), 'a', 'b');
+    openJournal(dir).close();
+    expect(readdirSync(dir)).toContain('journal');
+  });
+
+  test('that cannot be written is refused in one line', () => {
+    const file = join(tempDir(), 'file');
+    writeFileSync(file, '');
+    expect(() => openJournal(join(file, 'data'))).toThrow(
+      /^Cannot write to the data directory [^\n]*--data DIR[^\n]*$/,
+    );
+  });
+});
