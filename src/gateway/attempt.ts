@@ -1,59 +1,71 @@
 /** One attempt: the journal hears that it leaves, the provider is asked, its answer is made the client's. */
-import type { ProviderKey } from '../config/snapshot.ts';
 import { GatewayError } from '../core/error.ts';
-import type { Attempt, Call } from './call.ts';
+import type { Attempt } from './call.ts';
 import { settleCounted } from './estimate.ts';
-import type { Inbound, Outbound } from './render.ts';
 import { answerHeaders } from './respond.ts';
-import { headersFor, readBytes, send, Upstream } from './send.ts';
+import { headersFor, isAnswer, readBytes, readRefusal, send, Upstream } from './send.ts';
 import { RelayStage, TranslateStage } from './stages.ts';
 import { openStream, passOn } from './stream.ts';
-import { readAnswer } from './whole.ts';
+import type { Tries } from './tries.ts';
+import { Whole } from './whole.ts';
 
 /** @throws GatewayError when the provider did not answer: nothing has reached the client then. */
-export async function answer(
-  call: Call,
-  inbound: Inbound,
-  outbound: Outbound,
-  key: ProviderKey | undefined,
-  request: Request,
-): Promise<Response> {
-  const { stream } = inbound.peek;
-  const attempt = call.dispatch(outbound.target, stream, call.reserved);
-  attempt.lost = outbound.lost;
-  const upstream = new Upstream(outbound, call.gateway.deadlines, request.signal);
+export async function answer(tries: Tries): Promise<Response> {
+  const attempt = tries.call.dispatch(tries.outbound, tries.inbound.peek.stream);
+  const upstream = new Upstream(tries.outbound, tries.call.gateway.deadlines, tries.request.signal);
   try {
-    const response = await send(outbound, headersFor(outbound, key, request.headers), attempt, upstream);
-    if (stream) return await answerStream(response, inbound, outbound, attempt, upstream);
-    const bytes = await readBytes(response, upstream);
-    upstream.finish();
-    const whole = readAnswer(bytes, outbound, inbound.dialect);
-    attempt.meaningful();
-    const counting = settleCounted(attempt, 'ok', whole.usage, true, whole.text, inbound);
-    if (counting !== undefined) await counting;
-    call.end(200);
-    return new Response(whole.body, { headers: answerHeaders(attempt, 'application/json', true) });
+    const headers = headersFor(tries.outbound, tries.key, tries.request.headers);
+    const response = await send(tries.outbound, headers, upstream);
+    attempt.upstreamStatus = response.status;
+    if (!isAnswer(response)) throw await readRefusal(response, tries.outbound, upstream);
+    if (tries.inbound.peek.stream) return await answerStream(response, tries, attempt, upstream);
+    return await answerWhole(await readBytes(response, upstream), tries, attempt, upstream);
   } catch (thrown) {
-    const error = upstream.failure(thrown);
-    upstream.close();
-    attempt.fail(error);
-    call.answeredBy = outbound.relay ? inbound.dialect : undefined;
-    throw error;
+    throw fail(thrown, tries, attempt, upstream);
   }
+}
+
+function fail(thrown: unknown, tries: Tries, attempt: Attempt, upstream: Upstream): GatewayError {
+  const error = upstream.failure(thrown);
+  upstream.close();
+  attempt.fail(error);
+  tries.call.answeredBy = tries.outbound.relay ? tries.inbound.dialect : undefined;
+  return error;
+}
+
+function answerWhole(
+  bytes: Uint8Array,
+  tries: Tries,
+  attempt: Attempt,
+  upstream: Upstream,
+): Response | Promise<Response> {
+  upstream.finish();
+  const whole = new Whole(bytes, tries.outbound, tries.inbound.dialect);
+  attempt.meaningful();
+  const counting = settleCounted(attempt, 'ok', whole.usage, true, whole, tries.inbound);
+  if (counting !== undefined) return counting.then(() => respond(whole, tries, attempt));
+  return respond(whole, tries, attempt);
+}
+
+function respond(whole: Whole, tries: Tries, attempt: Attempt): Response {
+  tries.succeeded();
+  tries.call.end(200);
+  return new Response(whole.body, { headers: answerHeaders(attempt, 'application/json', true) });
 }
 
 async function answerStream(
   response: Response,
-  inbound: Inbound,
-  outbound: Outbound,
+  tries: Tries,
   attempt: Attempt,
   upstream: Upstream,
 ): Promise<Response> {
-  await requireEvents(response, outbound, upstream);
+  const { inbound, outbound } = tries;
+  await requireEvents(response, tries, upstream);
   const stage = outbound.relay
     ? new RelayStage(inbound.dialect, outbound)
     : new TranslateStage(inbound.dialect, outbound, inbound.chat().streamUsage ?? false);
   const open = await openStream(response, stage, upstream, attempt);
+  tries.succeeded();
   const body = passOn(open, stage, upstream, attempt, inbound);
   const headers = answerHeaders(attempt, 'text/event-stream; charset=utf-8', false);
   headers['cache-control'] = 'no-cache';
@@ -62,9 +74,9 @@ async function answerStream(
 }
 
 /** A stream was asked for: an answer of another kind is an error in disguise, or no answer. */
-async function requireEvents(response: Response, outbound: Outbound, upstream: Upstream): Promise<void> {
+async function requireEvents(response: Response, { outbound }: Tries, upstream: Upstream): Promise<void> {
   const type = response.headers.get('content-type') ?? '';
   if (!type.includes('json') && !type.includes('html')) return;
-  readAnswer(await readBytes(response, upstream), outbound, outbound.endpoint.dialect);
+  new Whole(await readBytes(response, upstream), outbound, outbound.endpoint.dialect);
   throw new GatewayError('upstream_invalid', `${outbound.target.id} answered ${type} where a stream was asked for.`);
 }

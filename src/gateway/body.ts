@@ -14,18 +14,18 @@ export interface Peek {
 }
 
 /** @throws GatewayError `too_large`, `bad_request`. */
-export async function readBody(request: Request, limitBytes: number): Promise<Uint8Array> {
+export function readBody(request: Request, limitBytes: number): Promise<Uint8Array> {
   const declared = request.headers.get('content-length');
   if (declared !== null && Number(declared) > limitBytes) throw tooLarge(limitBytes);
   const encoding = request.headers.get('content-encoding');
-  const body = declared === null ? await readChunked(request, limitBytes) : await readWhole(request);
+  const body = declared === null ? readChunked(request, limitBytes) : readWhole(request);
   if (encoding === null || encoding === 'identity') return body;
   if (encoding !== 'gzip') {
     throw new GatewayError('bad_request', `Content encoding "${encoding}" is not accepted: send gzip or none.`, {
       status: 415,
     });
   }
-  return inflate(body, limitBytes);
+  return body.then((packed) => inflate(packed, limitBytes));
 }
 
 async function readWhole(request: Request): Promise<Uint8Array> {

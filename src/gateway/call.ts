@@ -9,6 +9,7 @@ import type { Dialect } from '../dialects/dialect.ts';
 import type { Lease } from '../governance/leases.ts';
 import type { Gateway } from './gateway.ts';
 import type { Labels } from './labels.ts';
+import type { Outbound } from './render.ts';
 
 export class Call {
   readonly id = newCallId();
@@ -39,7 +40,7 @@ export class Call {
   }
 
   /** Writes that an upstream request is about to leave. The attempt before it was not the last. */
-  dispatch(target: Target, stream: boolean, reservedNanoUsd: NanoUsd): Attempt {
+  dispatch({ target, lost }: Outbound, stream: boolean): Attempt {
     this.pending?.write(0, false);
     const key = this.key!;
     const labels = this.labels!;
@@ -58,8 +59,9 @@ export class Call {
       tags: labels.tags,
       session: labels.session,
       endUser: labels.endUser,
-      reservedNanoUsd,
+      reservedNanoUsd: this.reserved,
     });
+    attempt.lost = lost;
     this.gateway.journal.dispatched(attempt.dispatch);
     this.pending = attempt;
     return attempt;

@@ -8,6 +8,11 @@ import type { Inbound } from './render.ts';
 /** Text beyond this adds nothing to an estimate but time. */
 const maxChars = 1024 * 1024;
 
+/** An answer whose text can be counted. */
+interface Passed {
+  text(): string;
+}
+
 /**
  * Settles with the provider's own count where it is final, at once. Otherwise the count is completed from the text
  * that passed and marked estimated: then the promise is to be waited for.
@@ -17,10 +22,10 @@ export function settleCounted(
   outcome: Outcome,
   usage: Usage | undefined,
   final: boolean,
-  text: () => string,
+  passed: Passed,
   inbound: Inbound,
 ): Promise<void> | undefined {
-  if (usage === undefined || !final) return settleEstimated(attempt, outcome, usage, text, inbound);
+  if (usage === undefined || !final) return settleEstimated(attempt, outcome, usage, passed, inbound);
   attempt.settle(outcome, usage, false);
   return undefined;
 }
@@ -29,7 +34,7 @@ async function settleEstimated(
   attempt: Attempt,
   outcome: Outcome,
   usage: Usage | undefined,
-  text: () => string,
+  passed: Passed,
   inbound: Inbound,
 ): Promise<void> {
   if (attempt.claimed) return;
@@ -37,7 +42,7 @@ async function settleEstimated(
   const { countTokens } = attempt.call.gateway;
   const counted = usage === undefined ? emptyUsage() : { ...usage };
   if (counted.input === 0) counted.input = await countTokens(requestText(inbound.chat()));
-  counted.output = Math.max(counted.output, await countTokens(text().slice(0, maxChars)));
+  counted.output = Math.max(counted.output, await countTokens(passed.text().slice(0, maxChars)));
   attempt.settle(outcome, counted, true);
 }
 

@@ -1,56 +1,60 @@
-/** One call, top to bottom: authenticate, read, peek, plan, reserve, then targets until one answers. */
+/**
+ * One call, top to bottom: authenticate, read, peek, plan, reserve, then targets until one answers.
+ *
+ * Asynchronous functions are few and short here, and closures are avoided: each scope of the former and each of the
+ * latter is an allocation per call, and together they cost more than all the work between them.
+ */
 import type { Target } from '../config/snapshot.ts';
 import { GatewayError, toGatewayError } from '../core/error.ts';
 import { charge } from '../core/money.ts';
 import { emptyUsage } from '../core/usage.ts';
 import type { Dialect } from '../dialects/dialect.ts';
 import { authorise, extractSecret } from '../governance/keys.ts';
-import { type Plan, plan } from '../routing/route.ts';
+import { Plan } from '../routing/route.ts';
 import { answer } from './attempt.ts';
 import { type Peek, peekBody, readBody } from './body.ts';
 import { Call } from './call.ts';
 import type { Gateway } from './gateway.ts';
 import { readLabels } from './labels.ts';
-import { Inbound, type Outbound } from './render.ts';
+import { Inbound } from './render.ts';
 import { errorResponse } from './respond.ts';
+import { Tries } from './tries.ts';
 
 /** A chat call in the client's `dialect`. Never rejects: every failure is an answer the client's SDK understands. */
 export async function handleChat(request: Request, dialect: Dialect, gateway: Gateway): Promise<Response> {
   const call = new Call(gateway, dialect, gateway.snapshot());
   try {
-    if (gateway.inflight.draining) throw new GatewayError('draining', 'This gateway is shutting down; retry.');
-    call.key = gateway.keyring.authenticate(extractSecret(request.headers, request.url), Date.now());
-    call.labels = readLabels(request.headers);
-    const peek = peekBody(await readBody(request, call.snapshot.settings.bodyLimitBytes), dialect);
-    const targets = planTargets(call, peek);
-    return await tryTargets(call, new Inbound(peek, dialect, gateway.forceTranslate), targets, request);
+    admit(call, request);
+    const body = await readBody(request, call.snapshot.settings.bodyLimitBytes);
+    return await tryTargets(planTries(call, body, request));
   } catch (thrown) {
-    const error = toGatewayError(thrown);
-    if (error.kind === 'internal') gateway.observer.alarm('internal', { call: call.id, error: error.cause ?? error });
-    const response = errorResponse(error, dialect, call, call.id);
-    call.end(response.status, error);
-    return response;
+    return refuse(call, thrown);
   }
 }
 
-interface Targets {
-  first: Target;
-  rest: Plan;
+/** Who calls. @throws GatewayError `unauthorized`, `bad_request`, `draining`. */
+function admit(call: Call, request: Request): void {
+  const { gateway } = call;
+  if (gateway.inflight.draining) throw new GatewayError('draining', 'This gateway is shutting down; retry.');
+  call.key = gateway.keyring.authenticate(extractSecret(request.headers, request.url), Date.now());
+  call.labels = readLabels(request.headers);
 }
 
-/** The targets this key may reach by this name, with what the call may need held by every limit. */
-function planTargets(call: Call, peek: Peek): Targets {
+/** What is asked, whom it may be asked of, and that the limits bear it. @throws GatewayError */
+function planTries(call: Call, body: Uint8Array, request: Request): Tries {
   const { gateway, snapshot } = call;
+  const peek = peekBody(body, call.dialect);
   call.model = peek.model;
   authorise(call.key!, peek.model);
   const route = snapshot.resolve(peek.model);
   if (route === undefined) throw unknownModel(peek.model);
-  const { isHealthy } = gateway.health;
-  const rest = plan(route, { isHealthy, random: gateway.random, nowMs: Date.now() });
-  const first = rest.next();
+  const view = { isHealthy: gateway.health.isHealthy, random: gateway.random, nowMs: Date.now() };
+  const plan = new Plan(route, view);
+  const first = plan.next();
   if (first === undefined) throw new GatewayError('internal', `The route "${peek.model}" has no targets.`);
   reserve(call, peek, first);
-  return { first, rest };
+  const inbound = new Inbound(peek, call.dialect, gateway.forceTranslate);
+  return new Tries(call, inbound, request, plan, first);
 }
 
 /** Holds with every limit what this call may need, before anything is sent. */
@@ -68,52 +72,26 @@ function reserve(call: Call, peek: Peek, target: Target): void {
 const maxTextBytes = 512 * 1024;
 const defaultOutputTokens = 1024;
 
-/**
- * Target after target, each with the keys of its pool, until one answers: a key that is refused or limited makes way
- * for the next live one, a target that fails for the next target of the plan.
- * @throws GatewayError of the last attempt that reached a provider; else why the first target could not be asked.
- */
-async function tryTargets(call: Call, inbound: Inbound, targets: Targets, request: Request): Promise<Response> {
-  const { health } = call.gateway;
-  let unasked: GatewayError | undefined;
-  let failure: GatewayError | undefined;
-  for (let target: Target | undefined = targets.first; target !== undefined; target = targets.rest.next()) {
-    const outbound = renderFor(target, inbound);
-    if (outbound instanceof GatewayError) {
-      unasked ??= outbound;
-      targets.rest.report(target, outbound);
-      continue;
+/** @throws GatewayError of the last attempt that reached a provider; else why no target could be asked. */
+async function tryTargets(tries: Tries): Promise<Response> {
+  while (tries.next()) {
+    try {
+      return await answer(tries);
+    } catch (thrown) {
+      tries.failed(thrown);
     }
-    const { provider } = target;
-    let key = health.pickKey(provider, Date.now());
-    for (let tries = 1; ; tries++) {
-      try {
-        const response = await answer(call, inbound, outbound, key, request);
-        health.report(target, key, 'ok', Date.now());
-        return response;
-      } catch (thrown) {
-        failure = toGatewayError(thrown);
-        health.report(target, key, failure, Date.now());
-        if (!keyTrouble.has(failure.kind) || tries >= provider.keys.length) break;
-        key = health.pickLiveKey(provider, Date.now());
-        if (key === undefined) break;
-      }
-    }
-    targets.rest.report(target, failure);
   }
-  throw failure ?? unasked ?? new GatewayError('internal', 'The route has no targets.');
+  throw tries.failure;
 }
 
-const keyTrouble: ReadonlySet<string> = new Set(['upstream_auth', 'upstream_quota', 'upstream_rate_limited']);
-
-/** The request for this target, or why it cannot be asked. @throws GatewayError when no target could be. */
-function renderFor(target: Target, inbound: Inbound): Outbound | GatewayError {
-  try {
-    return inbound.render(target);
-  } catch (thrown) {
-    if (thrown instanceof GatewayError && thrown.retry) return thrown;
-    throw thrown;
+function refuse(call: Call, thrown: unknown): Response {
+  const error = toGatewayError(thrown);
+  if (error.kind === 'internal') {
+    call.gateway.observer.alarm('internal', { call: call.id, error: error.cause ?? error });
   }
+  const response = errorResponse(error, call.dialect, call, call.id);
+  call.end(response.status, error);
+  return response;
 }
 
 function unknownModel(model: string): GatewayError {

@@ -97,7 +97,7 @@ async function settle(end: 'ok' | GatewayError, attempt: Attempt, stage: Stage, 
   if (attempt.settled) return;
   const error = end === 'ok' ? undefined : end;
   const final = error === undefined || stage.terminated;
-  await settleCounted(attempt, error?.kind ?? 'ok', stage.usage, final, () => stage.text(), inbound);
+  await settleCounted(attempt, error?.kind ?? 'ok', stage.usage, final, stage, inbound);
   attempt.call.end(error?.kind === 'cancelled' ? 499 : 200, error);
 }
 

@@ -7,33 +7,42 @@ import { JsonSyntaxError, scanMembers, valueText } from '../wire/splice.ts';
 import type { Outbound } from './render.ts';
 import type { Part } from './stages.ts';
 
-export interface Whole {
-  body: Part;
-  usage: Usage | undefined;
-  /** The answer's text, for counting when it has no usage. */
-  text(): string;
-}
-
 const utf8 = new TextDecoder();
 
-/** @throws GatewayError when the body is no answer, also under a status of 200: another target may do better. */
-export function readAnswer(body: Uint8Array, outbound: Outbound, client: Dialect): Whole {
-  const { dialect } = outbound.endpoint;
-  const { quirks } = outbound.target;
-  if (outbound.relay) {
-    const top = topLevel(body, outbound);
-    return {
-      body,
-      usage: dialect.readUsage(top, quirks),
-      text: () => answerText(parse(body), dialect, outbound),
-    };
+export class Whole {
+  /** What the client gets. */
+  readonly body: Part;
+  readonly usage: Usage | undefined;
+
+  /** @throws GatewayError when the body is no answer, also under a status of 200: another target may do better. */
+  constructor(
+    private readonly bytes: Uint8Array,
+    private readonly outbound: Outbound,
+    client: Dialect,
+  ) {
+    const { dialect } = outbound.endpoint;
+    if (outbound.relay) {
+      this.body = bytes;
+      this.usage = dialect.readUsage(topLevel(bytes, outbound), outbound.target.quirks);
+    } else {
+      const answer = dialect.readResponse(parse(bytes), outbound.target.quirks);
+      this.body = JSON.stringify(client.writeResponse(answer));
+      this.usage = answer.usage;
+    }
   }
-  const answer = dialect.readResponse(parse(body), quirks);
-  return {
-    body: JSON.stringify(client.writeResponse(answer)),
-    usage: answer.usage,
-    text: () => answerText(parse(body), dialect, outbound),
-  };
+
+  /** The answer's text, for counting when it has no usage. */
+  text(): string {
+    const { dialect } = this.outbound.endpoint;
+    let text = '';
+    for (const choice of dialect.readResponse(parse(this.bytes), this.outbound.target.quirks).choices) {
+      for (const block of choice.blocks) {
+        if (block.type === 'text' || block.type === 'reasoning' || block.type === 'refusal') text += block.text;
+        else if (block.type === 'tool-call') text += block.name + block.input;
+      }
+    }
+    return text;
+  }
 }
 
 /**
@@ -43,10 +52,13 @@ export function readAnswer(body: Uint8Array, outbound: Outbound, client: Dialect
 function topLevel(body: Uint8Array, outbound: Outbound): JsonObject {
   const { dialect } = outbound.endpoint;
   const top = body.length <= parsedBytes ? parse(body) : scanTop(body, dialect);
-  if (!dialect.contentMembers.some((name) => top[name] !== undefined && top[name] !== null)) {
-    dialect.readResponse(top, outbound.target.quirks);
-  }
+  if (!hasContent(top, dialect)) dialect.readResponse(top, outbound.target.quirks);
   return top;
+}
+
+function hasContent(top: JsonObject, dialect: Dialect): boolean {
+  for (const name of dialect.contentMembers) if (top[name] !== undefined && top[name] !== null) return true;
+  return false;
 }
 
 const parsedBytes = 64 * 1024;
@@ -86,15 +98,4 @@ function parse(body: Uint8Array): JsonObject {
 
 function invalid(why: string): GatewayError {
   return new GatewayError('upstream_invalid', `The provider's answer is not valid JSON: ${why}.`);
-}
-
-function answerText(body: JsonObject, dialect: Dialect, outbound: Outbound): string {
-  let text = '';
-  for (const choice of dialect.readResponse(body, outbound.target.quirks).choices) {
-    for (const block of choice.blocks) {
-      if (block.type === 'text' || block.type === 'reasoning' || block.type === 'refusal') text += block.text;
-      else if (block.type === 'tool-call') text += block.name + block.input;
-    }
-  }
-  return text;
 }

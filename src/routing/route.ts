@@ -3,34 +3,37 @@ import type { Route, Target } from '../config/snapshot.ts';
 import type { GatewayError } from '../core/error.ts';
 import { firstHealthy, order, type View } from './strategies.ts';
 
-export interface Plan {
-  /**
-   * The target to try next; undefined when the call has its answer, failed for good, or nothing is left to try.
-   * Health is looked at now, so that what one attempt found out about a provider counts for the next.
-   */
-  next(): Target | undefined;
-  /** How the attempt at `target` ended, once it has no other key to try. */
-  report(target: Target, outcome: GatewayError | 'ok'): void;
-}
-
 /** However many targets a route has, a client does not wait for more than this. */
 export const maxAttempts = 8;
 
 /** Walks `route` for one call: each target once, those that cool down behind those that are healthy. */
-export function plan(route: Route, view: View): Plan {
-  const left = route.type === 'target' ? [route.target] : listTargets(route, view);
-  let attempts = 0;
-  let over = false;
-  return {
-    next() {
-      if (over || left.length === 0 || attempts === maxAttempts) return undefined;
-      attempts++;
-      return left.splice(firstHealthy(left, view), 1)[0];
-    },
-    report(_target, outcome) {
-      over ||= outcome === 'ok' || !outcome.retry;
-    },
-  };
+export class Plan {
+  private readonly left: Target[];
+  private attempts = 0;
+  private over = false;
+
+  constructor(
+    route: Route,
+    private readonly view: View,
+  ) {
+    this.left = route.type === 'target' ? [route.target] : listTargets(route, view);
+  }
+
+  /**
+   * The target to try next; undefined when the call has its answer, failed for good, or nothing is left to try.
+   * Health is looked at now, so that what one attempt found out about a provider counts for the next.
+   */
+  next(): Target | undefined {
+    const { left } = this;
+    if (this.over || left.length === 0 || this.attempts === maxAttempts) return undefined;
+    this.attempts++;
+    return left.length === 1 ? left.pop() : left.splice(firstHealthy(left, this.view), 1)[0];
+  }
+
+  /** How the attempts at the last target ended, once it has no other key to try. */
+  report(outcome: GatewayError | 'ok'): void {
+    this.over ||= outcome === 'ok' || !outcome.retry;
+  }
 }
 
 /** The leaves in the order the strategies want them, each target once. */

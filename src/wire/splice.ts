@@ -81,45 +81,54 @@ export function splice(
   members: readonly Member[],
   edits: Readonly<Record<string, string | undefined>>,
 ): Uint8Array {
-  const pieces: (Uint8Array | string)[] = [];
+  // Text to write, or two numbers: a range of the body to copy.
+  const pieces: (string | number)[] = [];
   let kept = 0;
-  const done = new Set<string>();
   for (let i = 0; i < members.length; i++) {
     const member = members[i]!;
-    if (member.name in edits) {
+    if (Object.hasOwn(edits, member.name)) {
       const value = edits[member.name];
-      if (value === undefined || done.has(member.name)) continue;
-      done.add(member.name);
-      pieces.push(kept++ === 0 ? '{' : ',', body.subarray(member.at, member.start), value);
+      if (value === undefined || isRepeated(members, i)) continue;
+      pieces.push(kept++ === 0 ? '{' : ',', member.at, member.start, value);
       continue;
     }
-    // A run of untouched members is one slice, commas and white space included.
+    // A run of untouched members is one range, commas and white space included.
     let last = i;
-    while (last + 1 < members.length && !(members[last + 1]!.name in edits)) last++;
-    pieces.push(kept === 0 ? '{' : ',', body.subarray(member.at, members[last]!.end));
+    while (last + 1 < members.length && !Object.hasOwn(edits, members[last + 1]!.name)) last++;
+    pieces.push(kept === 0 ? '{' : ',', member.at, members[last]!.end);
     kept += last - i + 1;
     i = last;
   }
   for (const name in edits) {
     const value = edits[name];
-    if (value === undefined || done.has(name)) continue;
+    if (value === undefined || hasMember(members, name)) continue;
     pieces.push(kept++ === 0 ? '{' : ',', `${JSON.stringify(name)}:${value}`);
   }
   pieces.push(kept === 0 ? '{}' : '}');
-  return join(pieces);
+  return join(asBuffer(body), pieces);
 }
 
-function join(pieces: readonly (Uint8Array | string)[]): Uint8Array {
+function isRepeated(members: readonly Member[], at: number): boolean {
+  for (let i = 0; i < at; i++) if (members[i]!.name === members[at]!.name) return true;
+  return false;
+}
+
+function hasMember(members: readonly Member[], name: string): boolean {
+  for (const member of members) if (member.name === name) return true;
+  return false;
+}
+
+function join(body: Buffer, pieces: readonly (string | number)[]): Uint8Array {
   let size = 0;
-  for (const piece of pieces) size += typeof piece === 'string' ? Buffer.byteLength(piece) : piece.length;
+  for (let i = 0; i < pieces.length; i++) {
+    const piece = pieces[i]!;
+    size += typeof piece === 'string' ? Buffer.byteLength(piece) : (pieces[++i] as number) - piece;
+  }
   const out = Buffer.allocUnsafe(size);
   let at = 0;
-  for (const piece of pieces) {
-    if (typeof piece === 'string') at += out.write(piece, at);
-    else {
-      out.set(piece, at);
-      at += piece.length;
-    }
+  for (let i = 0; i < pieces.length; i++) {
+    const piece = pieces[i]!;
+    at += typeof piece === 'string' ? out.write(piece, at) : body.copy(out, at, piece, pieces[++i] as number);
   }
   return out;
 }
@@ -172,14 +181,26 @@ function skipValue(body: Uint8Array, from: number): number {
     if (byte === undefined || byte === comma || byte === closeBrace || byte === closeBracket || byte <= 0x20) break;
     at++;
   }
-  const word = decode(body, from, Math.min(at, from + 40));
-  if (!scalar.test(word)) {
-    throw new JsonSyntaxError(word === '' ? 'a value is missing' : `"${word}" is not a JSON value`, from);
+  if (!isDigits(body, from, at)) {
+    const word = decode(body, from, Math.min(at, from + 40));
+    if (!scalar.test(word)) {
+      throw new JsonSyntaxError(word === '' ? 'a value is missing' : `"${word}" is not a JSON value`, from);
+    }
   }
   return at;
 }
 
-const scalar = /^(?:true|false|null|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)$/;
+/** A whole number without sign, as most are; anything else is looked at more closely. */
+function isDigits(body: Uint8Array, from: number, to: number): boolean {
+  if (from === to || (body[from] === 0x30 && to > from + 1)) return false;
+  for (let at = from; at < to; at++) if (body[at]! < 0x30 || body[at]! > 0x39) return false;
+  return true;
+}
+
+const scalar = /^(?:true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)$/;
+
+/** Whoever parses it recurses: nothing that is meant needs more. */
+const maxDepth = 512;
 
 function skipNested(body: Uint8Array, from: number): number {
   let depth = 0;
@@ -192,6 +213,7 @@ function skipNested(body: Uint8Array, from: number): number {
     }
     if (byte === openBrace || byte === openBracket) depth++;
     else if ((byte === closeBrace || byte === closeBracket) && --depth === 0) return at + 1;
+    if (depth > maxDepth) throw new JsonSyntaxError(`the JSON is nested deeper than ${maxDepth} levels`, at);
     at++;
   }
   throw new JsonSyntaxError('the JSON ends before all brackets are closed', body.length);

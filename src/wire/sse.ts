@@ -9,7 +9,12 @@ const maxEventChars = 32 * 1024 * 1024;
 export class SseReader {
   /** Keeps a character that was cut in two until its rest arrives. */
   private readonly decoder = new TextDecoder();
-  private buffer = '';
+  /** The parts of a line that has not ended yet. */
+  private readonly pieces: string[] = [];
+  /** Those parts end in a carriage return. */
+  private returned = false;
+  /** Characters held, of the line and of its event. */
+  private size = 0;
   private event = '';
   private data: string | undefined;
 
@@ -27,23 +32,27 @@ export class SseReader {
   }
 
   private consume(text: string): void {
-    let buffer = this.buffer === '' ? text : this.buffer + text;
+    this.pieces.push(text);
+    this.size += text.length;
+    if (this.size > maxEventChars) throw new RangeError('a server-sent event exceeds 32 MiB');
+    // A line that goes on is only kept: joining and searching it anew with every chunk would take quadratic time.
+    if (!text.includes('\n') && !text.includes('\r') && !this.returned) return;
+
+    let buffer = this.pieces.length === 1 ? text : this.pieces.join('');
+    // A return at the very end may be half of a line end: it waits for what follows.
+    this.returned = buffer.endsWith('\r');
     if (buffer.includes('\r')) {
-      // A return at the very end may be half of a line end: it waits for what follows.
-      const held = buffer.endsWith('\r') ? 1 : 0;
+      const held = this.returned ? 1 : 0;
       buffer = buffer.slice(0, buffer.length - held).replace(/\r\n?/g, '\n') + (held ? '\r' : '');
     }
     let from = 0;
-    for (;;) {
-      const to = buffer.indexOf('\n', from);
-      if (to < 0) break;
+    for (let to = buffer.indexOf('\n'); to >= 0; to = buffer.indexOf('\n', from)) {
       this.line(buffer, from, to);
       from = to + 1;
     }
-    this.buffer = from === 0 ? buffer : buffer.slice(from);
-    if (this.buffer.length + (this.data?.length ?? 0) > maxEventChars) {
-      throw new RangeError('a server-sent event exceeds 32 MiB');
-    }
+    this.pieces.length = 0;
+    if (from < buffer.length) this.pieces.push(from === 0 ? buffer : buffer.slice(from));
+    this.size = buffer.length - from + (this.data?.length ?? 0);
   }
 
   private line(buffer: string, from: number, to: number): void {

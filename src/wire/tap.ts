@@ -9,11 +9,14 @@ export type Observe = (event: string, data: string) => boolean;
 
 /** What passed is kept up to this size, for counting it when no usage came. */
 const keptBytes = 256 * 1024;
+/** An event larger than this is not an answer but an attack. */
+const maxEventBytes = 32 * 1024 * 1024;
 
 export class StreamTap {
   private readonly markers: RegExp;
-  /** The bytes of an event that has not ended yet. */
-  private tail: Uint8Array | undefined;
+  /** The parts of an event that has not ended yet. */
+  private tail: Uint8Array[] = [];
+  private tailSize = 0;
   private kept: Uint8Array[] = [];
   private keptSize = 0;
   /** All bytes that have passed. */
@@ -33,31 +36,36 @@ export class StreamTap {
     this.markers = markersOf(markers);
   }
 
-  /** @returns the bytes to pass on, possibly none. */
+  /**
+   * @returns the bytes to pass on, possibly none.
+   * @throws RangeError when one event grows beyond all bounds.
+   */
   push(chunk: Uint8Array): Uint8Array | undefined {
     this.keep(chunk);
-    const tail = this.tail;
-    if (tail === undefined && !this.attentive && endsEvent(chunk) && !this.markers.test(latin1(chunk))) {
-      return chunk;
-    }
-    const whole = tail === undefined ? chunk : Buffer.concat([tail, chunk]);
+    const fresh = this.tail.length === 0;
+    if (fresh && !this.attentive && endsEvent(chunk) && !this.markers.test(latin1(chunk))) return chunk;
+    this.tail.push(chunk);
+    this.tailSize += chunk.length;
+    if (this.tailSize > maxEventBytes) throw new RangeError('a server-sent event exceeds 32 MiB');
+    // An event that goes on is only kept: looking at all of it with every chunk would take quadratic time.
+    if (!fresh && !mayEndEvent(chunk)) return this.mayHide ? undefined : chunk;
+    const whole = fresh ? chunk : Buffer.concat(this.tail);
     const end = lastEventEnd(whole);
-    this.tail = end === whole.length ? undefined : whole.subarray(end);
+    this.tail = end === whole.length ? [] : [whole.subarray(end)];
+    this.tailSize = whole.length - end;
     const shown = whole.subarray(0, end);
-    if (!this.mayHide) {
-      if (this.attentive || this.markers.test(latin1(shown))) this.show(shown);
-      return chunk;
-    }
-    return this.showAndHide(shown);
+    if (this.mayHide) return this.showAndHide(shown);
+    if (this.attentive || this.markers.test(latin1(shown))) this.show(shown);
+    return chunk;
   }
 
   /** The bytes ended: what was held back, shown and passed on unless hidden. */
   end(): Uint8Array | undefined {
-    const tail = this.tail;
-    this.tail = undefined;
-    if (tail === undefined) return undefined;
-    if (this.mayHide) return this.showAndHide(tail);
-    this.show(tail);
+    if (this.tail.length === 0) return undefined;
+    const rest = Buffer.concat(this.tail);
+    this.tail = [];
+    if (this.mayHide) return this.showAndHide(rest);
+    this.show(rest);
     return undefined;
   }
 
@@ -116,6 +124,11 @@ const carriageReturn = 0x0d;
 
 function latin1(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
+}
+
+/** A blank line ends in a newline, and begins at most with this chunk's predecessor. */
+function mayEndEvent(bytes: Uint8Array): boolean {
+  return bytes.indexOf(newline) >= 0;
 }
 
 function endsEvent(bytes: Uint8Array): boolean {

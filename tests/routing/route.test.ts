@@ -3,7 +3,7 @@ import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import type { Route, Target } from '../../src/config/snapshot.ts';
 import type { ErrorKind } from '../../src/core/error.ts';
-import { maxAttempts, type Plan, plan } from '../../src/routing/route.ts';
+import { maxAttempts, Plan } from '../../src/routing/route.ts';
 import type { View } from '../../src/routing/strategies.ts';
 import { failure, makeTarget, seededRandom, to } from './targets.ts';
 
@@ -33,19 +33,20 @@ function exhaust(of: Plan, kind: ErrorKind = 'upstream_overloaded'): string {
   const models: string[] = [];
   for (let target = of.next(); target !== undefined; target = of.next()) {
     models.push(target.model);
-    of.report(target, failure(kind));
+    of.report(failure(kind));
   }
   return models.join(' ');
 }
 
 describe('a plan', () => {
   test('of one target tries it once', () => {
-    expect(exhaust(plan(to(a), viewWith()))).toBe('a');
+    expect(exhaust(new Plan(to(a), viewWith()))).toBe('a');
   });
 
   test('ends with success', () => {
-    const call = plan(fallback(to(a), to(b)), viewWith());
-    call.report(call.next()!, 'ok');
+    const call = new Plan(fallback(to(a), to(b)), viewWith());
+    call.next();
+    call.report('ok');
     expect(call.next()).toBeUndefined();
   });
 
@@ -56,7 +57,7 @@ describe('a plan', () => {
     'cancelled',
     'internal',
   ] as const)('ends with %s, which no other target mends', (kind) => {
-    expect(exhaust(plan(fallback(to(a), to(b)), viewWith()), kind)).toBe('a');
+    expect(exhaust(new Plan(fallback(to(a), to(b)), viewWith()), kind)).toBe('a');
   });
 
   test.each([
@@ -66,41 +67,42 @@ describe('a plan', () => {
     'upstream_timeout',
     'upstream_not_found',
   ] as const)('goes on after %s', (kind) => {
-    expect(exhaust(plan(fallback(to(a), to(b)), viewWith()), kind)).toBe('a b');
+    expect(exhaust(new Plan(fallback(to(a), to(b)), viewWith()), kind)).toBe('a b');
   });
 
   test('tries a target once, wherever and however often the route names it', () => {
     const again = makeTarget('a', a.provider);
-    expect(exhaust(plan(fallback(to(a), fallback(to(again), to(b)), to(a)), viewWith()))).toBe('a b');
+    expect(exhaust(new Plan(fallback(to(a), fallback(to(again), to(b)), to(a)), viewWith()))).toBe('a b');
   });
 
   test('has an end', () => {
     const many = fallback(...Array.from({ length: 20 }, (_, i) => to(makeTarget(`m${i}`))));
-    expect(exhaust(plan(many, viewWith())).split(' ')).toHaveLength(maxAttempts);
+    expect(exhaust(new Plan(many, viewWith())).split(' ')).toHaveLength(maxAttempts);
   });
 
   test('of nothing has no target', () => {
-    expect(plan(fallback(), viewWith()).next()).toBeUndefined();
+    expect(new Plan(fallback(), viewWith()).next()).toBeUndefined();
   });
 });
 
 describe('health', () => {
   test('puts targets that cool down behind all others, and still tries them', () => {
     const route = fallback(fallback(to(a), to(b)), to(c));
-    expect(exhaust(plan(route, viewWith({ sick: [a] })))).toBe('b c a');
+    expect(exhaust(new Plan(route, viewWith({ sick: [a] })))).toBe('b c a');
   });
 
   test('changes nothing when nobody is well', () => {
-    expect(exhaust(plan(fallback(to(a), to(b)), viewWith({ sick: [a, b] })))).toBe('a b');
+    expect(exhaust(new Plan(fallback(to(a), to(b)), viewWith({ sick: [a, b] })))).toBe('a b');
   });
 
   test('learned by one attempt counts for the next', () => {
     const sick: Target[] = [];
-    const call = plan(fallback(to(a), to(b), to(c)), viewWith({ sick }));
-    call.report(call.next()!, failure('upstream_auth'));
+    const call = new Plan(fallback(to(a), to(b), to(c)), viewWith({ sick }));
+    call.next();
+    call.report(failure('upstream_auth'));
     sick.push(b);
     expect(call.next()).toBe(c);
-    call.report(c, failure('upstream_auth'));
+    call.report(failure('upstream_auth'));
     expect(call.next()).toBe(b);
   });
 });
@@ -111,7 +113,7 @@ describe('split', () => {
     const view = viewWith({ sick, seed: 7 });
     const counts: Record<string, number> = {};
     for (let i = 0; i < 10_000; i++) {
-      const { model } = plan(route, view).next()!;
+      const { model } = new Plan(route, view).next()!;
       counts[model] = (counts[model] ?? 0) + 1;
     }
     return counts;
@@ -133,7 +135,7 @@ describe('split', () => {
   test('draws again among those that remain', () => {
     const seconds = new Set<string>();
     for (let seed = 0; seed < 50; seed++) {
-      const models = exhaust(plan(split([8, to(a)], [1, to(b)], [1, to(c)]), viewWith({ seed })));
+      const models = exhaust(new Plan(split([8, to(a)], [1, to(b)], [1, to(c)]), viewWith({ seed })));
       expect(models.split(' ').sort()).toEqual(['a', 'b', 'c']);
       if (models.startsWith('a')) seconds.add(models.slice(2, 3));
     }
@@ -143,8 +145,8 @@ describe('split', () => {
   test('never draws weight 0 while there is another, but falls over to it', () => {
     const route = split([0, to(a)], [1, to(b)], [0, to(c)]);
     expect(firstChoices(route)).toEqual({ b: 10_000 });
-    expect(exhaust(plan(route, viewWith()))).toBe('b a c');
-    expect(exhaust(plan(split([0, to(a)], [0, to(b)]), viewWith()))).toBe('a b');
+    expect(exhaust(new Plan(route, viewWith()))).toBe('b a c');
+    expect(exhaust(new Plan(split([0, to(a)], [0, to(b)]), viewWith()))).toBe('a b');
   });
 
   test('draws somebody even where the sum of fractions falls short', () => {
@@ -153,13 +155,13 @@ describe('split', () => {
       0,
       to(a),
     ]);
-    expect(plan(route, { ...viewWith(), random: () => 1 - 2 ** -53 }).next()).toBe(d);
+    expect(new Plan(route, { ...viewWith(), random: () => 1 - 2 ** -53 }).next()).toBe(d);
   });
 
   test('is the same for the same random numbers', () => {
     const route = split([1, to(a)], [1, split([1, to(b)], [1, to(c)])], [1, to(d)]);
     for (let seed = 0; seed < 20; seed++) {
-      expect(exhaust(plan(route, viewWith({ seed })))).toBe(exhaust(plan(route, viewWith({ seed }))));
+      expect(exhaust(new Plan(route, viewWith({ seed })))).toBe(exhaust(new Plan(route, viewWith({ seed }))));
     }
   });
 });
@@ -184,7 +186,7 @@ test('any tree, any health: each target at most once, the healthy before the oth
   };
   fc.assert(
     fc.property(route, fc.subarray(targets), fc.nat(), (tree, sick, seed) => {
-      const tried = exhaust(plan(tree, viewWith({ sick, seed })))
+      const tried = exhaust(new Plan(tree, viewWith({ sick, seed })))
         .split(' ')
         .filter(Boolean);
       expect([...tried].sort()).toEqual([...new Set(leaves(tree).map(({ model }) => model))].sort());

@@ -18,7 +18,8 @@ export function planRelay(
   for (const member of members) {
     const { name } = member;
     if (needsRewrite(body, member, quirks)) return undefined;
-    const renamed = quirks.rename?.[name];
+    const { rename } = quirks;
+    const renamed = rename !== undefined && Object.hasOwn(rename, name) ? rename[name] : undefined;
     if (quirks.drop?.includes(name) || (quirks.noSampling && samplingMembers.includes(name))) {
       plan.edits[name] = undefined;
       plan.lost.push(name);

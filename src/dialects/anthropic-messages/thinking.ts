@@ -52,6 +52,7 @@ export function writeThinking(
   if (wish === undefined) return plain;
   if (request.dialect === dialectName && !contradicts(wish, quirks)) return { ...plain, ...verbatim(wish) };
   if (wish.enabled === false || wish.effort === 'none') {
+    if (wish.effort !== undefined && wish.effort !== 'none') lost.push('reasoning.effort');
     // Models with a budget do not think unless asked; the older ones do not know the word.
     return quirks.thinking === 'adaptive' ? { ...plain, thinking: { type: 'disabled' } } : plain;
   }
@@ -68,7 +69,9 @@ export function writeThinking(
     lost.push('reasoning');
     return plain;
   }
-  if (wish.budgetTokens !== undefined && budget !== wish.budgetTokens) lost.push('reasoning.budgetTokens');
+  if (budget !== wanted && wish.budgetTokens !== undefined) lost.push('reasoning.budgetTokens');
+  else if (budget !== wanted && wish.effort !== undefined) lost.push('reasoning.effort');
+  if (wish.display !== undefined) lost.push('reasoning.display');
   return {
     thinking: { type: 'enabled', budget_tokens: budget },
     maxTokens: limit ?? budget + defaultMaxTokens,

@@ -8,7 +8,10 @@ import { isShortToolId, samplingMembers } from './write-request.ts';
 /** Any of these in messages means that some content is a list of parts. */
 const partWords = ['"text"', '"image_url"', '"file"', '"input_audio"'];
 
-/** Undefined when a quirk reaches below the top level of this body: then it has to be rewritten. */
+/**
+ * Closures are avoided here and below: one that captures a parameter costs an allocation at each call, used or not.
+ * Undefined when a quirk reaches below the top level of this body: then it has to be rewritten.
+ */
 export function planRelay(
   body: Uint8Array,
   members: readonly Member[],
@@ -53,11 +56,21 @@ function planMember(
     plan.lost.push(name);
     return;
   }
-  const wanted = quirks.rename?.[name] ?? limitName(name, quirks);
+  const wanted = renamed(name, quirks) ?? limitName(name, quirks);
   if (wanted === undefined || wanted === name) return;
   plan.edits[name] = undefined;
   // Where the client used both words, the right one is there already.
-  if (!members.some((other) => other.name === wanted)) plan.edits[wanted] = valueText(body, member);
+  if (!has(members, wanted)) plan.edits[wanted] = valueText(body, member);
+}
+
+function has(members: readonly Member[], name: string): boolean {
+  for (const member of members) if (member.name === name) return true;
+  return false;
+}
+
+/** Members are named by clients: `constructor` must not find what every object has. */
+function renamed(name: string, { rename }: Quirks): string | undefined {
+  return rename !== undefined && Object.hasOwn(rename, name) ? rename[name] : undefined;
 }
 
 function limitName(name: string, quirks: Quirks): string | undefined {
@@ -68,8 +81,7 @@ function needsRewrite(body: Uint8Array, member: Member, quirks: Quirks): boolean
   switch (member.name) {
     case 'messages':
       if (quirks.noDeveloperRole && stringsOf(body, member, '"role"').includes('developer')) return true;
-      if (quirks.textOnly && partWords.some((word) => find(body, member, word, member.start) >= 0))
-        return true;
+      if (quirks.textOnly && holdsParts(body, member)) return true;
       return quirks.shortToolIds === true && !stringsOf(body, member, '"tool_call_id"').every(isShortToolId);
     case 'response_format':
       return quirks.noJsonSchema === true && find(body, member, '"json_schema"', member.start) >= 0;
@@ -82,6 +94,11 @@ function needsRewrite(body: Uint8Array, member: Member, quirks: Quirks): boolean
     default:
       return false;
   }
+}
+
+function holdsParts(body: Uint8Array, messages: Member): boolean {
+  for (const word of partWords) if (find(body, messages, word, messages.start) >= 0) return true;
+  return false;
 }
 
 /**

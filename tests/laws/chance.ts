@@ -1,0 +1,32 @@
+/** Chance that is the same on every run. */
+
+/** Numbers from 0 up to 1, by xorshift32 (https://www.jstatsoft.org/article/view/v008i14), the same for the same seed. */
+function randomFrom(seed: string): () => number {
+  let state = Number(BigInt(Bun.hash(seed)) & 0xffff_ffffn) || 1;
+  return () => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) / 2 ** 32;
+  };
+}
+
+/** Streams up to this size may arrive byte by byte. */
+const everyByteBytes = 64 * 1024;
+
+/** Ways for `bytes` to arrive: one at a time, and `times` in random pieces, the same for the same seed. */
+export function cuttings(bytes: Uint8Array, seed: string, times: number): Uint8Array[][] {
+  const random = randomFrom(seed);
+  const ways = Array.from({ length: times }, () => randomPieces(bytes, random));
+  if (bytes.length <= everyByteBytes) ways.push(Array.from(bytes, (_, i) => bytes.subarray(i, i + 1)));
+  return ways;
+}
+
+/** `bytes` cut in up to nine places, empty pieces left out. */
+function randomPieces(bytes: Uint8Array, random: () => number): Uint8Array[] {
+  const cuts = Array.from({ length: 1 + Math.floor(random() * 9) }, () =>
+    Math.floor(random() * bytes.length),
+  );
+  const ends = [...new Set([...cuts, bytes.length])].sort((a, b) => a - b);
+  return ends.map((end, i) => bytes.subarray(ends[i - 1] ?? 0, end)).filter(({ length }) => length > 0);
+}
