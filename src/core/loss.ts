@@ -15,6 +15,8 @@ export interface Expressible {
   toolResultMedia: ReadonlySet<string>;
   /** Of its own top-level `extra` members: those that change what the answer is, not only how it is made. */
   meaning: ReadonlySet<string>;
+  /** Instructions at the beginning stand in a member of their own, not among the messages. */
+  systemApart?: boolean;
 }
 
 /** Hub members whose loss changes the answer; all others are hints. */
@@ -34,8 +36,8 @@ export interface Losses {
 }
 
 /**
- * What is lost when `request` is written in `target`, whose means are `can`.
- * `meaningOf` gives the means of the dialect the request was read from.
+ * What is lost when `request` is written in `target`, whose means are `can`; `source` are those of the dialect it was
+ * read from.
  */
 export function foreign(request: ChatRequest, target: DialectName, can: Expressible, source: Expressible): Losses {
   const losses: Losses = { hints: [], meaning: [] };
@@ -53,53 +55,89 @@ export function foreign(request: ChatRequest, target: DialectName, can: Expressi
   if (request.toolChoice?.type === 'opaque') losses.meaning.push('tool_choice');
   request.tools?.forEach((tool, i) => {
     if (tool.opaque !== undefined) losses.meaning.push(`tools[${i}]`);
-    else addExtra(losses, `tools[${i}]`, tool.extra);
+    else if (tool.extra !== undefined) addExtra(losses, `tools[${i}]`, tool.extra);
   });
   request.messages.forEach((message, i) => {
-    addExtra(losses, `messages[${i}]`, message.extra);
-    addBlocks(losses, `messages[${i}]`, message.blocks, target, can.media, can);
+    if (message.extra !== undefined) addExtra(losses, `messages[${i}]`, message.extra);
+    const place: Place = { message: i, outer: -1 };
+    addBlocks(losses, place, message.blocks, target, can.media, can);
   });
-  return losses;
+  return {
+    hints: namePaths(losses.hints, request, source),
+    meaning: namePaths(losses.meaning, request, source),
+  };
+}
+
+/** Where blocks stand; it becomes a path only where something is lost. */
+interface Place {
+  message: number;
+  /** The tool result they are in; -1: none. */
+  outer: number;
+}
+
+function pathOf({ message, outer }: Place, block: number): string {
+  const inner = outer < 0 ? '' : `.content[${outer}]`;
+  return `messages[${message}]${inner}.content[${block}]`;
 }
 
 function addBlocks(
   losses: Losses,
-  path: string,
+  place: Place,
   blocks: Block[],
   target: DialectName,
   media: ReadonlySet<string>,
   can: Expressible,
 ): void {
-  blocks.forEach((block, i) => {
-    const at = `${path}.content[${i}]`;
+  for (let i = 0; i < blocks.length; i++) {
+    const block = blocks[i]!;
     if (block.type === 'opaque') {
-      if (block.dialect !== target) losses.meaning.push(at);
-      return;
+      if (block.dialect !== target) losses.meaning.push(pathOf(place, i));
+      continue;
     }
-    addExtra(losses, at, block.extra);
-    if (block.type === 'media' && !media.has(`${block.media}:${block.source.type}`)) losses.meaning.push(at);
+    if (block.extra !== undefined) addExtra(losses, pathOf(place, i), block.extra);
+    if (block.type === 'media' && !media.has(`${block.media}:${block.source.type}`)) {
+      losses.meaning.push(pathOf(place, i));
+    }
     // Reasoning of another vendor is set aside, not sent: its signature means nothing elsewhere.
     if (block.type === 'reasoning' && block.vendor !== undefined && block.vendor !== target) {
-      losses.hints.push(`${at}.signature`);
+      losses.hints.push(`${pathOf(place, i)}.signature`);
     }
-    if (block.type === 'tool-result') addBlocks(losses, at, block.blocks, target, can.toolResultMedia, can);
-  });
+    if (block.type === 'tool-result') {
+      addBlocks(losses, { message: place.message, outer: i }, block.blocks, target, can.toolResultMedia, can);
+    }
+  }
 }
 
-function addExtra(losses: Losses, path: string, extra: object | undefined): void {
+function addExtra(losses: Losses, path: string, extra: object): void {
   for (const name in extra) losses.hints.push(`${path}.${name}`);
 }
 
+/**
+ * Paths in the client's words: `topK` becomes `top_k`, and messages are counted as the client counted them.
+ * Each is named once.
+ */
+export function namePaths(paths: readonly string[], request: ChatRequest, source: Expressible): string[] {
+  if (paths.length === 0) return [];
+  let apart = 0;
+  if (source.systemApart) while (request.messages[apart]?.role === 'system') apart++;
+  const named = paths.map((path) =>
+    path
+      .replace(/^messages\[(\d+)\]/, (_, i) => (Number(i) < apart ? 'system' : `messages[${Number(i) - apart}]`))
+      .replace(/[a-z][A-Z]/g, (pair) => `${pair[0]}_${pair[1]!.toLowerCase()}`),
+  );
+  return [...new Set(named)];
+}
+
 /** @throws GatewayError `unsupported` when meaning would be lost. Returns the hints. */
-export function requireMeaning(losses: Losses, target: DialectName): string[] {
-  const first = losses.meaning[0];
+export function requireMeaning({ hints, meaning }: Losses, target: DialectName): string[] {
+  const first = meaning[0];
   if (first !== undefined) {
     throw new GatewayError(
       'unsupported',
-      `The model behind this route speaks ${target}, which has no way to say: ${losses.meaning.join(', ')}. ` +
+      `The model behind this route speaks ${target}, which has no way to say: ${meaning.join(', ')}. ` +
         'Remove it, or route the call to a model that supports it.',
       { param: first },
     );
   }
-  return losses.hints;
+  return hints;
 }

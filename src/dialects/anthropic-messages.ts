@@ -27,6 +27,7 @@ export const anthropicMessages: Dialect = {
     media,
     toolResultMedia: media,
     meaning: new Set(['mcp_servers', 'container']),
+    systemApart: true,
   },
   path: () => '/messages',
   headers: { 'anthropic-version': '2023-06-01' },

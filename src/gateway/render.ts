@@ -3,7 +3,7 @@ import type { Endpoint, Target } from '../config/snapshot.ts';
 import type { ChatRequest } from '../core/chat.ts';
 import { GatewayError } from '../core/error.ts';
 import type { JsonObject } from '../core/json.ts';
-import { foreign, requireMeaning } from '../core/loss.ts';
+import { foreign, namePaths, requireMeaning } from '../core/loss.ts';
 import type { Dialect } from '../dialects/dialect.ts';
 import { splice } from '../wire/splice.ts';
 import type { Peek } from './body.ts';
@@ -61,11 +61,13 @@ export class Inbound {
       ? (target.endpoints.find((e) => e.dialect === this.dialect) ?? target.endpoints[0])
       : target.endpoints[0];
     if (endpoint === undefined) throw new GatewayError('internal', `Target ${target.id} speaks no dialect.`);
-    const lost = requireMeaning(
-      foreign(this.chat(), endpoint.dialect.name, endpoint.dialect.can, this.dialect.can),
-      endpoint.dialect.name,
-    );
-    const rendered = this.rewrite(target, endpoint.dialect, lost);
+    const request = this.chat();
+    const { name, can } = endpoint.dialect;
+    const source = this.dialect.can;
+    const hints = requireMeaning(foreign(request, name, can, source), name);
+    const unsaid: string[] = [];
+    const rendered = this.rewrite(target, endpoint.dialect, unsaid);
+    const lost = unsaid.length === 0 ? hints : [...new Set([...hints, ...namePaths(unsaid, request, source)])];
     return this.outbound(target, endpoint, rendered, false, false, lost);
   }
 

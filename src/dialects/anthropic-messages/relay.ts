@@ -22,7 +22,7 @@ export function planRelay(
     const renamed = rename !== undefined && Object.hasOwn(rename, name) ? rename[name] : undefined;
     if (quirks.drop?.includes(name) || (quirks.noSampling && samplingMembers.includes(name))) {
       plan.edits[name] = undefined;
-      plan.lost.push(name);
+      if (valueText(body, member) !== 'null') plan.lost.push(name);
     } else if (renamed !== undefined) {
       plan.edits[name] = undefined;
       plan.edits[renamed] = valueText(body, member);

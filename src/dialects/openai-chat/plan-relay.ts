@@ -53,7 +53,7 @@ function planMember(
   const { name } = member;
   if (quirks.drop?.includes(name) || (quirks.noSampling && samplingMembers.includes(name))) {
     plan.edits[name] = undefined;
-    plan.lost.push(name);
+    if (valueText(body, member) !== 'null') plan.lost.push(name);
     return;
   }
   const wanted = renamed(name, quirks) ?? limitName(name, quirks);
