@@ -29,6 +29,8 @@ export const anthropicMessages: Dialect = {
     meaning: new Set(['mcp_servers', 'container']),
     systemApart: true,
   },
+  clientPath: '/v1/messages',
+  clientHeader: 'anthropic-version',
   path: () => '/messages',
   headers: { 'anthropic-version': '2023-06-01' },
   forwardHeaders: ['anthropic-beta'],

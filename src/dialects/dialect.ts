@@ -13,6 +13,10 @@ import type { Quirks } from './quirks.ts';
 export interface Dialect {
   readonly name: DialectName;
   readonly can: Expressible;
+  /** Path at which the gateway serves clients of this dialect: `/v1/chat/completions`. */
+  readonly clientPath: string;
+  /** A header that only clients of this dialect send; where a path is shared by dialects, it tells. */
+  readonly clientHeader?: string;
   /** Path below a provider's base URL that chat calls are posted to: `/chat/completions`. */
   path(model: string, stream: boolean): string;
   /** Headers every call to a provider carries, beside authentication and content type. */

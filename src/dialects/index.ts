@@ -5,5 +5,6 @@ import type { Dialect } from './dialect.ts';
 import { openaiChat } from './openai-chat.ts';
 
 export const dialects: ReadonlyMap<DialectName, Dialect> = new Map(
-  [anthropicMessages, openaiChat].map((dialect) => [dialect.name, dialect]),
+  // The first one answers where nothing tells what the client speaks.
+  [openaiChat, anthropicMessages].map((dialect) => [dialect.name, dialect]),
 );

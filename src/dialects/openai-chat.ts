@@ -34,6 +34,7 @@ export const openaiChat: Dialect = {
       'response_format',
     ]),
   },
+  clientPath: '/v1/chat/completions',
   path: () => '/chat/completions',
   headers: {},
   limitMembers: ['max_completion_tokens', 'max_tokens'],

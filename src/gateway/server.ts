@@ -22,13 +22,10 @@ export interface Server {
   stop(force: boolean): Promise<void>;
 }
 
-const openaiChat = dialects.get('openai-chat')!;
-const anthropicMessages = dialects.get('anthropic-messages')!;
-
-const chatPaths: ReadonlyMap<string, Dialect> = new Map([
-  ['/v1/chat/completions', openaiChat],
-  ['/v1/messages', anthropicMessages],
-]);
+const byPath: ReadonlyMap<string, Dialect> = new Map(
+  [...dialects.values()].map((dialect) => [dialect.clientPath, dialect]),
+);
+const [usual] = dialects.values();
 
 /** @throws Error of the operating system when the address is taken or not ours. */
 export function serve(gateway: Gateway, options: ServerOptions): Server {
@@ -51,7 +48,7 @@ export function serve(gateway: Gateway, options: ServerOptions): Server {
 
 function route(request: Request, gateway: Gateway, options: ServerOptions): Response | Promise<Response> {
   const path = pathOf(request.url);
-  const dialect = chatPaths.get(path);
+  const dialect = byPath.get(path);
   if (dialect !== undefined) {
     if (request.method === 'POST') return handleChat(request, dialect, gateway);
     const error = new GatewayError('method_not_allowed', `${path} takes POST, not ${request.method}.`);
@@ -63,7 +60,7 @@ function route(request: Request, gateway: Gateway, options: ServerOptions): Resp
   if (path === '/v1/models' || path.startsWith('/v1/models/')) return listModels(request, path, asked, gateway);
   const error = new GatewayError(
     'not_found',
-    `There is nothing at ${request.method} ${path}. This gateway serves POST ${[...chatPaths.keys()].join(', POST ')} and GET /v1/models.`,
+    `There is nothing at ${request.method} ${path}. This gateway serves POST ${[...byPath.keys()].join(', POST ')} and GET /v1/models.`,
     { code: 'unknown_url' },
   );
   return errorResponse(error, asked, undefined, newCallId());
@@ -77,8 +74,11 @@ function pathOf(url: string): string {
   return query < 0 ? url.slice(start) : url.slice(start, query);
 }
 
-/** Where the path does not tell, the headers do: Anthropic's SDKs always name a version. */
+/** Where the path does not tell, a header may. */
 function dialectAsked(request: Request, path: string): Dialect {
-  const anthropic = request.headers.has('anthropic-version') || path.startsWith('/v1/messages');
-  return anthropic ? anthropicMessages : openaiChat;
+  for (const dialect of dialects.values()) {
+    if (path.startsWith(dialect.clientPath)) return dialect;
+    if (dialect.clientHeader !== undefined && request.headers.has(dialect.clientHeader)) return dialect;
+  }
+  return usual!;
 }
