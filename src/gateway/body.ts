@@ -18,14 +18,14 @@ export function readBody(request: Request, limitBytes: number): Promise<Uint8Arr
   const declared = request.headers.get('content-length');
   if (declared !== null && Number(declared) > limitBytes) throw tooLarge(limitBytes);
   const encoding = request.headers.get('content-encoding');
-  const body = declared === null ? readChunked(request, limitBytes) : readWhole(request);
-  if (encoding === null || encoding === 'identity') return body;
-  if (encoding !== 'gzip') {
+  const packed = encoding !== null && encoding !== 'identity';
+  if (packed && encoding !== 'gzip') {
     throw new GatewayError('bad_request', `Content encoding "${encoding}" is not accepted: send gzip or none.`, {
       status: 415,
     });
   }
-  return body.then((packed) => inflate(packed, limitBytes));
+  const body = declared === null ? readChunked(request, limitBytes) : readWhole(request);
+  return packed ? body.then((bytes) => inflate(bytes, limitBytes)) : body;
 }
 
 async function readWhole(request: Request): Promise<Uint8Array> {

@@ -16,7 +16,7 @@ export function listModels(request: Request, path: string, dialect: Dialect, gat
     }
     const key = gateway.keyring.authenticate(extractSecret(request.headers, request.url), Date.now());
     const snapshot = gateway.snapshot();
-    const named = decodeURIComponent(path.slice('/v1/models/'.length));
+    const named = decode(path.slice('/v1/models/'.length));
     let body: JsonObject;
     if (named === '') {
       body = dialect.writeModels(snapshot.listed.filter((model) => mayUse(key, model)));
@@ -30,6 +30,15 @@ export function listModels(request: Request, path: string, dialect: Dialect, gat
     return Response.json(body, { headers: { 'x-request-id': id } });
   } catch (thrown) {
     return errorResponse(toGatewayError(thrown), dialect, undefined, id);
+  }
+}
+
+/** What is no proper escape is taken as it stands: then it is no model's name either. */
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
   }
 }
 

@@ -15,10 +15,8 @@ export class MessagesTap implements Tap {
 
   push(event: string, data: string): boolean {
     if (event === 'ping') return true;
-    if (event === 'content_block_delta' || event === 'content_block_stop') {
-      this.meaningful = true;
-      return true;
-    }
+    // Content passes unread once an answer has begun.
+    if (this.meaningful && (event === 'content_block_delta' || event === 'content_block_stop')) return true;
     let value: Json;
     try {
       value = JSON.parse(data);
