@@ -6,27 +6,27 @@ import type { Config } from './config/schema.ts';
 import type { Key, Limit, Route, Snapshot, Window } from './config/snapshot.ts';
 import { watchConfig } from './config/watch.ts';
 import type { Observer } from './core/observer.ts';
-import { createKeyring } from './governance/keys.ts';
-import type { Spent } from './governance/leases.ts';
-import { createMemoryCounters } from './governance/counters-memory.ts';
-import { createLimiter } from './governance/limits.ts';
 import { Deadlines } from './gateway/deadlines.ts';
 import type { Gateway } from './gateway/gateway.ts';
 import { Inflight } from './gateway/inflight.ts';
 import { serve } from './gateway/server.ts';
 import { createTokenizer } from './gateway/tokenizer.ts';
+import { createMemoryCounters } from './governance/counters-memory.ts';
+import { createKeyring } from './governance/keys.ts';
+import type { Spent } from './governance/leases.ts';
+import { createLimiter } from './governance/limits.ts';
 import { type ApplierState, startApplier } from './ledger/applier.ts';
 import { openJournal } from './ledger/journal.ts';
 import { recover } from './ledger/recover.ts';
 import { createMock } from './mock/mock.ts';
-import type { Logger } from './observe/log.ts';
 import { expositionType } from './observe/exposition.ts';
+import type { Logger } from './observe/log.ts';
 import { createMetrics, type Metrics } from './observe/metrics.ts';
 import { createHealth } from './routing/health.ts';
 import { createFirstSecrets, type FirstSecrets } from './store/first-start.ts';
+import type { StoreKey } from './store/keys.ts';
 import { openStore } from './store/open.ts';
 import { spentSince } from './store/spent.ts';
-import type { StoreKey } from './store/keys.ts';
 
 export interface AppOptions {
   config: Config;
@@ -83,7 +83,8 @@ export async function startApp(options: AppOptions): Promise<App> {
       adoptStoreKeys();
     },
     onState: (state) => {
-      if (!state.ok) log.error({ error: state.error, backlogBytes: state.backlogBytes }, 'the store cannot be written');
+      if (!state.ok)
+        log.error({ error: state.error, backlogBytes: state.backlogBytes }, 'the store cannot be written');
       else if (applierState?.ok === false) log.info('the store is written again');
       applierState = state;
     },
@@ -101,7 +102,12 @@ export async function startApp(options: AppOptions): Promise<App> {
     limiter: createLimiter(counters),
     health: createHealth((alarm) =>
       log.error(
-        { provider: alarm.provider, key: alarm.key, until: new Date(alarm.untilMs), error: alarm.error.message },
+        {
+          provider: alarm.provider,
+          key: alarm.key,
+          until: new Date(alarm.untilMs),
+          error: alarm.error.message,
+        },
         'a provider refuses its key: replace it',
       ),
     ),
@@ -120,8 +126,10 @@ export async function startApp(options: AppOptions): Promise<App> {
     port: settings.port,
     operate: (path) => {
       if (path === '/healthz') return new Response('ok\n');
-      if (path === '/readyz') return new Response(ready() ? 'ready\n' : 'not ready\n', { status: ready() ? 200 : 503 });
-      if (path === '/metrics') return new Response(metrics.expose(), { headers: { 'content-type': expositionType } });
+      if (path === '/readyz')
+        return new Response(ready() ? 'ready\n' : 'not ready\n', { status: ready() ? 200 : 503 });
+      if (path === '/metrics')
+        return new Response(metrics.expose(), { headers: { 'content-type': expositionType } });
       return undefined;
     },
   });
@@ -141,9 +149,13 @@ export async function startApp(options: AppOptions): Promise<App> {
     log.info({ version: next.version }, 'configuration loaded anew');
   };
   const unwatch = watchForChanges(options, adopt);
-  const unschedule = recompileWhenPricesChange(() => snapshot, () => adopt(current));
+  const unschedule = recompileWhenPricesChange(
+    () => snapshot,
+    () => adopt(current),
+  );
   warnUnpriced(snapshot, log);
-  if (interrupted > 0) log.warn({ attempts: interrupted }, 'settled attempts that the last process left open');
+  if (interrupted > 0)
+    log.warn({ attempts: interrupted }, 'settled attempts that the last process left open');
 
   return {
     url: server.url,
@@ -156,7 +168,8 @@ export async function startApp(options: AppOptions): Promise<App> {
       unschedule();
       log.info({ calls: inflight.count, drainMs: snapshot.settings.drainMs }, 'stopping');
       const drained = await inflight.drain(snapshot.settings.drainMs);
-      if (!drained) log.warn({ calls: inflight.count }, 'calls were still running when the drain time was over');
+      if (!drained)
+        log.warn({ calls: inflight.count }, 'calls were still running when the drain time was over');
       await server.stop(!drained);
       await applier.stop();
       journal.close();
@@ -177,7 +190,10 @@ function watchForChanges(options: AppOptions, adopt: (config: Config) => void): 
     env: options.env,
     onConfig: (config) => adopt(overrides(config)),
     onMistakes: (mistakes) =>
-      log.error({ mistakes: formatMistakes(configFile, mistakes).split('\n') }, 'the new configuration is wrong; the old one stays'),
+      log.error(
+        { mistakes: formatMistakes(configFile, mistakes).split('\n') },
+        'the new configuration is wrong; the old one stays',
+      ),
   });
 }
 
@@ -205,7 +221,10 @@ function createObserver(metrics: Metrics, log: Logger): Observer {
     attemptSettled(dispatch, record) {
       metrics.attemptSettled(dispatch, record);
       if (record.nanoUsd === undefined) {
-        log.warn({ call: dispatch.call, target: dispatch.target }, 'unpriced: no price is known for this target; add one under prices');
+        log.warn(
+          { call: dispatch.call, target: dispatch.target },
+          'unpriced: no price is known for this target; add one under prices',
+        );
       }
     },
     alarm(what, fields) {
@@ -216,7 +235,8 @@ function createObserver(metrics: Metrics, log: Logger): Observer {
 
 function warnUnpriced(snapshot: Snapshot, log: Logger): void {
   const targets = unpricedTargets(snapshot);
-  if (targets.length > 0) log.warn({ targets }, 'no price is known for these: their calls are marked unpriced');
+  if (targets.length > 0)
+    log.warn({ targets }, 'no price is known for these: their calls are marked unpriced');
 }
 
 /** Configured targets without a price. */

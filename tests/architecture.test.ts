@@ -7,17 +7,26 @@ import { catalogue } from '../src/providers/catalog.ts';
 const mayImport: Record<string, { from: string[]; because: string }> = {
   core: { from: [], because: 'core is the vocabulary: it depends on nothing' },
   wire: { from: [], because: 'wire is about bytes: it knows neither chats nor providers' },
-  mock: { from: ['core'], because: 'a mistake in a dialect must not hide itself in the provider it is tested against' },
+  mock: {
+    from: ['core'],
+    because: 'a mistake in a dialect must not hide itself in the provider it is tested against',
+  },
   dialects: { from: ['core', 'wire'], because: 'a dialect is a language: it knows no provider and no route' },
   providers: { from: ['core', 'wire', 'dialects'], because: 'providers are data' },
-  config: { from: ['core', 'dialects', 'providers'], because: 'a snapshot is compiled from config and providers' },
+  config: {
+    from: ['core', 'dialects', 'providers'],
+    because: 'a snapshot is compiled from config and providers',
+  },
   routing: { from: ['core', 'config'], because: 'routes choose among targets; they do not call them' },
   governance: { from: ['core', 'config'], because: 'keys and limits know nothing of how calls are made' },
   gateway: {
     from: ['core', 'wire', 'dialects', 'config', 'routing', 'governance'],
     because: 'the data plane never waits for a store or an administrator: app.ts hands it what it needs',
   },
-  ledger: { from: ['core', 'store'], because: 'the ledger brings records into the store and knows no gateway' },
+  ledger: {
+    from: ['core', 'store'],
+    because: 'the ledger brings records into the store and knows no gateway',
+  },
   store: { from: ['core'], because: 'the store knows rows' },
   observe: { from: ['core'], because: 'observers are told; they do not ask' },
   cli: {
@@ -26,13 +35,18 @@ const mayImport: Record<string, { from: string[]; because: string }> = {
   },
 };
 
-const files = [...new Bun.Glob('src/**/*.ts').scanSync()].map((path) => ({ path, text: readFileSync(path, 'utf8') }));
+const files = [...new Bun.Glob('src/**/*.ts').scanSync()].map((path) => ({
+  path,
+  text: readFileSync(path, 'utf8'),
+}));
 
 /** `src/core/chat.ts` → `core`; `src/app.ts` → `app.ts`. */
 const folderOf = (path: string) => path.split('/')[1]!;
 
 function importsOf({ path, text }: { path: string; text: string }): string[] {
-  return [...text.matchAll(/(?:from|import)\s*\(?\s*'(\.[^']+)'/g)].map((match) => normalize(join(dirname(path), match[1]!)));
+  return [...text.matchAll(/(?:from|import)\s*\(?\s*'(\.[^']+)'/g)].map((match) =>
+    normalize(join(dirname(path), match[1]!)),
+  );
 }
 
 describe('imports go one way', () => {
@@ -48,7 +62,9 @@ describe('imports go one way', () => {
 
   test('only app.ts, main.ts and the folders above exist', () => {
     const known = new Set([...Object.keys(mayImport), 'app.ts', 'main.ts']);
-    expect([...new Set(files.map((file) => folderOf(file.path)))].filter((folder) => !known.has(folder))).toEqual([]);
+    expect(
+      [...new Set(files.map((file) => folderOf(file.path)))].filter((folder) => !known.has(folder)),
+    ).toEqual([]);
   });
 });
 

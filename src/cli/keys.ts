@@ -105,7 +105,7 @@ function makeDir(dataDir: string): void {
 }
 
 /** A table for people, or a JSON array; hashes are in neither. */
-export function formatKeys(keys: StoreKey[], format: ListFlags['format'], now: number): string {
+function formatKeys(keys: StoreKey[], format: ListFlags['format'], now: number): string {
   if (format === 'json') {
     const rows = keys.map(({ hash, disabled, ...key }) => ({
       ...key,

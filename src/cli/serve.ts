@@ -84,9 +84,12 @@ function override(config: Config, flags: Flags): Config {
 function startFailure(thrown: unknown, config: Config): string {
   const { code, message } = thrown as { code?: string; message?: string };
   const { host, port } = config.listen;
-  if (code === 'EADDRINUSE') return `Port ${port} on ${host} is taken. Choose another with --port N, or stop what uses it.`;
-  if (code === 'EACCES') return `Not allowed to listen on ${host}:${port}. Choose a port above 1023 with --port N.`;
-  if (code === 'EADDRNOTAVAIL') return `${host} is not an address of this machine. Change \`listen\` in the configuration.`;
+  if (code === 'EADDRINUSE')
+    return `Port ${port} on ${host} is taken. Choose another with --port N, or stop what uses it.`;
+  if (code === 'EACCES')
+    return `Not allowed to listen on ${host}:${port}. Choose a port above 1023 with --port N.`;
+  if (code === 'EADDRNOTAVAIL')
+    return `${host} is not an address of this machine. Change \`listen\` in the configuration.`;
   return message ?? String(thrown);
 }
 
@@ -99,7 +102,9 @@ function welcome(app: App, file: string | undefined): void {
   const lines = [`Sluice is listening on ${app.url}`];
   const snapshot = app.snapshot();
   const providers = [...snapshot.providers.keys()].join(', ');
-  lines.push(`  providers  ${providers}${file === undefined ? ' (from the environment; mock needs no account)' : ''}`);
+  lines.push(
+    `  providers  ${providers}${file === undefined ? ' (from the environment; mock needs no account)' : ''}`,
+  );
   const secrets = app.firstSecrets;
   if (secrets !== undefined) {
     lines.push('', 'Shown once, kept only as hashes:');

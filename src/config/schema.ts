@@ -3,10 +3,7 @@ import { z } from 'zod';
 import type { DialectName } from '../core/chat.ts';
 
 /** Dialects a provider can be called in. */
-const availableDialects = [
-  'openai-chat',
-  'anthropic-messages',
-] as const satisfies readonly DialectName[];
+const availableDialects = ['openai-chat', 'anthropic-messages'] as const satisfies readonly DialectName[];
 const plannedDialects = ['openai-responses', 'gemini', 'bedrock-converse', 'cohere-v2', 'ollama'];
 /** Strategies that have a name but no code: refused by name, so that nobody takes them for a typing mistake. */
 export const plannedStrategies = ['cheapest', 'fastest', 'least_busy', 'sticky', 'when', 'hedge', 'mirror'];

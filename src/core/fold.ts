@@ -62,14 +62,21 @@ export function fold(events: Iterable<ChatEvent>, dialect: DialectName): ChatRes
         throw event.error;
     }
   }
-  if (!ended) throw new GatewayError('upstream_invalid', 'The provider ended its stream before the answer was complete.');
+  if (!ended)
+    throw new GatewayError(
+      'upstream_invalid',
+      'The provider ended its stream before the answer was complete.',
+    );
   answer.choices = [...choices.values()].sort((a, b) => a.index - b.index);
   return answer;
 }
 
 function addDelta(block: Block | undefined, delta: Extract<ChatEvent, { type: 'delta' }>): void {
   if (block === undefined) return;
-  if (delta.text !== undefined && (block.type === 'text' || block.type === 'reasoning' || block.type === 'refusal')) {
+  if (
+    delta.text !== undefined &&
+    (block.type === 'text' || block.type === 'reasoning' || block.type === 'refusal')
+  ) {
     block.text += delta.text;
   }
   if (delta.input !== undefined && block.type === 'tool-call') block.input += delta.input;

@@ -20,7 +20,14 @@ export interface Expressible {
 }
 
 /** Hub members whose loss changes the answer; all others are hints. */
-const meaningful: ReadonlySet<keyof ChatRequest> = new Set(['tools', 'toolChoice', 'format', 'n', 'logprobs', 'stop']);
+const meaningful: ReadonlySet<keyof ChatRequest> = new Set([
+  'tools',
+  'toolChoice',
+  'format',
+  'n',
+  'logprobs',
+  'stop',
+]);
 
 const optional: (keyof ChatRequest)[] = [
   'tools', 'toolChoice', 'parallelTools', 'maxTokens', 'temperature', 'topP', 'topK', 'stop', 'seed',
@@ -39,7 +46,12 @@ export interface Losses {
  * What is lost when `request` is written in `target`, whose means are `can`; `source` are those of the dialect it was
  * read from.
  */
-export function foreign(request: ChatRequest, target: DialectName, can: Expressible, source: Expressible): Losses {
+export function foreign(
+  request: ChatRequest,
+  target: DialectName,
+  can: Expressible,
+  source: Expressible,
+): Losses {
   const losses: Losses = { hints: [], meaning: [] };
   if (request.dialect === target) return losses;
 
@@ -122,7 +134,9 @@ export function namePaths(paths: readonly string[], request: ChatRequest, source
   if (source.systemApart) while (request.messages[apart]?.role === 'system') apart++;
   const named = paths.map((path) =>
     path
-      .replace(/^messages\[(\d+)\]/, (_, i) => (Number(i) < apart ? 'system' : `messages[${Number(i) - apart}]`))
+      .replace(/^messages\[(\d+)\]/, (_, i) =>
+        Number(i) < apart ? 'system' : `messages[${Number(i) - apart}]`,
+      )
       .replace(/[a-z][A-Z]/g, (pair) => `${pair[0]}_${pair[1]!.toLowerCase()}`),
   );
   return [...new Set(named)];

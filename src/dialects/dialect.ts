@@ -38,7 +38,12 @@ export interface Dialect {
    * What must change in a request that is relayed as bytes. Undefined when the quirks reach deeper than the top level
    * of this body: then it is rewritten by readRequest and writeRequest.
    */
-  planRelay(body: Uint8Array, members: readonly Member[], stream: boolean, quirks: Quirks): RelayPlan | undefined;
+  planRelay(
+    body: Uint8Array,
+    members: readonly Member[],
+    stream: boolean,
+    quirks: Quirks,
+  ): RelayPlan | undefined;
 
   // Whole answers
   /** @throws GatewayError `upstream_invalid` when it is no answer, or the error it holds (200 with an error body). */

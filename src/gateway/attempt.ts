@@ -78,5 +78,8 @@ async function requireEvents(response: Response, { outbound }: Tries, upstream: 
   const type = response.headers.get('content-type') ?? '';
   if (!type.includes('json') && !type.includes('html')) return;
   new Whole(await readBytes(response, upstream), outbound, outbound.endpoint.dialect);
-  throw new GatewayError('upstream_invalid', `${outbound.target.id} answered ${type} where a stream was asked for.`);
+  throw new GatewayError(
+    'upstream_invalid',
+    `${outbound.target.id} answered ${type} where a stream was asked for.`,
+  );
 }

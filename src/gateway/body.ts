@@ -20,9 +20,13 @@ export function readBody(request: Request, limitBytes: number): Promise<Uint8Arr
   const encoding = request.headers.get('content-encoding');
   const packed = encoding !== null && encoding !== 'identity';
   if (packed && encoding !== 'gzip') {
-    throw new GatewayError('bad_request', `Content encoding "${encoding}" is not accepted: send gzip or none.`, {
-      status: 415,
-    });
+    throw new GatewayError(
+      'bad_request',
+      `Content encoding "${encoding}" is not accepted: send gzip or none.`,
+      {
+        status: 415,
+      },
+    );
   }
   const body = declared === null ? readChunked(request, limitBytes) : readWhole(request);
   return packed ? body.then((bytes) => inflate(bytes, limitBytes)) : body;
@@ -87,7 +91,8 @@ export function peekBody(body: Uint8Array, dialect: Dialect): Peek {
         hasMessages = true;
         break;
       default:
-        if (limit === undefined && dialect.limitMembers.includes(member.name)) limit = readLimit(body, member);
+        if (limit === undefined && dialect.limitMembers.includes(member.name))
+          limit = readLimit(body, member);
     }
   }
   if (model === undefined) throw wrong('model', 'is missing: name a model, for example "mock/echo"');

@@ -1,7 +1,7 @@
 /** One call and its attempts: what has been written to the journal, what is reserved, and that both end exactly once. */
 import type { Key, Snapshot, Target } from '../config/snapshot.ts';
-import { newCallId } from '../core/id.ts';
 import { type GatewayError, toGatewayError } from '../core/error.ts';
+import { newCallId } from '../core/id.ts';
 import { charge, type NanoUsd } from '../core/money.ts';
 import type { Dispatched, Settled } from '../core/record.ts';
 import { emptyUsage, type Usage } from '../core/usage.ts';

@@ -47,7 +47,7 @@ async function settleEstimated(
 }
 
 /** All that the model reads as text. */
-export function requestText(request: ChatRequest): string {
+function requestText(request: ChatRequest): string {
   let text = '';
   for (const message of request.messages) {
     for (const block of message.blocks) {

@@ -23,7 +23,9 @@ export function listModels(request: Request, path: string, dialect: Dialect, gat
     } else {
       authorise(key, named);
       if (snapshot.resolve(named) === undefined) {
-        throw new GatewayError('not_found', `The model "${named}" is not known here.`, { code: 'model_not_found' });
+        throw new GatewayError('not_found', `The model "${named}" is not known here.`, {
+          code: 'model_not_found',
+        });
       }
       body = dialect.writeModel(named);
     }

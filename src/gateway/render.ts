@@ -67,7 +67,8 @@ export class Inbound {
     const hints = requireMeaning(foreign(request, name, can, source), name);
     const unsaid: string[] = [];
     const rendered = this.rewrite(target, endpoint.dialect, unsaid);
-    const lost = unsaid.length === 0 ? hints : [...new Set([...hints, ...namePaths(unsaid, request, source)])];
+    const lost =
+      unsaid.length === 0 ? hints : [...new Set([...hints, ...namePaths(unsaid, request, source)])];
     return this.outbound(target, endpoint, rendered, false, false, lost);
   }
 

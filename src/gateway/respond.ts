@@ -5,7 +5,11 @@ import type { Dialect } from '../dialects/dialect.ts';
 import type { Attempt, Call } from './call.ts';
 
 /** Headers of an answer; `x-sluice-cost-usd` only where the cost is known before the first byte. */
-export function answerHeaders(attempt: Attempt, contentType: string, withCost: boolean): Record<string, string> {
+export function answerHeaders(
+  attempt: Attempt,
+  contentType: string,
+  withCost: boolean,
+): Record<string, string> {
   const headers: Record<string, string> = {
     'content-type': contentType,
     'x-request-id': attempt.call.id,
@@ -21,13 +25,19 @@ export function answerHeaders(attempt: Attempt, contentType: string, withCost: b
  * An error as the client's SDK expects it. A provider's refusal in the client's own dialect passes verbatim,
  * except of the gateway's key: that is not the client's business.
  */
-export function errorResponse(error: GatewayError, dialect: Dialect, call: Call | undefined, id: string): Response {
+export function errorResponse(
+  error: GatewayError,
+  dialect: Dialect,
+  call: Call | undefined,
+  id: string,
+): Response {
   const headers: Record<string, string> = { 'content-type': 'application/json', 'x-request-id': id };
   if (call !== undefined && call.attempts > 0) {
     headers['x-sluice-target'] = call.target;
     headers['x-sluice-attempts'] = String(call.attempts);
   }
-  if (error.detail.retryAfterS !== undefined) headers['retry-after'] = String(Math.ceil(error.detail.retryAfterS));
+  if (error.detail.retryAfterS !== undefined)
+    headers['retry-after'] = String(Math.ceil(error.detail.retryAfterS));
   const { upstream } = error.detail;
   if (upstream !== undefined && error.kind !== 'upstream_auth' && call?.answeredBy === dialect) {
     headers['content-type'] = upstream.contentType || 'application/json';

@@ -41,7 +41,9 @@ export class Upstream implements Watched {
   }
 
   expire(): void {
-    const seconds = Math.round((this.deadlineMs - (this.endMs - this.outbound.target.provider.timeouts.totalMs)) / 1000);
+    const seconds = Math.round(
+      (this.deadlineMs - (this.endMs - this.outbound.target.provider.timeouts.totalMs)) / 1000,
+    );
     this.expired = new GatewayError(
       'upstream_timeout',
       `${this.outbound.target.id} kept the gateway waiting for ${this.waiting} beyond the time allowed (${seconds} s after the call began).`,
@@ -80,7 +82,11 @@ export class Upstream implements Watched {
 }
 
 /** Asks the provider. Rejects as fetch does: see Upstream.failure. */
-export function send(outbound: Outbound, headers: Record<string, string>, upstream: Upstream): Promise<Response> {
+export function send(
+  outbound: Outbound,
+  headers: Record<string, string>,
+  upstream: Upstream,
+): Promise<Response> {
   const ask = outbound.target.provider.transport ?? fetch;
   return ask(outbound.url, {
     method: 'POST',
@@ -97,7 +103,11 @@ export function isAnswer(response: Response): boolean {
 }
 
 /** Why the provider did not answer, as its dialect classifies it. */
-export async function readRefusal(response: Response, outbound: Outbound, upstream: Upstream): Promise<GatewayError> {
+export async function readRefusal(
+  response: Response,
+  outbound: Outbound,
+  upstream: Upstream,
+): Promise<GatewayError> {
   const body = await readBytes(response, upstream, maxErrorBytes, true);
   return outbound.endpoint.dialect.readError(response.status, response.headers, body);
 }
@@ -116,7 +126,8 @@ export function readBytes(
 
 async function readDeclared(response: Response, size: number): Promise<Uint8Array> {
   const body = Buffer.from(await response.arrayBuffer());
-  if (body.length < size) throw new GatewayError('upstream_invalid', 'The provider sent less than it announced.');
+  if (body.length < size)
+    throw new GatewayError('upstream_invalid', 'The provider sent less than it announced.');
   return body;
 }
 
@@ -143,7 +154,11 @@ async function readBounded(
 const headerSets = new WeakMap<Outbound['endpoint'], Map<ProviderKey | undefined, Record<string, string>>>();
 
 /** Headers of a call, made once per endpoint and key; a copy only where the client's own headers are passed on. */
-export function headersFor(outbound: Outbound, key: ProviderKey | undefined, client: Headers): Record<string, string> {
+export function headersFor(
+  outbound: Outbound,
+  key: ProviderKey | undefined,
+  client: Headers,
+): Record<string, string> {
   const { endpoint } = outbound;
   let sets = headerSets.get(endpoint);
   if (sets === undefined) {

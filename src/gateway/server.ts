@@ -1,7 +1,8 @@
 /** The listening socket: path and method → operation and dialect; from here on every error speaks the client's language. */
-import type { Dialect } from '../dialects/dialect.ts';
+
 import { GatewayError } from '../core/error.ts';
 import { newCallId } from '../core/id.ts';
+import type { Dialect } from '../dialects/dialect.ts';
 import { dialects } from '../dialects/index.ts';
 import type { Gateway } from './gateway.ts';
 import { handleChat } from './handle.ts';
@@ -57,7 +58,8 @@ function route(request: Request, gateway: Gateway, options: ServerOptions): Resp
   const operated = options.operate(path, request);
   if (operated !== undefined) return operated;
   const asked = dialectAsked(request, path);
-  if (path === '/v1/models' || path.startsWith('/v1/models/')) return listModels(request, path, asked, gateway);
+  if (path === '/v1/models' || path.startsWith('/v1/models/'))
+    return listModels(request, path, asked, gateway);
   const error = new GatewayError(
     'not_found',
     `There is nothing at ${request.method} ${path}. This gateway serves POST ${[...byPath.keys()].join(', POST ')} and GET /v1/models.`,

@@ -1,6 +1,6 @@
 /** The two ways an answer's stream passes through: as bytes with a tap on the side, or event by event through the hub. */
 import type { ChatEvent } from '../core/chat.ts';
-import { GatewayError } from '../core/error.ts';
+import type { GatewayError } from '../core/error.ts';
 import type { Usage } from '../core/usage.ts';
 import type { Dialect, StreamReader, Tap } from '../dialects/dialect.ts';
 import { SseReader } from '../wire/sse.ts';
@@ -51,7 +51,9 @@ export class RelayStage implements Stage {
   end(): Part | undefined {
     const rest = this.stream.end();
     if (!this.tap.complete || this.tap.terminated || this.dialect.terminator === '') return rest;
-    return rest === undefined ? this.dialect.terminator : Buffer.concat([rest, Buffer.from(this.dialect.terminator)]);
+    return rest === undefined
+      ? this.dialect.terminator
+      : Buffer.concat([rest, Buffer.from(this.dialect.terminator)]);
   }
 
   get usage(): Usage | undefined {

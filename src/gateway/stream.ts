@@ -18,7 +18,12 @@ export interface OpenStream {
  * Reads until the stream has something a client would notice.
  * @throws GatewayError when it fails or ends before that: another target may still answer.
  */
-export async function openStream(response: Response, stage: Stage, upstream: Upstream, attempt: Attempt): Promise<OpenStream> {
+export async function openStream(
+  response: Response,
+  stage: Stage,
+  upstream: Upstream,
+  attempt: Attempt,
+): Promise<OpenStream> {
   if (response.body === null) throw new GatewayError('upstream_invalid', 'The provider sent no stream.');
   const open: OpenStream = { ready: [], reader: response.body.getReader(), done: false };
   try {
@@ -39,7 +44,10 @@ export async function openStream(response: Response, stage: Stage, upstream: Ups
 }
 
 function cutShort(): GatewayError {
-  return new GatewayError('upstream_invalid', 'The provider ended its stream before the answer was complete.');
+  return new GatewayError(
+    'upstream_invalid',
+    'The provider ended its stream before the answer was complete.',
+  );
 }
 
 /**
@@ -93,7 +101,12 @@ async function conclude(attempt: Attempt, stage: Stage, inbound: Inbound): Promi
   return failure;
 }
 
-async function settle(end: 'ok' | GatewayError, attempt: Attempt, stage: Stage, inbound: Inbound): Promise<void> {
+async function settle(
+  end: 'ok' | GatewayError,
+  attempt: Attempt,
+  stage: Stage,
+  inbound: Inbound,
+): Promise<void> {
   if (attempt.settled) return;
   const error = end === 'ok' ? undefined : end;
   const final = error === undefined || stage.terminated;
@@ -104,4 +117,3 @@ async function settle(end: 'ok' | GatewayError, attempt: Attempt, stage: Stage, 
 function gone(): GatewayError {
   return new GatewayError('cancelled', 'The client went away.');
 }
-

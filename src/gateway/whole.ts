@@ -37,7 +37,8 @@ export class Whole {
     let text = '';
     for (const choice of dialect.readResponse(parse(this.bytes), this.outbound.target.quirks).choices) {
       for (const block of choice.blocks) {
-        if (block.type === 'text' || block.type === 'reasoning' || block.type === 'refusal') text += block.text;
+        if (block.type === 'text' || block.type === 'reasoning' || block.type === 'refusal')
+          text += block.text;
         else if (block.type === 'tool-call') text += block.name + block.input;
       }
     }

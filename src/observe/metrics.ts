@@ -50,9 +50,28 @@ export function createMetrics(): Metrics {
   );
   const tokens = new Family('sluice_tokens_total', 'counter', 'Tokens; input includes cached.');
   const cost = new Family('sluice_cost_usd_total', 'counter', 'Charges in USD.');
-  const unpriced = new Family('sluice_unpriced_attempts_total', 'counter', 'Attempts whose price is unknown.');
-  const estimated = new Family('sluice_estimated_attempts_total', 'counter', 'Attempts counted by the gateway itself.');
-  const families = [calls, latency, inFlight, attempts, duration, firstToken, tokens, cost, unpriced, estimated];
+  const unpriced = new Family(
+    'sluice_unpriced_attempts_total',
+    'counter',
+    'Attempts whose price is unknown.',
+  );
+  const estimated = new Family(
+    'sluice_estimated_attempts_total',
+    'counter',
+    'Attempts counted by the gateway itself.',
+  );
+  const families = [
+    calls,
+    latency,
+    inFlight,
+    attempts,
+    duration,
+    firstToken,
+    tokens,
+    cost,
+    unpriced,
+    estimated,
+  ];
 
   const running = inFlight.with({});
   const byTarget = new Map<string, TargetSeries>();

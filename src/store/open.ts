@@ -14,7 +14,7 @@ export interface Store {
 }
 
 /** Where the SQLite file of a data directory is. */
-export function sqlitePath(dataDir: string): string {
+function sqlitePath(dataDir: string): string {
   return join(dataDir, 'sluice.db');
 }
 

@@ -178,7 +178,8 @@ function skipValue(body: Uint8Array, from: number): number {
   let at = from;
   for (;;) {
     const byte = body[at];
-    if (byte === undefined || byte === comma || byte === closeBrace || byte === closeBracket || byte <= 0x20) break;
+    if (byte === undefined || byte === comma || byte === closeBrace || byte === closeBracket || byte <= 0x20)
+      break;
     at++;
   }
   if (!isDigits(body, from, at)) {

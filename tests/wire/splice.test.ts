@@ -49,7 +49,9 @@ describe('scanning the top level', () => {
     fc.assert(
       fc.property(fc.dictionary(fc.string(), fc.jsonValue()), fc.nat(3), (object, indent) => {
         const body = bytes(JSON.stringify(object, null, indent));
-        const read = Object.fromEntries(scanMembers(body).map((m) => [m.name, JSON.parse(valueText(body, m))]));
+        const read = Object.fromEntries(
+          scanMembers(body).map((m) => [m.name, JSON.parse(valueText(body, m))]),
+        );
         expect(read).toEqual(JSON.parse(text(body)));
       }),
     );
@@ -76,12 +78,17 @@ describe('splicing', () => {
   test('means the same as editing the parsed object', () => {
     const value = fc.option(fc.jsonValue(), { nil: undefined });
     fc.assert(
-      fc.property(fc.dictionary(fc.string(), fc.jsonValue()), fc.dictionary(fc.string(), value), (object, edits) => {
-        const wire: Record<string, string | undefined> = {};
-        for (const [name, v] of Object.entries(edits)) wire[name] = v === undefined ? undefined : JSON.stringify(v);
-        const expected = JSON.parse(JSON.stringify({ ...object, ...edits }));
-        expect(JSON.parse(edit(JSON.stringify(object), wire))).toEqual(expected);
-      }),
+      fc.property(
+        fc.dictionary(fc.string(), fc.jsonValue()),
+        fc.dictionary(fc.string(), value),
+        (object, edits) => {
+          const wire: Record<string, string | undefined> = {};
+          for (const [name, v] of Object.entries(edits))
+            wire[name] = v === undefined ? undefined : JSON.stringify(v);
+          const expected = JSON.parse(JSON.stringify({ ...object, ...edits }));
+          expect(JSON.parse(edit(JSON.stringify(object), wire))).toEqual(expected);
+        },
+      ),
     );
   });
 });

@@ -27,19 +27,25 @@ describe('reading server-sent events', () => {
     expect(read(bytes(stream))).toEqual(events);
   });
 
-  test.each(['\n', '\r\n', '\r'])('reads the same with line ends %j, wherever the bytes are cut', (lineEnd) => {
-    const whole = bytes(stream.replaceAll('\r', '').replaceAll('\n', lineEnd));
-    for (let cut = 0; cut <= whole.length; cut++) {
-      expect(read(whole.subarray(0, cut), whole.subarray(cut))).toEqual(events);
-    }
-  });
+  test.each(['\n', '\r\n', '\r'])(
+    'reads the same with line ends %j, wherever the bytes are cut',
+    (lineEnd) => {
+      const whole = bytes(stream.replaceAll('\r', '').replaceAll('\n', lineEnd));
+      for (let cut = 0; cut <= whole.length; cut++) {
+        expect(read(whole.subarray(0, cut), whole.subarray(cut))).toEqual(events);
+      }
+    },
+  );
 
   test('reads the same byte by byte', () => {
     expect(read(...[...bytes(stream)].map((byte) => Uint8Array.of(byte)))).toEqual(events);
   });
 
   test('emits a last event whose blank line is missing', () => {
-    expect(read(bytes('data: a\n\ndata: b'))).toEqual([['', 'a'], ['', 'b']]);
+    expect(read(bytes('data: a\n\ndata: b'))).toEqual([
+      ['', 'a'],
+      ['', 'b'],
+    ]);
   });
 
   test('refuses an event that never ends', () => {

@@ -44,7 +44,12 @@ describe('watching a stream that passes', () => {
 
   test('shows every event while attentive, each once', () => {
     for (const chunks of cuts) {
-      expect(pass(chunks, false, true).seen).toEqual(['{"a":"你"}', '{"b":1}', '{"usage":{"n":3}}', '[DONE]']);
+      expect(pass(chunks, false, true).seen).toEqual([
+        '{"a":"你"}',
+        '{"b":1}',
+        '{"usage":{"n":3}}',
+        '[DONE]',
+      ]);
     }
   });
 
