@@ -7,6 +7,9 @@ const result = await Bun.build({
   root: 'src',
   target: 'bun',
   minify: true,
+  // Parsed at build time: halves the time to the first answer.
+  format: 'esm',
+  bytecode: true,
   // The user's own directory is none of the executable's business.
   compile: { outfile, autoloadDotenv: false, autoloadBunfig: false },
 });
