@@ -47,7 +47,6 @@ async function runServe(flags: Flags): Promise<void> {
   } catch (thrown) {
     fail(startFailure(thrown, config));
   }
-  welcome(app, file);
   let stopping = false;
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
@@ -57,6 +56,8 @@ async function runServe(flags: Flags): Promise<void> {
       void app.stop().then(() => process.exit(0));
     });
   }
+  // Last: whoever reads that it listens may tell it to stop at once.
+  welcome(app, file);
 }
 
 function readConfigOrExit(file: string | undefined, flags: Flags): Config {

@@ -10,6 +10,7 @@ export function createLog(level: string): Logger {
       base: undefined,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (name) => ({ level: name }) },
+      serializers: { error: pino.stdSerializers.err },
     },
     pino.destination({ fd: 2, sync: true }),
   );

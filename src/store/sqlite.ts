@@ -39,10 +39,19 @@ function openDatabase(path: string): Database {
 /** The driver takes the values as one array too, which spares spreading hundreds of them; its types do not say so. */
 type Bindings = SQLQueryBindings & readonly unknown[];
 
+const nothing: ReturnType<SqliteDatabase['prepare']> = {
+  reader: false,
+  all: () => [],
+  run: () => ({ changes: 0, lastInsertRowid: 0 }),
+  iterate: () => [][Symbol.iterator](),
+};
+
 function adapt(db: Database): SqliteDatabase {
   return {
     close: () => db.close(),
     prepare(sql: string) {
+      // On a full disk SQLite has rolled back by itself; doing it again would fail, and hide why.
+      if (sql === 'rollback' && !db.inTransaction) return nothing;
       // Every transaction of ours writes. Begun as a reader, it fails at its first write when another process has
       // written in between; begun as a writer, it waits. https://www.sqlite.org/lang_transaction.html
       const statement = db.query(sql === 'begin' ? 'begin immediate' : sql);

@@ -122,8 +122,11 @@ function markersOf(markers: readonly string[]): RegExp {
 const newline = 0x0a;
 const carriageReturn = 0x0d;
 
+/** Buffer's own, on plain bytes: making a Buffer of them first costs five times as much. */
+const { latin1Slice } = Buffer.prototype as unknown as { latin1Slice(from: number, to: number): string };
+
 function latin1(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
+  return latin1Slice.call(bytes, 0, bytes.length);
 }
 
 /** A blank line ends in a newline, and begins at most with this chunk's predecessor. */

@@ -1,0 +1,81 @@
+/** Load of whole calls: wrk against one contender, with the CPU time the contender took for it. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Contender } from './contenders.ts';
+import { becomeIdle, cpuBetween, readCpu } from './processes.ts';
+
+export interface Load {
+  connections: number;
+  seconds: number;
+  body: string;
+  headers: Record<string, string>;
+}
+
+export interface Sample {
+  cpuMicrosPerCall: number;
+  callsPerSecond: number;
+  p50Micros: number;
+  p99Micros: number;
+}
+
+interface WrkFigures {
+  calls: number;
+  micros: number;
+  p50: number;
+  p99: number;
+  refused: number;
+  broken: number;
+}
+
+const script = fileURLToPath(new URL('call.lua', import.meta.url));
+
+/** @throws Error when a call failed: figures of errors are no figures. */
+export async function measureCalls(contender: Contender, load: Load, scratch: string): Promise<Sample> {
+  const before = readCpu(contender.pids);
+  const figures = await runWrk(contender, load, scratch);
+  await becomeIdle(contender.pids, 5000);
+  const cpuMicros = cpuBetween(before, readCpu(contender.pids));
+  return {
+    cpuMicrosPerCall: cpuMicros / figures.calls,
+    callsPerSecond: (figures.calls / figures.micros) * 1e6,
+    p50Micros: figures.p50,
+    p99Micros: figures.p99,
+  };
+}
+
+/** Load whose figures nobody wants: code is compiled, connections and memory are there. */
+export async function warmUp(contender: Contender, load: Load, scratch: string): Promise<void> {
+  await runWrk(contender, load, scratch);
+  await becomeIdle(contender.pids, 5000);
+}
+
+async function runWrk(contender: Contender, load: Load, scratch: string): Promise<WrkFigures> {
+  const body = join(scratch, 'body');
+  const headers = join(scratch, 'headers');
+  writeFileSync(body, load.body);
+  writeFileSync(
+    headers,
+    Object.entries(load.headers)
+      .map(([name, value]) => `${name}: ${value}\n`)
+      .join(''),
+  );
+  const url = `http://127.0.0.1:${contender.port}/v1/chat/completions`;
+  const flags = ['-t1', `-c${load.connections}`, `-d${load.seconds}s`, '--timeout', '30s', '-s', script];
+  const wrk = Bun.spawn(['wrk', ...flags, url], {
+    env: { ...process.env, BENCH_BODY: body, BENCH_HEADERS: headers },
+    stderr: 'pipe',
+    timeout: (load.seconds + 40) * 1000,
+  });
+  const [said, complaint] = await Promise.all([
+    new Response(wrk.stdout).text(),
+    new Response(wrk.stderr).text(),
+  ]);
+  const line = /^FIGURES (.*)$/m.exec(said)?.[1];
+  if (line === undefined) throw new Error(`wrk failed: ${(complaint || said).trim()}`);
+  const figures = JSON.parse(line) as WrkFigures;
+  if (figures.calls === 0) throw new Error('no call came back');
+  const failed = figures.refused + figures.broken;
+  if (failed > 0) throw new Error(`${failed} of ${figures.calls} calls failed`);
+  return figures;
+}
