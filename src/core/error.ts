@@ -49,7 +49,7 @@ export interface ErrorDetail {
   /** Status to answer with, where the upstream's own says more than the table. */
   status?: number;
   /** The upstream's answer, passed on verbatim when the client speaks the same dialect. */
-  upstream?: { status: number; contentType: string; body: Uint8Array };
+  upstream?: { status: number; body: Uint8Array };
   cause?: unknown;
 }
 

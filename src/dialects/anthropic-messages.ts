@@ -31,6 +31,7 @@ export const anthropicMessages: Dialect = {
   },
   clientPath: '/v1/messages',
   clientHeader: 'anthropic-version',
+  idHeader: 'request-id',
   path: () => '/messages',
   headers: { 'anthropic-version': '2023-06-01' },
   forwardHeaders: ['anthropic-beta'],

@@ -17,6 +17,8 @@ export interface Dialect {
   readonly clientPath: string;
   /** A header that only clients of this dialect send; where a path is shared by dialects, it tells. */
   readonly clientHeader?: string;
+  /** Answer header, beside `x-request-id`, in which its SDKs look for the request's id. */
+  readonly idHeader?: string;
   /** Path below a provider's base URL that chat calls are posted to: `/chat/completions`. */
   path(model: string, stream: boolean): string;
   /** Headers every call to a provider carries, beside authentication and content type. */

@@ -26,7 +26,7 @@ export function classifyUpstreamError(status: number, headers: Headers, body: Ui
   const complaint = readComplaint(text);
   const kind = kindOf(status < 400 ? (complaint.status ?? status) : status, complaint);
   const detail: ErrorDetail = {
-    upstream: { status, contentType: headers.get('content-type') ?? 'application/json', body },
+    upstream: { status, body },
   };
   // 413, 415, 422…: the upstream's own status says more than 400.
   if (kind === 'upstream_bad_request' && status > 400 && status < 500) detail.status = status;

@@ -21,17 +21,28 @@ export async function answer(tries: Tries): Promise<Response> {
     if (tries.inbound.peek.stream) return await answerStream(response, tries, attempt, upstream);
     return await answerWhole(await readBytes(response, upstream), tries, attempt, upstream);
   } catch (thrown) {
-    throw fail(thrown, tries, attempt, upstream);
+    throw await fail(thrown, tries, attempt, upstream);
   }
 }
 
-function fail(thrown: unknown, tries: Tries, attempt: Attempt, upstream: Upstream): GatewayError {
+/** Nothing of it reaches the client; what the provider has counted by then, or has read for a client that left, is kept. */
+async function fail(
+  thrown: unknown,
+  tries: Tries,
+  attempt: Attempt,
+  upstream: Upstream,
+): Promise<GatewayError> {
   const error = upstream.failure(thrown);
   upstream.close();
-  attempt.fail(error);
+  const { stage } = attempt;
+  if (error.kind === 'cancelled' || stage?.usage !== undefined) {
+    await settleCounted(attempt, error.kind, stage?.usage, false, stage ?? nothing, tries.inbound);
+  } else attempt.fail(error);
   tries.call.answeredBy = tries.outbound.relay ? tries.inbound.dialect : undefined;
   return error;
 }
+
+const nothing = { text: () => '' };
 
 function answerWhole(
   bytes: Uint8Array,
@@ -64,6 +75,7 @@ async function answerStream(
   const stage = outbound.relay
     ? new RelayStage(inbound.dialect, outbound)
     : new TranslateStage(inbound.dialect, outbound, inbound.chat().streamUsage ?? false);
+  attempt.stage = stage;
   const open = await openStream(response, stage, upstream, attempt);
   tries.succeeded();
   const body = passOn(open, stage, upstream, attempt, inbound);

@@ -10,6 +10,7 @@ import type { Lease } from '../governance/leases.ts';
 import type { Gateway } from './gateway.ts';
 import type { Labels } from './labels.ts';
 import type { Outbound } from './render.ts';
+import type { Stage } from './stages.ts';
 
 export class Call {
   readonly id = newCallId();
@@ -102,6 +103,8 @@ export class Attempt {
   estimated = false;
   nanoUsd: NanoUsd | undefined;
   lost: string[] = [];
+  /** What its stream has told so far. */
+  stage: Stage | undefined;
   /** Somebody is counting what it used and will settle it. */
   claimed = false;
   private outcome: Settled['outcome'] | undefined;

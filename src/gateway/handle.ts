@@ -89,9 +89,15 @@ function refuse(call: Call, thrown: unknown): Response {
   if (error.kind === 'internal') {
     call.gateway.observer.alarm('internal', { call: call.id, error: error.cause ?? error });
   }
-  const response = errorResponse(error, call.dialect, call, call.id);
-  call.end(response.status, error);
-  return response;
+  let status = 500;
+  try {
+    const response = errorResponse(error, call.dialect, call, call.id);
+    status = response.status;
+    return response;
+  } finally {
+    // Whatever went wrong above, the call is over and its limits are free again.
+    call.end(status, error);
+  }
 }
 
 function unknownModel(model: string): GatewayError {

@@ -13,9 +13,11 @@ export function answerHeaders(
   const headers: Record<string, string> = {
     'content-type': contentType,
     'x-request-id': attempt.call.id,
-    'x-sluice-target': attempt.target.id,
+    'x-sluice-target': headerText(attempt.target.id),
     'x-sluice-attempts': String(attempt.call.attempts),
   };
+  const { idHeader } = attempt.call.dialect;
+  if (idHeader !== undefined) headers[idHeader] = attempt.call.id;
   if (attempt.lost.length > 0) headers['x-sluice-lost'] = headerText(attempt.lost.join(','));
   if (withCost && attempt.nanoUsd !== undefined) headers['x-sluice-cost-usd'] = formatUsd(attempt.nanoUsd);
   return headers;
@@ -33,24 +35,36 @@ export function errorResponse(
 ): Response {
   const headers: Record<string, string> = { 'content-type': 'application/json', 'x-request-id': id };
   if (call !== undefined && call.attempts > 0) {
-    headers['x-sluice-target'] = call.target;
+    headers['x-sluice-target'] = headerText(call.target);
     headers['x-sluice-attempts'] = String(call.attempts);
   }
   if (error.detail.retryAfterS !== undefined)
     headers['retry-after'] = String(Math.ceil(error.detail.retryAfterS));
+  if (dialect.idHeader !== undefined) headers[dialect.idHeader] = id;
   const { upstream } = error.detail;
-  if (upstream !== undefined && error.kind !== 'upstream_auth' && call?.answeredBy === dialect) {
-    headers['content-type'] = upstream.contentType || 'application/json';
+  if (upstream !== undefined && passesVerbatim(error) && call?.answeredBy === dialect) {
+    headers['content-type'] = 'application/json';
     return new Response(upstream.body, { status: upstream.status, headers });
   }
   const { status, body } = dialect.writeError(error, id);
   return new Response(JSON.stringify(body), { status, headers });
 }
 
-const maxHeaderChars = 2048;
+/**
+ * What a proxy in between says in HTML is no error of any dialect; what is said of our key is not the client's. The
+ * body tells, not its type: some hosts send JSON as application/octet-stream.
+ */
+function passesVerbatim({ kind, detail }: GatewayError): boolean {
+  const first = detail.upstream?.body.find((byte) => byte > 0x20);
+  return kind !== 'upstream_auth' && first === 0x7b;
+}
 
-/** A header takes visible ASCII only, and not without end. */
+const maxHeaderChars = 2048;
+const unfit = /[^\x20-\x7e]/;
+
+/** A header takes visible ASCII only, and not without end; clients choose names that are neither. */
 function headerText(text: string): string {
+  if (text.length <= maxHeaderChars && !unfit.test(text)) return text;
   const clean = text.replace(/[^\x20-\x7e]/g, '?');
-  return clean.length <= maxHeaderChars ? clean : `${clean.slice(0, maxHeaderChars)}…`.replace('…', '...');
+  return clean.length <= maxHeaderChars ? clean : `${clean.slice(0, maxHeaderChars)}...`;
 }

@@ -41,12 +41,11 @@ export class Upstream implements Watched {
   }
 
   expire(): void {
-    const seconds = Math.round(
-      (this.deadlineMs - (this.endMs - this.outbound.target.provider.timeouts.totalMs)) / 1000,
-    );
+    const { id, provider } = this.outbound.target;
+    const waitedMs = Math.round(this.deadlineMs - (this.endMs - provider.timeouts.totalMs));
     this.expired = new GatewayError(
       'upstream_timeout',
-      `${this.outbound.target.id} kept the gateway waiting for ${this.waiting} beyond the time allowed (${seconds} s after the call began).`,
+      `${id} kept the gateway waiting for ${this.waiting}, longer than allowed (${waitedMs} ms after it was asked).`,
     );
     this.controller.abort(this.expired);
   }

@@ -1,9 +1,9 @@
 /** The journal: append-only files of lines that say which attempts began and how they ended. */
-import { closeSync, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
 import type { Dispatched, Journal, Settled } from '../core/record.ts';
 import { LedgerError, type Lock, lockDataDir, reasonOf } from './data-dir.ts';
 import { writeDispatched, writeSettled } from './lines.ts';
-import { listSegments, segmentPath } from './segments.ts';
+import { defaultSegmentOptions, Segment, type SegmentOptions } from './segment.ts';
+import { listSegments } from './segments.ts';
 
 export interface JournalFile extends Journal {
   readonly dataDir: string;
@@ -14,19 +14,16 @@ export interface JournalFile extends Journal {
 export interface JournalOptions {
   /** A lock on the directory that is held already; the journal releases it when closed. */
   lock?: Lock;
-  /** A segment is followed by a new one once it is this long. */
-  segmentBytes?: number;
-  /** write(2): replaced in tests. Returns how many bytes it took. */
-  write?: (fd: number, bytes: Uint8Array, offset: number, length: number) => number;
+  /** Sizes, and what writes: for tests. */
+  segment?: Partial<SegmentOptions>;
 }
 
 /**
  * Opens the journal of a data directory for appending and owns the directory until closed.
  *
  * A line is with the operating system when `dispatched` or `settled` returns: it survives the death of the process
- * (not a power cut; the store has most of it within a second). Each line is one write, so that a reader that sees
- * its newline may rely on it. A write that fails or comes up short is taken back, and throws; writing works again as
- * soon as there is space. A settled line that could not be written is still owed: it goes out before the next line.
+ * (not a power cut; the store has most of it within a second). A line that cannot be written throws, and writing works
+ * again as soon as there is space. A settled line that could not be written is still owed: it goes out before the next.
  * @throws LedgerError when the directory is not writable or another process has it; later, when a line was not written.
  */
 export function openJournal(dataDir: string, options: JournalOptions = {}): JournalFile {
@@ -40,60 +37,37 @@ export function openJournal(dataDir: string, options: JournalOptions = {}): Jour
 }
 
 function openLocked(dataDir: string, lock: Lock, options: JournalOptions): JournalFile {
-  const segmentBytes = options.segmentBytes ?? 16 * 1024 * 1024;
-  const write = options.write ?? writeSync;
-  const scratch = Buffer.allocUnsafe(64 * 1024);
-  let segment = listSegments(dataDir).at(-1) ?? Date.now();
-  let fd = openSegment(dataDir, segment);
-  let sizeBytes = fstatSync(fd).size;
-  /** The segment ends in part of a line (of a process that died, or that could not be taken back). */
-  let torn = endsTorn(fd, sizeBytes);
+  const segmentOptions = { ...defaultSegmentOptions, ...options.segment };
+  let segment = openSegment(listSegments(dataDir).at(-1) ?? Date.now());
   let owed: string[] = [];
   let closed = false;
 
+  function openSegment(number: number): Segment {
+    try {
+      return new Segment(dataDir, number, segmentOptions);
+    } catch (error) {
+      throw new LedgerError(`Cannot open the journal in ${dataDir}: ${reasonOf(error)}.`, { cause: error });
+    }
+  }
+
   function append(line: string): void {
     if (closed) throw new LedgerError(`The journal in ${dataDir} is closed.`);
-    if (sizeBytes >= segmentBytes && !torn) rotate();
-    const whole = torn ? `\n${line}` : line;
-    // Three bytes of UTF-8 at most for each UTF-16 unit.
-    const fits = whole.length * 3 <= scratch.length;
-    const bytes = fits ? scratch : Buffer.from(whole);
-    const length = fits ? scratch.write(whole) : bytes.length;
-    let done = 0;
+    if (!segment.fits(line.length)) rotate();
     try {
-      while (done < length) {
-        const taken = write(fd, bytes, done, length - done);
-        if (taken <= 0) throw new Error('nothing was written');
-        done += taken;
-      }
+      segment.append(line);
     } catch (error) {
-      if (done > 0) takeBack();
-      throw unwritten(error);
-    }
-    sizeBytes += length;
-    torn = false;
-  }
-
-  function takeBack(): void {
-    try {
-      ftruncateSync(fd, sizeBytes);
-    } catch {
-      torn = true;
-      sizeBytes = fstatSync(fd).size;
+      throw new LedgerError(
+        `Cannot write the journal in ${dataDir}: ${reasonOf(error)}. Calls are refused until it can be written again.`,
+        { cause: error },
+      );
     }
   }
 
+  /** Readers take a segment for finished once a later one exists: nothing is written to it from then on. */
   function rotate(): void {
-    try {
-      const next = Math.max(Date.now(), segment + 1);
-      const opened = openSegment(dataDir, next);
-      closeSync(fd);
-      fd = opened;
-      segment = next;
-      sizeBytes = 0;
-    } catch (error) {
-      throw unwritten(error);
-    }
+    const next = openSegment(Math.max(Date.now(), segment.number + 1));
+    segment.close();
+    segment = next;
   }
 
   function payOwed(): void {
@@ -101,13 +75,6 @@ function openLocked(dataDir: string, lock: Lock, options: JournalOptions): Journ
       append(owed[0]!);
       owed = owed.slice(1);
     }
-  }
-
-  function unwritten(error: unknown): LedgerError {
-    return new LedgerError(
-      `Cannot write the journal in ${dataDir}: ${reasonOf(error)}. Calls are refused until it can be written again.`,
-      { cause: error },
-    );
   }
 
   return {
@@ -134,24 +101,8 @@ function openLocked(dataDir: string, lock: Lock, options: JournalOptions): Journ
         // Attempts whose end could not be written are found open, and settled as interrupted, at the next start.
       }
       closed = true;
-      closeSync(fd);
+      segment.close();
       lock.release();
     },
   };
-}
-
-/** Read and write: reading only to find out how it ends. */
-function openSegment(dataDir: string, segment: number): number {
-  try {
-    return openSync(segmentPath(dataDir, segment), 'a+', 0o600);
-  } catch (error) {
-    throw new LedgerError(`Cannot open the journal in ${dataDir}: ${reasonOf(error)}.`, { cause: error });
-  }
-}
-
-function endsTorn(fd: number, sizeBytes: number): boolean {
-  if (sizeBytes === 0) return false;
-  const last = Buffer.alloc(1);
-  readSync(fd, last, 0, 1, sizeBytes - 1);
-  return last[0] !== 10;
 }

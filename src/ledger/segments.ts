@@ -1,5 +1,5 @@
 /** The journal's files as a reader sees them: numbered segments, read in order from a position, whole lines only. */
-import { closeSync, openSync, readdirSync, readSync, statSync, unlinkSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readdirSync, readSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** A segment's number (it counts up with time and is never used twice) and a byte offset at the start of a line. */
@@ -46,7 +46,34 @@ export function bytesAfter(dataDir: string, position: Position): number {
 }
 
 function sizeOf(dataDir: string, segment: number): number {
-  return statSync(segmentPath(dataDir, segment), { throwIfNoEntry: false })?.size ?? 0;
+  let fd: number;
+  try {
+    fd = openSync(segmentPath(dataDir, segment), 'r');
+  } catch {
+    return 0;
+  }
+  try {
+    return textEnd(fd).offset;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/**
+ * Where the text of an open segment ends, and whether in the middle of a line. A segment that is being written is
+ * longer than its text; behind the text, and never in it, are zeros.
+ */
+export function textEnd(fd: number): { offset: number; torn: boolean } {
+  const byte = Buffer.alloc(1);
+  const byteAt = (at: number) => (readSync(fd, byte, 0, 1, at) === 1 ? byte[0]! : 0);
+  let low = 0;
+  let high = fstatSync(fd).size;
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2);
+    if (byteAt(middle) === 0) high = middle;
+    else low = middle + 1;
+  }
+  return { offset: low, torn: low > 0 && byteAt(low - 1) !== newline };
 }
 
 /** Whole lines (without newlines) found at a position, and where the next ones will be. */
@@ -82,7 +109,10 @@ export function openReader(dataDir: string): Reader {
       fd = openSync(segmentPath(dataDir, position.segment), 'r');
       opened = position.segment;
     }
-    return readSync(fd!, buffer, 0, buffer.length, position.offset);
+    const bytes = readSync(fd!, buffer, 0, buffer.length, position.offset);
+    // A zero is no text yet: what follows is not written, or not whole.
+    const end = buffer.indexOf(0);
+    return end >= 0 && end < bytes ? end : bytes;
   }
 
   function read(from: Position): Chunk | undefined {

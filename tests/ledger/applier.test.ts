@@ -13,8 +13,8 @@ import { openStore } from '../../src/store/open.ts';
 import { applyAll, dispatch, settle, stored, tempDir } from './attempts.ts';
 
 /** A journal with `count` settled attempts of 1,000,001 nano-dollars and 10 tokens each. */
-function journalOf(dataDir: string, count: number, segmentBytes?: number): void {
-  const journal = openJournal(dataDir, { segmentBytes });
+function journalOf(dataDir: string, count: number, segmentBytes = 1024 * 1024): void {
+  const journal = openJournal(dataDir, { segment: { segmentBytes } });
   for (let i = 0; i < count; i++) {
     const begun = dispatch(`call${String(i).padStart(6, '0')}`, { model: `m${i % 3}` });
     journal.dispatched(begun);
@@ -170,7 +170,7 @@ describe('applying', () => {
 
   test('applied segments are removed, but not while an attempt that began in them is open', async () => {
     const dir = tempDir();
-    const journal = openJournal(dir, { segmentBytes: 2000 });
+    const journal = openJournal(dir, { segment: { segmentBytes: 2000 } });
     const long = dispatch('long');
     journal.dispatched(long);
     const fill = (prefix: string) => {

@@ -68,7 +68,7 @@ export function segmentTexts(dataDir: string): string[] {
   const dir = join(dataDir, 'journal');
   return readdirSync(dir)
     .sort()
-    .map((name) => readFileSync(join(dir, name), 'utf8'));
+    .map((name) => readFileSync(join(dir, name), 'utf8').replace(/\0+$/, ''));
 }
 
 /** Applies the journal as the worker does, on this thread. */
