@@ -3,7 +3,7 @@ import { GatewayError } from '../core/error.ts';
 import type { Attempt } from './call.ts';
 import { settleCounted } from './estimate.ts';
 import { answerHeaders } from './respond.ts';
-import { headersFor, isAnswer, readBytes, readRefusal, send, Upstream } from './send.ts';
+import { headersFor, isAnswer, readBytes, readRefusal, requireWhole, send, Upstream } from './send.ts';
 import { RelayStage, TranslateStage } from './stages.ts';
 import { openStream, passOn } from './stream.ts';
 import type { Tries } from './tries.ts';
@@ -19,7 +19,14 @@ export async function answer(tries: Tries): Promise<Response> {
     attempt.upstreamStatus = response.status;
     if (!isAnswer(response)) throw await readRefusal(response, tries.outbound, upstream);
     if (tries.inbound.peek.stream) return await answerStream(response, tries, attempt, upstream);
-    return await answerWhole(await readBytes(response, upstream), tries, attempt, upstream);
+    const bytes = await readBytes(response, upstream);
+    upstream.finish();
+    requireWhole(response, bytes);
+    const whole = new Whole(bytes, tries.outbound, tries.inbound.dialect);
+    attempt.meaningful();
+    const counting = settleCounted(attempt, 'ok', whole.usage, true, whole, tries.inbound);
+    if (counting !== undefined) await counting;
+    return answerWhole(whole, tries, attempt);
   } catch (thrown) {
     throw await fail(thrown, tries, attempt, upstream);
   }
@@ -44,21 +51,7 @@ async function fail(
 
 const nothing = { text: () => '' };
 
-function answerWhole(
-  bytes: Uint8Array,
-  tries: Tries,
-  attempt: Attempt,
-  upstream: Upstream,
-): Response | Promise<Response> {
-  upstream.finish();
-  const whole = new Whole(bytes, tries.outbound, tries.inbound.dialect);
-  attempt.meaningful();
-  const counting = settleCounted(attempt, 'ok', whole.usage, true, whole, tries.inbound);
-  if (counting !== undefined) return counting.then(() => respond(whole, tries, attempt));
-  return respond(whole, tries, attempt);
-}
-
-function respond(whole: Whole, tries: Tries, attempt: Attempt): Response {
+function answerWhole(whole: Whole, tries: Tries, attempt: Attempt): Response {
   tries.succeeded();
   tries.call.end(200);
   return new Response(whole.body, { headers: answerHeaders(attempt, 'application/json', true) });

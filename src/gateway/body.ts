@@ -13,7 +13,7 @@ export interface Peek {
   maxTokens: number | undefined;
 }
 
-/** @throws GatewayError `too_large`, `bad_request`. */
+/** Rejects as the request does when the client goes away. @throws GatewayError `too_large`, `bad_request`. */
 export function readBody(request: Request, limitBytes: number): Promise<Uint8Array> {
   const declared = request.headers.get('content-length');
   if (declared !== null && Number(declared) > limitBytes) throw tooLarge(limitBytes);
@@ -28,16 +28,8 @@ export function readBody(request: Request, limitBytes: number): Promise<Uint8Arr
       },
     );
   }
-  const body = declared === null ? readChunked(request, limitBytes) : readWhole(request);
+  const body = declared === null ? readChunked(request, limitBytes) : request.bytes();
   return packed ? body.then((bytes) => inflate(bytes, limitBytes)) : body;
-}
-
-async function readWhole(request: Request): Promise<Uint8Array> {
-  try {
-    return Buffer.from(await request.arrayBuffer());
-  } catch (cause) {
-    throw new GatewayError('cancelled', 'The request body did not arrive whole.', { cause });
-  }
 }
 
 async function readChunked(request: Request, limitBytes: number): Promise<Uint8Array> {

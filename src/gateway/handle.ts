@@ -26,9 +26,17 @@ export async function handleChat(request: Request, dialect: Dialect, gateway: Ga
   try {
     admit(call, request);
     const body = await readBody(request, call.snapshot.settings.bodyLimitBytes);
-    return await tryTargets(planTries(call, body, request));
+    const tries = planTries(call, body, request);
+    while (tries.next()) {
+      try {
+        return await answer(tries);
+      } catch (thrown) {
+        tries.failed(thrown);
+      }
+    }
+    throw tries.failure;
   } catch (thrown) {
-    return refuse(call, thrown);
+    return refuse(call, thrown, request);
   }
 }
 
@@ -72,20 +80,8 @@ function reserve(call: Call, peek: Peek, target: Target): void {
 const maxTextBytes = 512 * 1024;
 const defaultOutputTokens = 1024;
 
-/** @throws GatewayError of the last attempt that reached a provider; else why no target could be asked. */
-async function tryTargets(tries: Tries): Promise<Response> {
-  while (tries.next()) {
-    try {
-      return await answer(tries);
-    } catch (thrown) {
-      tries.failed(thrown);
-    }
-  }
-  throw tries.failure;
-}
-
-function refuse(call: Call, thrown: unknown): Response {
-  const error = toGatewayError(thrown);
+function refuse(call: Call, thrown: unknown, request: Request): Response {
+  const error = request.signal.aborted ? gone() : toGatewayError(thrown);
   if (error.kind === 'internal') {
     call.gateway.observer.alarm('internal', { call: call.id, error: error.cause ?? error });
   }
@@ -98,6 +94,10 @@ function refuse(call: Call, thrown: unknown): Response {
     // Whatever went wrong above, the call is over and its limits are free again.
     call.end(status, error);
   }
+}
+
+function gone(): GatewayError {
+  return new GatewayError('cancelled', 'The client went away.');
 }
 
 function unknownModel(model: string): GatewayError {

@@ -118,16 +118,19 @@ export function readBytes(
   limitBytes = maxWholeBytes,
   cut = false,
 ): Promise<Uint8Array> {
-  const declared = response.headers.get('content-length');
-  if (declared !== null && Number(declared) <= limitBytes) return readDeclared(response, Number(declared));
+  if (declaredSize(response) <= limitBytes) return response.bytes();
   return readBounded(response, upstream, limitBytes, cut);
 }
 
-async function readDeclared(response: Response, size: number): Promise<Uint8Array> {
-  const body = Buffer.from(await response.arrayBuffer());
-  if (body.length < size)
+/** @throws GatewayError when the connection ended before all that was announced had come. */
+export function requireWhole(response: Response, body: Uint8Array): void {
+  if (body.length < declaredSize(response))
     throw new GatewayError('upstream_invalid', 'The provider sent less than it announced.');
-  return body;
+}
+
+/** NaN where it is not announced. */
+function declaredSize(response: Response): number {
+  return Number(response.headers.get('content-length') ?? Number.NaN);
 }
 
 async function readBounded(

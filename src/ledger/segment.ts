@@ -41,8 +41,7 @@ export class Segment {
       this.room = this.at;
       // What lies behind the text may be holes: blocks are taken anew, with zeros.
       ftruncateSync(this.fd, this.at);
-      ftruncateSync(this.fd, Math.max(options.segmentBytes, this.at));
-      this.map = mapFile(path);
+      this.map = mapFile(path, this.fd, Math.max(options.segmentBytes, this.at));
     } catch (error) {
       closeSync(this.fd);
       // An empty segment left behind would tell readers that the one before it is finished.
@@ -77,6 +76,8 @@ export class Segment {
 
   /** Gives back the room that was not used. */
   close(): void {
+    // Unmapped now, not when the garbage is collected: until then it would count as memory of ours.
+    (this.map?.buffer as ArrayBuffer | undefined)?.transfer(0);
     this.map = undefined;
     ftruncateSync(this.fd, this.at);
     closeSync(this.fd);
@@ -99,9 +100,10 @@ export class Segment {
   }
 }
 
-/** Undefined where files cannot be mapped (Windows, some network file systems): then lines are written. */
-function mapFile(path: string): Buffer | undefined {
+/** Undefined where files cannot be mapped (Windows, some network file systems, a limit on sizes): lines are written then. */
+function mapFile(path: string, fd: number, sizeBytes: number): Buffer | undefined {
   try {
+    ftruncateSync(fd, sizeBytes);
     const bytes = Bun.mmap(path, { shared: true });
     return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   } catch {

@@ -3,6 +3,8 @@
  * exact digits, order and spelling, and a body of megabytes costs one pass.
  */
 
+import { copyRange, find, latin1, utf8 } from './bytes.ts';
+
 /** One top-level member; offsets are bytes into the body, `end` exclusive. */
 export interface Member {
   name: string;
@@ -72,6 +74,12 @@ export function valueText(body: Uint8Array, member: Member): string {
   return decode(body, member.start, member.end);
 }
 
+/** Offset of an ASCII `text` at or after `from` inside a member's value; -1 when it is not there. */
+export function findInside(body: Uint8Array, member: Member, text: string, from: number): number {
+  const at = find(body, text, from);
+  return at < 0 || at + text.length > member.end ? -1 : at;
+}
+
 /**
  * A copy of `body` with top-level members set (JSON text) or removed (undefined). Members it did not have are added
  * at the end; untouched bytes are copied as they are. Of duplicated names only the first is kept when edited.
@@ -105,7 +113,7 @@ export function splice(
     pieces.push(kept++ === 0 ? '{' : ',', `${JSON.stringify(name)}:${value}`);
   }
   pieces.push(kept === 0 ? '{}' : '}');
-  return join(asBuffer(body), pieces);
+  return join(body, pieces);
 }
 
 function isRepeated(members: readonly Member[], at: number): boolean {
@@ -118,7 +126,7 @@ function hasMember(members: readonly Member[], name: string): boolean {
   return false;
 }
 
-function join(body: Buffer, pieces: readonly (string | number)[]): Uint8Array {
+function join(body: Uint8Array, pieces: readonly (string | number)[]): Uint8Array {
   let size = 0;
   for (let i = 0; i < pieces.length; i++) {
     const piece = pieces[i]!;
@@ -128,7 +136,10 @@ function join(body: Buffer, pieces: readonly (string | number)[]): Uint8Array {
   let at = 0;
   for (let i = 0; i < pieces.length; i++) {
     const piece = pieces[i]!;
-    at += typeof piece === 'string' ? out.write(piece, at) : body.copy(out, at, piece, pieces[++i] as number);
+    at +=
+      typeof piece === 'string'
+        ? out.write(piece, at)
+        : copyRange(body, piece, pieces[++i] as number, out, at);
   }
   return out;
 }
@@ -232,11 +243,6 @@ function readName(body: Uint8Array, from: number, to: number): string {
 
 /** Most names and words are ASCII, for which the cheaper decoding is right. */
 function decode(body: Uint8Array, from: number, to: number): string {
-  const bytes = asBuffer(body);
-  for (let at = from; at < to; at++) if (body[at]! >= 0x80) return bytes.toString('utf8', from, to);
-  return bytes.toString('latin1', from, to);
-}
-
-function asBuffer(body: Uint8Array): Buffer {
-  return Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.length);
+  for (let at = from; at < to; at++) if (body[at]! >= 0x80) return utf8(body, from, to);
+  return latin1(body, from, to);
 }

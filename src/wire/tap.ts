@@ -2,6 +2,7 @@
  * Watches a stream that is passed on as it is. Chunks without any marker pass unread; the others are split into
  * events and shown to an observer, which may also ask for an event to be held back.
  */
+import { latin1 } from './bytes.ts';
 import { SseReader } from './sse.ts';
 
 /** @returns false when the event must not be passed on. */
@@ -121,13 +122,6 @@ function markersOf(markers: readonly string[]): RegExp {
 
 const newline = 0x0a;
 const carriageReturn = 0x0d;
-
-/** Buffer's own, on plain bytes: making a Buffer of them first costs five times as much. */
-const { latin1Slice } = Buffer.prototype as unknown as { latin1Slice(from: number, to: number): string };
-
-function latin1(bytes: Uint8Array): string {
-  return latin1Slice.call(bytes, 0, bytes.length);
-}
 
 /** A blank line ends in a newline, and begins at most with this chunk's predecessor. */
 function mayEndEvent(bytes: Uint8Array): boolean {

@@ -82,7 +82,7 @@ describe('splicing', () => {
         fc.dictionary(fc.string(), fc.jsonValue()),
         fc.dictionary(fc.string(), value),
         (object, edits) => {
-          const wire: Record<string, string | undefined> = {};
+          const wire: Record<string, string | undefined> = Object.create(null);
           for (const [name, v] of Object.entries(edits))
             wire[name] = v === undefined ? undefined : JSON.stringify(v);
           const expected = JSON.parse(JSON.stringify({ ...object, ...edits }));

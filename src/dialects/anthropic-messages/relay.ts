@@ -1,5 +1,5 @@
 /** What must change in a request that is passed on as bytes. */
-import { type Member, valueText } from '../../wire/splice.ts';
+import { findInside, type Member, valueText } from '../../wire/splice.ts';
 import type { RelayPlan } from '../dialect.ts';
 import type { Quirks } from '../quirks.ts';
 
@@ -42,8 +42,8 @@ function needsRewrite(body: Uint8Array, member: Member, quirks: Quirks): boolean
       if (quirks.thinking === 'adaptive') return holds(body, member, '"type"', '"enabled"');
       return quirks.thinking === 'budget' && holds(body, member, '"type"', '"adaptive"');
     case 'output_config':
-      if (quirks.schemaByTool && find(body, member, '"format"', member.start) >= 0) return true;
-      return quirks.thinking === 'budget' && find(body, member, '"effort"', member.start) >= 0;
+      if (quirks.schemaByTool && findInside(body, member, '"format"', member.start) >= 0) return true;
+      return quirks.thinking === 'budget' && findInside(body, member, '"effort"', member.start) >= 0;
     case 'output_format':
       return quirks.schemaByTool === true;
     default:
@@ -53,7 +53,11 @@ function needsRewrite(body: Uint8Array, member: Member, quirks: Quirks): boolean
 
 /** Whether some member of this name has this value, anywhere inside. Inside strings quotes are escaped: no mistake. */
 function holds(body: Uint8Array, member: Member, name: string, value: string): boolean {
-  for (let at = find(body, member, name, member.start); at >= 0; at = find(body, member, name, at + 1)) {
+  for (
+    let at = findInside(body, member, name, member.start);
+    at >= 0;
+    at = findInside(body, member, name, at + 1)
+  ) {
     let next = at + name.length;
     while (body[next] === 0x20 || body[next] === 0x3a || (body[next]! >= 0x09 && body[next]! <= 0x0d)) next++;
     if (isAt(body, value, next)) return true;
@@ -64,9 +68,4 @@ function holds(body: Uint8Array, member: Member, name: string, value: string): b
 function isAt(body: Uint8Array, text: string, at: number): boolean {
   for (let i = 0; i < text.length; i++) if (body[at + i] !== text.charCodeAt(i)) return false;
   return true;
-}
-
-function find(body: Uint8Array, member: Member, text: string, from: number): number {
-  const bytes = Buffer.from(body.buffer, body.byteOffset, member.end);
-  return bytes.indexOf(text, from, 'latin1');
 }

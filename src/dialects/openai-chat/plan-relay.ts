@@ -1,6 +1,7 @@
 /** What must change in a Chat Completions request that is relayed as bytes. */
 import { isObject, type Json, type JsonObject } from '../../core/json.ts';
-import { type Member, valueText } from '../../wire/splice.ts';
+import { latin1 } from '../../wire/bytes.ts';
+import { findInside, type Member, valueText } from '../../wire/splice.ts';
 import type { RelayPlan } from '../dialect.ts';
 import type { Quirks } from '../quirks.ts';
 import { isShortToolId, samplingMembers } from './write-request.ts';
@@ -84,7 +85,7 @@ function needsRewrite(body: Uint8Array, member: Member, quirks: Quirks): boolean
       if (quirks.textOnly && holdsParts(body, member)) return true;
       return quirks.shortToolIds === true && !stringsOf(body, member, '"tool_call_id"').every(isShortToolId);
     case 'response_format':
-      return quirks.noJsonSchema === true && find(body, member, '"json_schema"', member.start) >= 0;
+      return quirks.noJsonSchema === true && findInside(body, member, '"json_schema"', member.start) >= 0;
     case 'tool_choice':
       return (quirks.requiredWord ?? 'required') !== 'required' && valueText(body, member) === '"required"';
     case 'reasoning_effort': {
@@ -97,7 +98,7 @@ function needsRewrite(body: Uint8Array, member: Member, quirks: Quirks): boolean
 }
 
 function holdsParts(body: Uint8Array, messages: Member): boolean {
-  for (const word of partWords) if (find(body, messages, word, messages.start) >= 0) return true;
+  for (const word of partWords) if (findInside(body, messages, word, messages.start) >= 0) return true;
   return false;
 }
 
@@ -107,18 +108,17 @@ function holdsParts(body: Uint8Array, messages: Member): boolean {
  */
 function stringsOf(body: Uint8Array, member: Member, word: string): string[] {
   const found: string[] = [];
-  for (let at = find(body, member, word, member.start); at >= 0; at = find(body, member, word, at + 1)) {
+  for (
+    let at = findInside(body, member, word, member.start);
+    at >= 0;
+    at = findInside(body, member, word, at + 1)
+  ) {
     let start = at + word.length;
     while (body[start] === 0x3a || body[start] === 0x20 || (body[start]! >= 0x09 && body[start]! <= 0x0d))
       start++;
     if (body[start] !== 0x22) continue;
-    const end = find(body, member, '"', start + 1);
-    if (end >= 0)
-      found.push(Buffer.from(body.buffer, body.byteOffset + start + 1, end - start - 1).toString('latin1'));
+    const end = findInside(body, member, '"', start + 1);
+    if (end >= 0) found.push(latin1(body, start + 1, end));
   }
   return found;
-}
-
-function find(body: Uint8Array, member: Member, text: string, from: number): number {
-  return Buffer.from(body.buffer, body.byteOffset, member.end).indexOf(text, from, 'latin1');
 }

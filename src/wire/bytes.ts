@@ -1,0 +1,35 @@
+/** Buffer's methods on plain byte arrays: making a Buffer of one first costs several times as much as reading it. */
+
+interface Reading {
+  latin1Slice(from: number, to: number): string;
+  utf8Slice(from: number, to: number): string;
+  indexOf(text: string, from: number, encoding: 'latin1'): number;
+  copy(target: Uint8Array, at: number, from: number, to: number): number;
+}
+
+const { latin1Slice, utf8Slice, indexOf, copy } = Buffer.prototype as unknown as Reading;
+
+/** One character per byte. */
+export function latin1(bytes: Uint8Array, from = 0, to = bytes.length): string {
+  return latin1Slice.call(bytes, from, to);
+}
+
+export function utf8(bytes: Uint8Array, from = 0, to = bytes.length): string {
+  return utf8Slice.call(bytes, from, to);
+}
+
+/** Offset of an ASCII `text` at or after `from`; -1 when it is not there. */
+export function find(bytes: Uint8Array, text: string, from: number): number {
+  return indexOf.call(bytes, text, from, 'latin1');
+}
+
+/** Copies a range of `bytes` to `target` at `at`. @returns how many bytes. */
+export function copyRange(
+  bytes: Uint8Array,
+  from: number,
+  to: number,
+  target: Uint8Array,
+  at: number,
+): number {
+  return copy.call(bytes, target, at, from, to);
+}
