@@ -1,6 +1,6 @@
 /** Puts the gateway together: the only file that knows every part. */
 import { resolve } from 'node:path';
-import { compile } from './config/compile.ts';
+import { compile, type Transport } from './config/compile.ts';
 import { formatMistakes } from './config/mistakes.ts';
 import type { Config } from './config/schema.ts';
 import type { Key, Limit, Route, Snapshot, Window } from './config/snapshot.ts';
@@ -27,6 +27,7 @@ import { createFirstSecrets, type FirstSecrets } from './store/first-start.ts';
 import type { StoreKey } from './store/keys.ts';
 import { openStore } from './store/open.ts';
 import { spentSince } from './store/spent.ts';
+import { HttpPool } from './wire/http/pool.ts';
 
 export interface AppOptions {
   config: Config;
@@ -56,7 +57,8 @@ export async function startApp(options: AppOptions): Promise<App> {
   const { log } = options;
   const mock = createMock();
   const transports = { mock: mock.transport };
-  let snapshot = compile(options.config, { transports, version: 1 });
+  const transport = proxyTransport(options.env);
+  let snapshot = compile(options.config, { transports, transport, version: 1 });
   const { settings } = snapshot;
   const dataDir = resolve(settings.dataDir);
 
@@ -71,6 +73,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   const metrics = createMetrics();
   const tokenizer = createTokenizer();
   const inflight = new Inflight();
+  const http = new HttpPool();
   let applierState: ApplierState | undefined;
   let storeKeys: StoreKey[] = [];
   const adoptStoreKeys = () =>
@@ -113,6 +116,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     ),
     journal,
     observer,
+    http,
     deadlines: new Deadlines(),
     inflight,
     countTokens: tokenizer.count,
@@ -137,7 +141,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   let current = options.config;
   const adopt = (config: Config) => {
     current = config;
-    const next = compile(config, { transports, version: snapshot.version + 1 });
+    const next = compile(config, { transports, transport, version: snapshot.version + 1 });
     const { host, port, dataDir: dir } = next.settings;
     if (host !== settings.host || port !== settings.port || resolve(dir) !== dataDir) {
       log.warn('listen and data are read at start only: restart to change them');
@@ -171,11 +175,19 @@ export async function startApp(options: AppOptions): Promise<App> {
       if (!drained)
         log.warn({ calls: inflight.count }, 'calls were still running when the drain time was over');
       await server.stop(!drained);
+      http.close();
       await applier.stop();
       journal.close();
       tokenizer.stop();
     },
   };
+}
+
+/** Behind a proxy of the usual variables, calls go through fetch, which knows them all. */
+function proxyTransport(env: AppOptions['env']): Transport | undefined {
+  const names = ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'http_proxy'];
+  if (!names.some((name) => env[name])) return undefined;
+  return (url, init) => fetch(url, { ...init, decompress: false } as RequestInit);
 }
 
 function watchForChanges(options: AppOptions, adopt: (config: Config) => void): () => void {

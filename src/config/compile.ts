@@ -19,12 +19,14 @@ import type {
   Team,
 } from './snapshot.ts';
 
-type Transport = NonNullable<Provider['transport']>;
+export type Transport = NonNullable<Provider['transport']>;
 
 export interface CompileOptions {
   version: number;
   /** Provider name → what answers its calls instead of the network, as long as the configuration gives it no URL. */
   transports?: Readonly<Record<string, Transport>>;
+  /** What answers the calls of all other providers, instead of sockets of the gateway's own. */
+  transport?: Transport;
   /** The moment whose prices are taken, in milliseconds since 1970. Default: now. */
   now?: number;
 }
@@ -40,7 +42,7 @@ export function compile(config: Config, options: CompileOptions): Snapshot {
   const now = options.now ?? Date.now();
   const providers = new Map<string, Provider>();
   for (const [name, given] of Object.entries(config.providers ?? {})) {
-    providers.set(name, compileProvider(name, given, options.transports?.[name]));
+    providers.set(name, compileProvider(name, given, options));
   }
   const targets = new Map<string, Target>();
   const targetOf = (id: string): Target | undefined =>
@@ -95,10 +97,13 @@ export function hashKey(secret: string): string {
   return createHash('sha256').update(secret).digest('hex');
 }
 
-function compileProvider(name: string, given: ProviderConfig, transport: Transport | undefined): Provider {
+function compileProvider(name: string, given: ProviderConfig, options: CompileOptions): Provider {
   const entry = catalogued(name);
   const speaks = basesOf(entry, given);
   const secrets = given.keys ?? [given.key ?? ''];
+  const builtIn =
+    given.url === undefined && given.speaks === undefined ? options.transports?.[name] : undefined;
+  const transport = builtIn ?? options.transport;
   const scheme = given.auth ?? entry?.auth ?? usualAuth(speaks);
   return Object.freeze({
     name,
@@ -111,9 +116,7 @@ function compileProvider(name: string, given: ProviderConfig, transport: Transpo
       idleMs: given.timeout?.idle ?? defaultTimeouts.idleMs,
       totalMs: given.timeout?.total ?? defaultTimeouts.totalMs,
     },
-    ...(transport !== undefined && given.url === undefined && given.speaks === undefined
-      ? { transport }
-      : {}),
+    ...(transport === undefined ? {} : { transport }),
   });
 }
 

@@ -2,11 +2,13 @@
 import { GatewayError } from '../core/error.ts';
 import type { Attempt } from './call.ts';
 import { settleCounted } from './estimate.ts';
+import { isAnswer, readBytes, readRefusal } from './read-reply.ts';
+import type { Reply } from './reply.ts';
 import { answerHeaders } from './respond.ts';
-import { headersFor, isAnswer, readBytes, readRefusal, requireWhole, send, Upstream } from './send.ts';
 import { RelayStage, TranslateStage } from './stages.ts';
 import { openStream, passOn } from './stream.ts';
 import type { Tries } from './tries.ts';
+import { Upstream } from './upstream.ts';
 import { Whole } from './whole.ts';
 
 /** @throws GatewayError when the provider did not answer: nothing has reached the client then. */
@@ -14,14 +16,14 @@ export async function answer(tries: Tries): Promise<Response> {
   const attempt = tries.call.dispatch(tries.outbound, tries.inbound.peek.stream);
   const upstream = new Upstream(tries.outbound, tries.call.gateway.deadlines, tries.request.signal);
   try {
-    const headers = headersFor(tries.outbound, tries.key, tries.request.headers);
-    const response = await send(tries.outbound, headers, upstream);
-    attempt.upstreamStatus = response.status;
-    if (!isAnswer(response)) throw await readRefusal(response, tries.outbound, upstream);
-    if (tries.inbound.peek.stream) return await answerStream(response, tries, attempt, upstream);
-    const bytes = await readBytes(response, upstream);
+    const { gateway } = tries.call;
+    const reply = await upstream.send(gateway.http, { key: tries.key, client: tries.request.headers });
+    attempt.upstreamStatus = reply.status;
+    if (!isAnswer(reply)) throw await readRefusal(reply, tries.outbound, upstream);
+    if (tries.inbound.peek.stream) return await answerStream(reply, tries, attempt, upstream);
+    const read = readBytes(reply, upstream);
+    const bytes = read instanceof Promise ? await read : read;
     upstream.finish();
-    requireWhole(response, bytes);
     const whole = new Whole(bytes, tries.outbound, tries.inbound.dialect);
     attempt.meaningful();
     const counting = settleCounted(attempt, 'ok', whole.usage, true, whole, tries.inbound);
@@ -58,18 +60,18 @@ function answerWhole(whole: Whole, tries: Tries, attempt: Attempt): Response {
 }
 
 async function answerStream(
-  response: Response,
+  reply: Reply,
   tries: Tries,
   attempt: Attempt,
   upstream: Upstream,
 ): Promise<Response> {
   const { inbound, outbound } = tries;
-  await requireEvents(response, tries, upstream);
+  await requireEvents(reply, tries, upstream);
   const stage = outbound.relay
     ? new RelayStage(inbound.dialect, outbound)
     : new TranslateStage(inbound.dialect, outbound, inbound.chat().streamUsage ?? false);
   attempt.stage = stage;
-  const open = await openStream(response, stage, upstream, attempt);
+  const open = await openStream(reply, stage, upstream, attempt);
   tries.succeeded();
   const body = passOn(open, stage, upstream, attempt, inbound);
   const headers = answerHeaders(attempt, 'text/event-stream; charset=utf-8', false);
@@ -79,10 +81,10 @@ async function answerStream(
 }
 
 /** A stream was asked for: an answer of another kind is an error in disguise, or no answer. */
-async function requireEvents(response: Response, { outbound }: Tries, upstream: Upstream): Promise<void> {
-  const type = response.headers.get('content-type') ?? '';
+async function requireEvents(reply: Reply, { outbound }: Tries, upstream: Upstream): Promise<void> {
+  const type = reply.header('content-type') ?? '';
   if (!type.includes('json') && !type.includes('html')) return;
-  new Whole(await readBytes(response, upstream), outbound, outbound.endpoint.dialect);
+  new Whole(await readBytes(reply, upstream), outbound, outbound.endpoint.dialect);
   throw new GatewayError(
     'upstream_invalid',
     `${outbound.target.id} answered ${type} where a stream was asked for.`,

@@ -5,6 +5,7 @@ import type { Journal } from '../core/record.ts';
 import type { Keyring } from '../governance/keys.ts';
 import type { Limiter } from '../governance/limits.ts';
 import type { Health } from '../routing/health.ts';
+import type { HttpPool } from '../wire/http/pool.ts';
 import type { Deadlines } from './deadlines.ts';
 import type { Inflight } from './inflight.ts';
 
@@ -16,6 +17,8 @@ export interface Gateway {
   health: Health;
   journal: Journal;
   observer: Observer;
+  /** Connections to providers. */
+  http: HttpPool;
   deadlines: Deadlines;
   inflight: Inflight;
   /** Counts the tokens of a text, off this thread. */

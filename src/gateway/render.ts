@@ -11,6 +11,8 @@ import type { Peek } from './body.ts';
 export interface Outbound {
   target: Target;
   endpoint: Endpoint;
+  /** Below the endpoint's base URL. */
+  path: string;
   url: string;
   body: Uint8Array | string;
   /** The answer is passed on as bytes, because client and target speak the same dialect. */
@@ -85,8 +87,8 @@ export class Inbound {
     hideUsage: boolean,
     lost: string[],
   ): Outbound {
-    const url = endpoint.base + endpoint.dialect.path(target.model, this.peek.stream);
-    return { target, endpoint, url, body, relay, hideUsage, lost };
+    const path = endpoint.dialect.path(target.model, this.peek.stream);
+    return { target, endpoint, path, url: endpoint.base + path, body, relay, hideUsage, lost };
   }
 }
 

@@ -3,13 +3,14 @@ import { GatewayError } from '../core/error.ts';
 import type { Attempt } from './call.ts';
 import { settleCounted } from './estimate.ts';
 import type { Inbound } from './render.ts';
-import type { Upstream } from './send.ts';
+import type { Reply } from './reply.ts';
 import type { Part, Stage } from './stages.ts';
+import type { Upstream } from './upstream.ts';
 
 export interface OpenStream {
   /** What has passed the stage already. */
   ready: Part[];
-  reader: { read(): Promise<{ done: boolean; value?: Uint8Array | undefined }> };
+  reply: Reply;
   /** The provider's bytes have ended. */
   done: boolean;
 }
@@ -19,19 +20,19 @@ export interface OpenStream {
  * @throws GatewayError when it fails or ends before that: another target may still answer.
  */
 export async function openStream(
-  response: Response,
+  reply: Reply,
   stage: Stage,
   upstream: Upstream,
   attempt: Attempt,
 ): Promise<OpenStream> {
-  if (response.body === null) throw new GatewayError('upstream_invalid', 'The provider sent no stream.');
-  const open: OpenStream = { ready: [], reader: response.body.getReader(), done: false };
+  const open: OpenStream = { ready: [], reply, done: false };
   try {
     while (!stage.meaningful && !open.done) {
-      const { done, value } = await open.reader.read();
-      if (!done) upstream.touch();
-      const part = done || value === undefined ? stage.end() : stage.push(value);
-      open.done = done;
+      const read = reply.read();
+      const bytes = read instanceof Promise ? await read : read;
+      open.done = bytes === undefined;
+      if (bytes !== undefined) upstream.touch();
+      const part = bytes === undefined ? stage.end() : stage.push(bytes);
       if (stage.error !== undefined) throw stage.error;
       if (part !== undefined) open.ready.push(part);
     }
@@ -68,13 +69,14 @@ export async function* passOn(
       yield part;
     }
     while (!open.done && stage.error === undefined) {
-      const { done, value } = await open.reader.read();
-      if (done) open.done = true;
-      else upstream.touch();
-      const part = done ? stage.end() : stage.push(value!);
+      const read = open.reply.read();
+      const bytes = read instanceof Promise ? await read : read;
+      open.done = bytes === undefined;
+      if (bytes !== undefined) upstream.touch();
+      const part = bytes === undefined ? stage.end() : stage.push(bytes);
       if (stage.terminated && !attempt.settled) await settle('ok', attempt, stage, inbound);
       if (part !== undefined && (stage.error === undefined || stage.errorPassed)) {
-        if (done || stage.error !== undefined) await conclude(attempt, stage, inbound);
+        if (open.done || stage.error !== undefined) await conclude(attempt, stage, inbound);
         yield part;
       }
     }

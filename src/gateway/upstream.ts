@@ -1,0 +1,113 @@
+/** The way to a provider for one attempt: with its time-outs, stopped when the client leaves, closed exactly once. */
+import { type ErrorKind, GatewayError } from '../core/error.ts';
+import type { Exchange } from '../wire/http/exchange.ts';
+import { HttpError, type HttpErrorKind } from '../wire/http/head.ts';
+import type { HttpPool } from '../wire/http/pool.ts';
+import type { Deadlines, Watched } from './deadlines.ts';
+import { headersOf, httpHeadOf, type Sender } from './headers.ts';
+import type { Outbound } from './render.ts';
+import { type Reply, TransportReply } from './reply.ts';
+
+const httpKinds: Record<HttpErrorKind, ErrorKind> = {
+  refused: 'upstream_network',
+  not_found: 'upstream_network',
+  tls: 'upstream_network',
+  closed: 'upstream_network',
+  aborted: 'cancelled',
+  bad_response: 'upstream_invalid',
+};
+
+export class Upstream implements Watched {
+  deadlineMs: number;
+  /** Set when it was the gateway that gave up: why. */
+  private expired: GatewayError | undefined;
+  private exchange: Exchange | undefined;
+  private controller: AbortController | undefined;
+  private readonly endMs: number;
+  private waiting = 'the first byte of an answer';
+
+  constructor(
+    private readonly outbound: Outbound,
+    private readonly deadlines: Deadlines,
+    client: AbortSignal,
+  ) {
+    client.addEventListener('abort', this);
+    const { firstByteMs, totalMs } = outbound.target.provider.timeouts;
+    const now = performance.now();
+    this.endMs = now + totalMs;
+    this.deadlineMs = Math.min(now + firstByteMs, this.endMs);
+    deadlines.add(this);
+  }
+
+  /** Sends the request. What it rejects with becomes a GatewayError by `failure`. */
+  send(http: HttpPool, sender: Sender): Promise<Reply> {
+    const { outbound } = this;
+    const { transport } = outbound.target.provider;
+    if (transport !== undefined) return this.sendBy(transport, sender);
+    const { origin, head } = httpHeadOf(outbound, sender);
+    this.exchange = http.ask(origin, head, outbound.body);
+    return this.exchange.answered;
+  }
+
+  private async sendBy(
+    transport: (url: string, init: RequestInit) => Promise<Response>,
+    sender: Sender,
+  ): Promise<Reply> {
+    this.controller = new AbortController();
+    const response = await transport(this.outbound.url, {
+      method: 'POST',
+      headers: headersOf(this.outbound, sender),
+      body: this.outbound.body as Uint8Array<ArrayBuffer> | string,
+      signal: this.controller.signal,
+      redirect: 'manual',
+    });
+    return new TransportReply(response);
+  }
+
+  /** Bytes arrived: from now on only a silence counts. */
+  touch(): void {
+    this.waiting = 'the next part of an answer';
+    this.deadlineMs = Math.min(performance.now() + this.outbound.target.provider.timeouts.idleMs, this.endMs);
+  }
+
+  expire(): void {
+    const { id, provider } = this.outbound.target;
+    const waitedMs = Math.round(this.deadlineMs - (this.endMs - provider.timeouts.totalMs));
+    this.expired = new GatewayError(
+      'upstream_timeout',
+      `${id} kept the gateway waiting for ${this.waiting}, longer than allowed (${waitedMs} ms after it was asked).`,
+    );
+    this.close();
+  }
+
+  /** The client went away: the provider need not go on. (An object that listens costs less than a closure.) */
+  handleEvent(): void {
+    this.expired ??= new GatewayError('cancelled', 'The client went away.');
+    this.close();
+  }
+
+  /** Stops the transfer, if there still is one. */
+  close(): void {
+    this.deadlines.delete(this);
+    this.controller?.abort(this.expired);
+    if (this.exchange?.over === false) this.exchange.fail(new HttpError('aborted', 'given up'));
+  }
+
+  /** The transfer came to its end by itself: its connection can be used again. */
+  finish(): void {
+    this.deadlines.delete(this);
+  }
+
+  /** Why reading or sending failed, in the gateway's words. */
+  failure(thrown: unknown): GatewayError {
+    if (this.expired !== undefined) return this.expired;
+    if (thrown instanceof GatewayError) return thrown;
+    const { id } = this.outbound.target;
+    if (thrown instanceof HttpError) {
+      return new GatewayError(httpKinds[thrown.kind], `The call to ${id} failed: ${thrown.message}.`, {
+        cause: thrown,
+      });
+    }
+    return new GatewayError('upstream_network', `The connection to ${id} failed.`, { cause: thrown });
+  }
+}

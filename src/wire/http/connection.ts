@@ -1,0 +1,189 @@
+/** One socket to a server, carrying one exchange at a time. */
+import type { Socket } from 'bun';
+import { copyRange } from '../bytes.ts';
+import type { Carrier, Exchange } from './exchange.ts';
+import { HttpError } from './head.ts';
+import type { HttpPool, Origin } from './pool.ts';
+
+/** A request up to this size leaves in one write. */
+const joinedBytes = 64 * 1024;
+
+export class Connection implements Carrier {
+  private socket!: Socket<Connection>;
+  private exchange: Exchange | undefined;
+  /** Exchanges before this one. */
+  private served = 0;
+  /** What the socket has not taken yet. */
+  private unsent: Uint8Array | undefined;
+  private request: { head: string; body: Uint8Array | string } | undefined;
+  private closed = false;
+  private reason: unknown;
+  /** The server has proven who it is. Nothing is sent before. */
+  private readonly secured = Promise.withResolvers<void>();
+
+  private constructor(
+    private readonly origin: Origin,
+    private readonly pool: HttpPool,
+  ) {
+    // Whether anybody waits for it depends on what fails first.
+    this.secured.promise.catch(() => {});
+  }
+
+  /** @throws HttpError `refused`, `not_found`, `tls`. */
+  static async open(origin: Origin, pool: HttpPool): Promise<Connection> {
+    const connection = new Connection(origin, pool);
+    try {
+      connection.socket = await Bun.connect<Connection>({
+        hostname: origin.host,
+        port: origin.port,
+        data: connection,
+        socket: handlers,
+        ...(origin.tls ? { tls: { serverName: origin.host } } : {}),
+      });
+      if (origin.tls) await connection.secured.promise;
+    } catch (cause) {
+      throw connectError(cause);
+    }
+    // It is the clients' connections that keep a gateway alive.
+    connection.socket.unref();
+    if (connection.closed) throw connectError(connection.reason);
+    return connection;
+  }
+
+  carry(exchange: Exchange, head: string, body: Uint8Array | string): void {
+    if (!exchange.attach(this)) {
+      this.pool.giveBack(this.origin, this);
+      return;
+    }
+    this.exchange = exchange;
+    this.request = { head, body };
+    this.send(head, body);
+  }
+
+  pause(): void {
+    this.socket.pause();
+  }
+
+  resume(): void {
+    this.socket.resume();
+  }
+
+  release(reusable: boolean): void {
+    this.exchange = undefined;
+    this.request = undefined;
+    this.served++;
+    if (this.closed) return;
+    // What was not sent belongs to a request whose answer did not wait for it.
+    if (!reusable || this.unsent !== undefined) {
+      this.socket.terminate();
+      return;
+    }
+    this.pool.giveBack(this.origin, this);
+  }
+
+  end(): void {
+    this.socket.end();
+  }
+
+  received(bytes: Uint8Array): void {
+    // Nobody asked: whatever it is, it must not become part of the next answer.
+    if (this.exchange === undefined) this.socket.terminate();
+    else this.exchange.push(bytes);
+  }
+
+  sendRest(): void {
+    const { unsent } = this;
+    if (unsent === undefined) return;
+    const taken = this.socket.write(unsent);
+    this.unsent = taken >= unsent.length ? undefined : taken > 0 ? unsent.subarray(taken) : unsent;
+  }
+
+  handshaken(trusted: boolean, error: Error | null): void {
+    if (trusted && error === null) this.secured.resolve();
+    else {
+      this.secured.reject(error ?? new Error('the TLS handshake failed'));
+      this.socket?.terminate();
+    }
+  }
+
+  failed(error: unknown): void {
+    this.reason = error;
+  }
+
+  ended(): void {
+    if (this.closed) return;
+    this.closed = true;
+    if (this.origin.tls) this.secured.reject(this.reason ?? new Error('the TLS handshake was cut short'));
+    this.pool.forget(this.origin, this);
+    const { exchange, request } = this;
+    if (exchange === undefined || request === undefined) return;
+    if (this.served > 0 && !exchange.begun) {
+      // It had been closed while it waited, before the request came: nobody has seen it.
+      this.exchange = undefined;
+      void this.pool.connect(this.origin, exchange, request.head, request.body);
+      return;
+    }
+    exchange.close(
+      new HttpError('closed', 'the connection was closed before the answer was complete', {
+        cause: this.reason,
+      }),
+    );
+  }
+
+  private send(head: string, body: Uint8Array | string): void {
+    const size = typeof body === 'string' ? Buffer.byteLength(body) : body.length;
+    const start = `${head}content-length: ${size}\r\n\r\n`;
+    if (typeof body === 'string') {
+      this.write(Buffer.from(start + body));
+      return;
+    }
+    if (size > joinedBytes) {
+      this.write(Buffer.from(start, 'latin1'));
+      this.write(body);
+      return;
+    }
+    const all = Buffer.allocUnsafe(start.length + size);
+    all.write(start, 0, 'latin1');
+    copyRange(body, 0, size, all, start.length);
+    this.write(all);
+  }
+
+  private write(bytes: Uint8Array): void {
+    if (this.unsent !== undefined) {
+      this.unsent = Buffer.concat([this.unsent, bytes]);
+      return;
+    }
+    const taken = this.socket.write(bytes);
+    if (taken < bytes.length) this.unsent = taken > 0 ? bytes.subarray(taken) : bytes;
+  }
+}
+
+const handlers = {
+  data: (socket: Socket<Connection>, bytes: Uint8Array) => socket.data.received(bytes),
+  drain: (socket: Socket<Connection>) => socket.data.sendRest(),
+  error: (socket: Socket<Connection>, error: Error) => socket.data.failed(error),
+  close: (socket: Socket<Connection>, error?: Error) => {
+    if (error !== undefined) socket.data.failed(error);
+    socket.data.ended();
+  },
+  connectError: () => {},
+  handshake: (socket: Socket<Connection>, trusted: boolean, error: Error | null) =>
+    socket.data.handshaken(trusted, error),
+};
+
+function connectError(cause: unknown): HttpError {
+  const { code, message } = (cause ?? {}) as { code?: string; message?: string };
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN' || code?.startsWith('DNS_')) {
+    return new HttpError('not_found', 'its host name cannot be resolved', { cause });
+  }
+  if (
+    code?.includes('CERT') ||
+    code?.includes('TLS') ||
+    code?.includes('SSL') ||
+    /certificate|handshake/i.test(message ?? '')
+  ) {
+    return new HttpError('tls', `it could not prove who it is (${message ?? code})`, { cause });
+  }
+  if (cause === undefined) return new HttpError('tls', 'the connection was closed while it was being set up');
+  return new HttpError('refused', `the connection was refused (${code ?? message})`, { cause });
+}

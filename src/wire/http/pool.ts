@@ -1,0 +1,79 @@
+/** Connections to upstream servers, kept open and used again: an HTTP/1.1 client without anything a gateway does not need. */
+import { Connection } from './connection.ts';
+import { Exchange } from './exchange.ts';
+import type { HttpError } from './head.ts';
+
+export interface Origin {
+  host: string;
+  port: number;
+  tls: boolean;
+  /** `host[:port]` as the Host header has it. */
+  authority: string;
+}
+
+/** @param url absolute, http or https. @throws TypeError when it is none. */
+export function originOf(url: string): Origin {
+  const { protocol, hostname, port, host } = new URL(url);
+  if (protocol !== 'http:' && protocol !== 'https:')
+    throw new TypeError(`${protocol} is neither http nor https`);
+  const tls = protocol === 'https:';
+  const bare = hostname.startsWith('[') ? hostname.slice(1, -1) : hostname;
+  return { host: bare, port: port === '' ? (tls ? 443 : 80) : Number(port), tls, authority: host };
+}
+
+/** More than this waiting for work are closed. */
+const maxIdle = 256;
+
+export class HttpPool {
+  private readonly idle = new Map<Origin, Connection[]>();
+
+  /**
+   * Sends a request; see Exchange for what becomes of it.
+   * @param head request line and headers, each line with its CRLF, without Content-Length and the blank line.
+   */
+  ask(origin: Origin, head: string, body: Uint8Array | string): Exchange {
+    const exchange = new Exchange();
+    const connection = this.takeIdle(origin);
+    if (connection === undefined) void this.connect(origin, exchange, head, body);
+    else connection.carry(exchange, head, body);
+    return exchange;
+  }
+
+  /** Closes connections that wait for work. */
+  close(): void {
+    for (const connections of this.idle.values())
+      for (const connection of connections.splice(0)) connection.end();
+  }
+
+  /** A connection has come to the end of its exchange. */
+  giveBack(origin: Origin, connection: Connection): void {
+    let connections = this.idle.get(origin);
+    if (connections === undefined) {
+      connections = [];
+      this.idle.set(origin, connections);
+    }
+    if (connections.length < maxIdle) connections.push(connection);
+    else connection.end();
+  }
+
+  forget(origin: Origin, connection: Connection): void {
+    const connections = this.idle.get(origin);
+    const at = connections?.indexOf(connection) ?? -1;
+    if (at >= 0) connections!.splice(at, 1);
+  }
+
+  /** On a new connection: also where one that had waited turned out to be closed. */
+  async connect(origin: Origin, exchange: Exchange, head: string, body: Uint8Array | string): Promise<void> {
+    try {
+      const connection = await Connection.open(origin, this);
+      connection.carry(exchange, head, body);
+    } catch (error) {
+      exchange.fail(error as HttpError);
+    }
+  }
+
+  /** The one used last: the others may rest until their servers close them. */
+  private takeIdle(origin: Origin): Connection | undefined {
+    return this.idle.get(origin)?.pop();
+  }
+}
