@@ -1,7 +1,7 @@
 /** Follows the journal and brings its attempts into the store: the applier's work, on whatever thread it runs. */
 import { type Attempt, createRecorder } from '../store/attempts.ts';
 import type { Store } from '../store/open.ts';
-import { identityOf, kindOf, readSettled } from './lines.ts';
+import { readEntries } from './lines.ts';
 import {
   bytesAfter,
   journalStart,
@@ -38,17 +38,13 @@ export async function followJournal(dataDir: string, store: Store): Promise<Foll
     for (let chunk = reader.read(position); chunk !== undefined; chunk = reader.read(position)) {
       const attempts: Attempt[] = [];
       let skipped = 0;
-      for (const line of chunk.lines) {
-        const kind = kindOf(line);
-        if (kind === 'd') {
-          open.set(identityOf(line), chunk.next.segment);
-          continue;
+      for (const entry of readEntries(chunk.text)) {
+        if (entry === undefined) skipped++;
+        else if (entry.kind === 'd') open.set(entry.id, chunk.next.segment);
+        else {
+          attempts.push(entry.attempt);
+          open.delete(entry.id);
         }
-        const attempt = kind === 's' ? readSettled(line) : undefined;
-        if (attempt !== undefined) {
-          attempts.push(attempt);
-          open.delete(identityOf(line));
-        } else if (line !== '') skipped++;
       }
       // Lines of dispatches alone change nothing in the store; reading them again is free of consequences.
       if (attempts.length > 0) await recorder.record(attempts, writePosition(chunk.next));

@@ -103,7 +103,46 @@ export function readDispatched(line: string): Dispatched | undefined {
 /** Undefined when the line is torn or not a settled line. */
 export function readSettled(line: string): Attempt | undefined {
   const values = parse(line, 's');
-  if (values === undefined) return undefined;
+  return values === undefined ? undefined : attemptOf(values);
+}
+
+/** What a line that was taken from the journal turned out to be; undefined: empty, torn or foreign. */
+export type Entry = { kind: 'd'; id: string } | { kind: 's'; id: string; attempt: Attempt } | undefined;
+
+/**
+ * Every line of a text. It is parsed in one go, which costs half of parsing line by line; where something in it is
+ * torn, each line is looked at by itself.
+ */
+export function readEntries(text: string): Entry[] {
+  if (text === '') return [];
+  const all = parseAll(text);
+  return all === undefined ? text.split('\n').map(readEntry) : all.map(entryOf);
+}
+
+function parseAll(text: string): unknown[] | undefined {
+  if (text.includes('\\u0000')) return undefined;
+  try {
+    return JSON.parse(`[${text.replaceAll('\n', ',')}]`) as unknown[];
+  } catch {
+    return undefined;
+  }
+}
+
+function entryOf(values: unknown): Entry {
+  if (!Array.isArray(values) || typeof values[1] !== 'string') return undefined;
+  const id = `"${values[1]}",${values[2]}`;
+  if (values[0] === 'd') return { kind: 'd', id };
+  return values[0] === 's' ? { kind: 's', id, attempt: attemptOf(values) } : undefined;
+}
+
+function readEntry(line: string): Entry {
+  const kind = kindOf(line);
+  if (kind === 'd') return { kind, id: identityOf(line) };
+  const attempt = kind === 's' ? readSettled(line) : undefined;
+  return attempt === undefined ? undefined : { kind: 's', id: identityOf(line), attempt };
+}
+
+function attemptOf(values: unknown[]): Attempt {
   const dispatch = dispatchOf(values);
   return {
     dispatch,

@@ -31,7 +31,7 @@ function findOpen(dataDir: string): Dispatched[] {
   let position: Position = journalStart;
   try {
     for (let chunk = reader.read(position); chunk !== undefined; chunk = reader.read(position)) {
-      for (const line of chunk.lines) {
+      for (const line of chunk.text.split('\n')) {
         const kind = kindOf(line);
         if (kind === 'd') open.set(identityOf(line), line);
         else if (kind === 's') open.delete(identityOf(line));

@@ -76,9 +76,10 @@ export function textEnd(fd: number): { offset: number; torn: boolean } {
   return { offset: low, torn: low > 0 && byteAt(low - 1) !== newline };
 }
 
-/** Whole lines (without newlines) found at a position, and where the next ones will be. */
+/** Whole lines found at a position, and where the next ones will be. */
 export interface Chunk {
-  lines: string[];
+  /** Without the last newline; '' for no line at all. */
+  text: string;
   next: Position;
 }
 
@@ -128,12 +129,12 @@ export function openReader(dataDir: string): Reader {
         bytes = fill(position);
       }
       if (bytes === 0 || buffer.lastIndexOf(newline, bytes - 1) < 0) {
-        return later === undefined ? undefined : { lines: [], next: { segment: later, offset: 0 } };
+        return later === undefined ? undefined : { text: '', next: { segment: later, offset: 0 } };
       }
     }
     const end = buffer.lastIndexOf(newline, bytes - 1);
-    const lines = buffer.toString('utf8', 0, end).split('\n');
-    return { lines, next: { segment: position.segment, offset: position.offset + end + 1 } };
+    const text = buffer.toString('utf8', 0, end);
+    return { text, next: { segment: position.segment, offset: position.offset + end + 1 } };
   }
 
   return { read, close };

@@ -21,7 +21,7 @@ function readAll(dataDir: string): string[] {
   const lines: string[] = [];
   let position = journalStart;
   for (let chunk = reader.read(position); chunk !== undefined; chunk = reader.read(position)) {
-    lines.push(...chunk.lines);
+    if (chunk.text !== '') lines.push(...chunk.text.split('\n'));
     position = chunk.next;
   }
   reader.close();
@@ -131,7 +131,7 @@ describe('journal', () => {
     writeSync(fd, line, 20, line.length - 20, first.next.offset + 20);
     expect(reader.read(first.next)).toBeUndefined();
     writeSync(fd, line, 0, 20, first.next.offset);
-    expect(reader.read(first.next)?.lines).toEqual([line.toString().trimEnd()]);
+    expect(reader.read(first.next)?.text).toBe(line.toString().trimEnd());
     closeSync(fd);
     reader.close();
     journal.close();
