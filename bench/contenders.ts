@@ -130,12 +130,14 @@ ${temporary.map((name) => `  ${name}_temp_path ${dir}/${name};`).join('\n')}
 /**
  * Sluice as in production: a key, two limits and a budget on it, prices, the journal and its worker. Its models have
  * another name at the provider, so that every body is edited.
+ * @param program what `npm run build` made, or Bun and the sources.
  */
 export function sluiceLaunch(
   version: string,
   scratch: string,
   upstreamPort: number,
   models: string[],
+  program: string[],
 ): Launch {
   const config = join(scratch, 'sluice.yaml');
   writeFileSync(config, sluiceConfig(upstreamPort, models));
@@ -145,10 +147,9 @@ export function sluiceLaunch(
     firstModel: 'mock/echo',
     async launch(dataDir) {
       const port = await freePort();
-      const command = [process.execPath, join(root, 'src/main.ts'), 'serve'];
-      const flags = ['--config', config, '--port', String(port), '--data', dataDir];
+      const flags = ['serve', '--config', config, '--port', String(port), '--data', dataDir];
       const env = { BUN_CONFIG_MAX_HTTP_REQUESTS: '65336' };
-      return { port, process: start('sluice', [...command, ...flags], env) };
+      return { port, process: start('sluice', [...program, ...flags], env) };
     },
   };
 }

@@ -34,6 +34,8 @@ export interface Setting {
   scratch: string;
   upstreamPort: number;
   launches: Launch[];
+  /** Sluice as `bin/sluice` starts it, not built. */
+  fromSource: Launch;
   effort: Effort;
   notes: string[];
   progress(line: string): void;
@@ -224,10 +226,15 @@ interface ChunkScenario {
 }
 
 const chunkScenarios: readonly ChunkScenario[] = [
-  { name: 'relayed chunk, one by one', pace: 'spoken', translated: false, target: atMost(5, 'µs') },
-  { name: 'translated chunk, one by one', pace: 'spoken', translated: true, target: atMost(8, 'µs') },
-  { name: 'relayed chunk, as fast as they come', pace: 'poured', translated: false },
-  { name: 'translated chunk, as fast as they come', pace: 'poured', translated: true },
+  { name: 'relayed chunk, one by one', pace: 'spoken', translated: false },
+  { name: 'translated chunk, one by one', pace: 'spoken', translated: true },
+  { name: 'relayed chunk, as fast as they come', pace: 'poured', translated: false, target: atMost(5, 'µs') },
+  {
+    name: 'translated chunk, as fast as they come',
+    pace: 'poured',
+    translated: true,
+    target: atMost(8, 'µs'),
+  },
 ];
 
 async function measureChunks(setting: Setting, contenders: Contender[]): Promise<Figure[]> {
@@ -270,39 +277,47 @@ async function measureChunks(setting: Setting, contenders: Contender[]): Promise
   ]);
 }
 
-/** In the processes that have served all of the load before. */
+/** Streams held open in a process that has done nothing else, and memory of the one that has served all of the load. */
 async function measureMemory(setting: Setting, contenders: Contender[]): Promise<Figure[]> {
   const { effort, upstreamPort } = setting;
-  const before: Figure['values'] = {};
+  const after: Figure['values'] = {};
   const held: Figure['values'] = {};
-  setting.progress(`${effort.held} streams held open`);
-  for (const contender of contenders) {
-    before[contender.name] = readRssMb(contender.pids);
-    await attempt(setting, contender.name, 'streams held open', async () => {
+  const streams = effort.held.toLocaleString('en');
+  setting.progress(`${streams} streams held open`);
+  for (const contender of contenders) after[contender.name] = readRssMb(contender.pids);
+  for (const launch of setting.launches) {
+    await attempt(setting, launch.name, 'streams held open', async () => {
+      const dir = join(setting.scratch, `held-${launch.name}`);
+      const { contender } = await startAnswering(launch, dir, upstreamPort);
       const load = { model: 'bench-hold', chunks: 1, streams: effort.held, upstreamPort };
-      held[contender.name] = (await holdStreams(contender, load)).heldMb;
+      held[launch.name] = (await holdStreams(contender, load)).heldMb;
+      await contender.process.stop();
     });
   }
-  const streams = effort.held.toLocaleString('en');
   return [
-    { name: 'RSS after all that load', unit: 'MB', values: before },
     { name: `RSS with ${streams} streams held open`, unit: 'MB', values: held, target: atMost(150, 'MB') },
+    { name: '  after all the load above', unit: 'MB', values: after },
   ];
 }
 
-/** From the start of the process to its first answer: on a fresh data directory, and on one that was used before. */
+/** From the start of the process to its first answer: on a data directory that was used before, and on a fresh one. */
 async function measureStarts(setting: Setting): Promise<Figure[]> {
   const fresh: Samples<number> = new Map();
   const used: Samples<number> = new Map();
+  const source: Samples<number> = new Map();
+  const add = (samples: Samples<number>, launch: Launch, ms: number) =>
+    samples.set(launch.name, [...(samples.get(launch.name) ?? []), ms]);
   setting.progress('start to first answer');
   for (let turn = 0; turn < setting.effort.starts; turn++) {
-    for (const launch of setting.launches) {
+    for (const launch of [...setting.launches, setting.fromSource]) {
       await attempt(setting, launch.name, 'start', async () => {
-        const dir = join(setting.scratch, `start-${turn}-${launch.name}`);
-        for (const times of [fresh, used]) {
+        const built = launch !== setting.fromSource;
+        const dir = join(setting.scratch, `start-${turn}-${launch.name}-${built}`);
+        for (const samples of [fresh, used]) {
           const { contender, ms } = await startAnswering(launch, dir, setting.upstreamPort);
           await contender.process.stop();
-          times.set(launch.name, [...(times.get(launch.name) ?? []), ms]);
+          if (built) add(samples, launch, ms);
+          else if (samples === used) add(source, launch, ms);
         }
       });
     }
@@ -311,5 +326,6 @@ async function measureStarts(setting: Setting): Promise<Figure[]> {
   return [
     { name: 'start to first answer', unit: 'ms', values: medians(used, value), target: atMost(200, 'ms') },
     { name: '  on a fresh data directory', unit: 'ms', values: medians(fresh, value) },
+    { name: '  from source', unit: 'ms', values: medians(source, value) },
   ];
 }

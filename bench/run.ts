@@ -16,7 +16,7 @@ import { formatMarkdown, formatText } from './report.ts';
 const full: Effort = {
   rounds: 3,
   seconds: 4,
-  warmSeconds: 2,
+  warmSeconds: 8,
   streams: 16,
   chunks: 2000,
   held: 1000,
@@ -27,7 +27,7 @@ const short: Effort = {
   ...full,
   rounds: 1,
   seconds: 1,
-  warmSeconds: 1,
+  warmSeconds: 2,
   chunks: 500,
   starts: 1,
   limitMs: 3 * 60_000,
@@ -93,12 +93,15 @@ function launchPortkey(): Launch {
 
 try {
   const upstreamPort = await startUpstream();
+  const launchSluice = (program: string[]) =>
+    sluiceLaunch(sluicePackage.version, scratch, upstreamPort, modelsOf(effort), program);
   const launches = [
     nginxLaunch(versionOf(['nginx', '-v'], /nginx\/(\S+)/), scratch, upstreamPort),
-    sluiceLaunch(sluicePackage.version, scratch, upstreamPort, modelsOf(effort)),
+    launchSluice([join(root, 'dist/sluice')]),
     launchPortkey(),
   ];
-  const setting: Setting = { scratch, upstreamPort, launches, effort, notes, progress };
+  const fromSource = launchSluice([process.execPath, join(root, 'src/main.ts')]);
+  const setting: Setting = { scratch, upstreamPort, launches, fromSource, effort, notes, progress };
   const figures = await measureAll(setting);
   const report = {
     date: new Date().toISOString().slice(0, 10),
