@@ -50,15 +50,21 @@ export function charge(usage: Usage, price: Price): NanoUsd {
 
 /** Nano-dollars as a decimal string of USD, exact: 1234567 → "0.001234567". */
 export function formatUsd(nano: NanoUsd | bigint): string {
-  if (typeof nano === 'number' && nano >= 0 && nano < 1e9) {
-    return nano === 0 ? '0' : `0.${String(nano).padStart(9, '0').replace(/0+$/, '')}`;
-  }
+  if (nano === 0) return '0';
+  if (typeof nano === 'number' && nano > 0 && nano < 1e9)
+    return `0.${withoutZeros(String(nano).padStart(9, '0'))}`;
   const value = BigInt(nano);
   const sign = value < 0n ? '-' : '';
   const digits = (value < 0n ? -value : value).toString().padStart(10, '0');
   const whole = digits.slice(0, -9);
-  const fraction = digits.slice(-9).replace(/0+$/, '');
+  const fraction = withoutZeros(digits.slice(-9));
   return fraction === '' ? `${sign}${whole}` : `${sign}${whole}.${fraction}`;
+}
+
+function withoutZeros(digits: string): string {
+  let end = digits.length;
+  while (end > 0 && digits.charCodeAt(end - 1) === 0x30) end--;
+  return digits.slice(0, end);
 }
 
 /** USD as written by a person (config: 5, 0.25, "1.5") in nano-dollars, rounded to the nearest. */

@@ -3,11 +3,10 @@ import { GatewayError } from '../core/error.ts';
 import { isObject, type Json, type JsonObject } from '../core/json.ts';
 import type { Usage } from '../core/usage.ts';
 import type { Dialect } from '../dialects/dialect.ts';
+import { utf8 } from '../wire/bytes.ts';
 import { JsonSyntaxError, scanMembers, valueText } from '../wire/splice.ts';
 import type { Outbound } from './render.ts';
 import type { Part } from './stages.ts';
-
-const utf8 = new TextDecoder();
 
 export class Whole {
   /** What the client gets. */
@@ -92,7 +91,9 @@ function parseValue(text: string): Json {
 }
 
 function parse(body: Uint8Array): JsonObject {
-  const value = parseValue(utf8.decode(body));
+  const text = utf8(body);
+  // A byte order mark before JSON is tolerated, as most parsers do.
+  const value = parseValue(text.charCodeAt(0) === 0xfeff ? text.slice(1) : text);
   if (!isObject(value)) throw invalid('it is not an object');
   return value;
 }

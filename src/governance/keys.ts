@@ -105,7 +105,8 @@ export function extractSecret(headers: Headers, url: string): string | undefined
 
 /** The scheme's case does not matter: https://www.rfc-editor.org/rfc/rfc9110#section-11.1 */
 function bearer(header: string | null): string | undefined {
-  if (header === null || header.slice(0, 7).toLowerCase() !== 'bearer ') return undefined;
+  if (header === null) return undefined;
+  if (!header.startsWith('Bearer ') && header.slice(0, 7).toLowerCase() !== 'bearer ') return undefined;
   return header.slice(7).trim();
 }
 

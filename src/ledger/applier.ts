@@ -46,7 +46,7 @@ export type FromWorker =
 
 /** Starts the worker. The journal must have been recovered before. */
 export function startApplier(options: ApplierOptions): Applier {
-  const worker = new Worker(workerUrl('ledger/applier-worker.ts'), { smol: true, name: 'applier' });
+  const worker = new Worker(workerUrl('ledger/applier-worker.ts'), { name: 'applier' });
   const flushes = new Map<number, () => void>();
   let flushId = 0;
   let stopping: Promise<void> | undefined;

@@ -23,23 +23,22 @@ export class ResponseHead {
 
   /** The first value of a header, by its lower-case name; null when it is not there. */
   get(name: string): string | null {
-    const at = this.lower.indexOf(`\r\n${name}:`);
-    if (at < 0) return null;
-    const end = this.lower.indexOf('\r\n', at + 2);
-    return this.text.slice(at + name.length + 3, end < 0 ? undefined : end).trim();
+    const line = lineStart(name);
+    const at = this.lower.indexOf(line);
+    return at < 0 ? null : this.valueAt(at + line.length);
   }
 
   /** Whether a header stands there twice with different values. */
   contradicts(name: string): boolean {
-    const first = this.lower.indexOf(`\r\n${name}:`);
-    const last = this.lower.lastIndexOf(`\r\n${name}:`);
-    if (first === last) return false;
-    const valueAt = (at: number) =>
-      this.lower
-        .slice(at + name.length + 3)
-        .split('\r\n', 1)[0]!
-        .trim();
-    return valueAt(first) !== valueAt(last);
+    const line = lineStart(name);
+    const first = this.lower.indexOf(line);
+    const last = this.lower.lastIndexOf(line);
+    return first !== last && this.valueAt(first + line.length) !== this.valueAt(last + line.length);
+  }
+
+  private valueAt(from: number): string {
+    const end = this.lower.indexOf('\r\n', from);
+    return this.text.slice(from, end < 0 ? undefined : end).trim();
   }
 
   /** All of them, for whoever wants to look around. */
@@ -56,6 +55,18 @@ export class ResponseHead {
     }
     return headers;
   }
+}
+
+const lineStarts = new Map<string, string>();
+
+/** How a header's line begins, made once for each of the few names that are asked for. */
+function lineStart(name: string): string {
+  let line = lineStarts.get(name);
+  if (line === undefined) {
+    line = `\r\n${name}:`;
+    lineStarts.set(name, line);
+  }
+  return line;
 }
 
 /**
