@@ -28,6 +28,8 @@ export const errorKinds = {
   upstream_rate_limited: { status: 429, retry: true, blame: true },
   upstream_overloaded: { status: 503, retry: true, blame: true },
   upstream_unavailable: { status: 502, retry: true, blame: true },
+  /** A connection that had waited for work was closed as the call came; the same again on a new one. */
+  upstream_stale: { status: 502, retry: true, blame: false },
   upstream_network: { status: 502, retry: true, blame: true },
   upstream_timeout: { status: 504, retry: true, blame: true },
   /** It answered something that is not an answer: broken JSON, a stream that ended early, an unknown shape. */

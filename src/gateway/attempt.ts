@@ -6,7 +6,7 @@ import { isAnswer, readBytes, readRefusal } from './read-reply.ts';
 import type { Reply } from './reply.ts';
 import { answerHeaders } from './respond.ts';
 import { RelayStage, TranslateStage } from './stages.ts';
-import { openStream, passOn } from './stream.ts';
+import { openStream, passOn, settleGone } from './stream.ts';
 import type { Tries } from './tries.ts';
 import { Upstream } from './upstream.ts';
 import { Whole } from './whole.ts';
@@ -43,9 +43,9 @@ async function fail(
 ): Promise<GatewayError> {
   const error = upstream.failure(thrown);
   upstream.close();
-  const { stage } = attempt;
-  if (error.kind === 'cancelled' || stage?.usage !== undefined) {
-    await settleCounted(attempt, error.kind, stage?.usage, false, stage ?? nothing, tries.inbound);
+  const { heard } = attempt;
+  if (error.kind === 'cancelled' || heard?.usage !== undefined) {
+    await settleCounted(attempt, error.kind, heard?.usage, false, heard ?? nothing, tries.inbound);
   } else attempt.fail(error);
   tries.call.answeredBy = tries.outbound.relay ? tries.inbound.dialect : undefined;
   return error;
@@ -66,13 +66,15 @@ async function answerStream(
   upstream: Upstream,
 ): Promise<Response> {
   const { inbound, outbound } = tries;
-  await requireEvents(reply, tries, upstream);
+  await requireEvents(reply, tries, attempt, upstream);
   const stage = outbound.relay
     ? new RelayStage(inbound.dialect, outbound)
     : new TranslateStage(inbound.dialect, outbound, inbound.chat().streamUsage ?? false);
-  attempt.stage = stage;
+  attempt.heard = stage;
   const open = await openStream(reply, stage, upstream, attempt);
   tries.succeeded();
+  upstream.onGone = () => settleGone(attempt, stage, inbound);
+  if (tries.request.signal.aborted) upstream.handleEvent();
   const body = passOn(open, stage, upstream, attempt, inbound);
   const headers = answerHeaders(attempt, 'text/event-stream; charset=utf-8', false);
   headers['cache-control'] = 'no-cache';
@@ -81,10 +83,15 @@ async function answerStream(
 }
 
 /** A stream was asked for: an answer of another kind is an error in disguise, or no answer. */
-async function requireEvents(reply: Reply, { outbound }: Tries, upstream: Upstream): Promise<void> {
+async function requireEvents(
+  reply: Reply,
+  { outbound }: Tries,
+  attempt: Attempt,
+  upstream: Upstream,
+): Promise<void> {
   const type = reply.header('content-type') ?? '';
   if (!type.includes('json') && !type.includes('html')) return;
-  new Whole(await readBytes(reply, upstream), outbound, outbound.endpoint.dialect);
+  attempt.heard = new Whole(await readBytes(reply, upstream), outbound, outbound.endpoint.dialect);
   throw new GatewayError(
     'upstream_invalid',
     `${outbound.target.id} answered ${type} where a stream was asked for.`,

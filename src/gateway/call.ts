@@ -10,7 +10,6 @@ import type { Lease } from '../governance/leases.ts';
 import type { Gateway } from './gateway.ts';
 import type { Labels } from './labels.ts';
 import type { Outbound } from './render.ts';
-import type { Stage } from './stages.ts';
 
 export class Call {
   readonly id = newCallId();
@@ -42,13 +41,11 @@ export class Call {
 
   /** Writes that an upstream request is about to leave. The attempt before it was not the last. */
   dispatch({ target, lost }: Outbound, stream: boolean): Attempt {
-    this.pending?.write(0, false);
     const key = this.key!;
     const labels = this.labels!;
-    this.target = target.id;
     const attempt = new Attempt(this, target, {
       call: this.id,
-      attempt: ++this.attempts,
+      attempt: this.attempts + 1,
       at: Date.now(),
       key: key.name,
       team: key.team,
@@ -62,8 +59,12 @@ export class Call {
       endUser: labels.endUser,
       reservedNanoUsd: this.reserved,
     });
-    attempt.lost = lost;
+    attempt.lost = bounded(lost);
+    // Only what is written counts: if it cannot be, the attempt before it stays the last.
     this.gateway.journal.dispatched(attempt.dispatch);
+    this.attempts++;
+    this.target = target.id;
+    this.pending?.write(0, false);
     this.pending = attempt;
     return attempt;
   }
@@ -94,6 +95,17 @@ export class Call {
   }
 }
 
+const maxLost = 50;
+const maxPathChars = 100;
+
+/** Clients name members, in any number and length: a header and a line of the journal have to bear them. */
+function bounded(lost: string[]): string[] {
+  if (lost.length === 0) return lost;
+  const paths = lost.slice(0, maxLost).map((path) => path.slice(0, maxPathChars));
+  if (lost.length > maxLost) paths.push(`and ${lost.length - maxLost} more`);
+  return paths;
+}
+
 /** One upstream request. `settle` says how it ended; it is written when it is known whether another follows. */
 export class Attempt {
   readonly startedMs = performance.now();
@@ -103,10 +115,10 @@ export class Attempt {
   estimated = false;
   nanoUsd: NanoUsd | undefined;
   lost: string[] = [];
-  /** What its stream has told so far. */
-  stage: Stage | undefined;
-  /** Somebody is counting what it used and will settle it. */
-  claimed = false;
+  /** What the provider has told so far, kept also when nothing of it reaches the client. */
+  heard: { readonly usage: Usage | undefined; text(): string } | undefined;
+  /** It is being settled: whoever else wants to waits for that. */
+  settling: Promise<void> | undefined;
   private outcome: Settled['outcome'] | undefined;
   private endedMs = 0;
   private written = false;

@@ -2,6 +2,7 @@
 import type { ChatRequest } from '../core/chat.ts';
 import type { Outcome } from '../core/record.ts';
 import { emptyUsage, type Usage } from '../core/usage.ts';
+import { utf8 } from '../wire/bytes.ts';
 import type { Attempt } from './call.ts';
 import type { Inbound } from './render.ts';
 
@@ -37,13 +38,24 @@ async function settleEstimated(
   passed: Passed,
   inbound: Inbound,
 ): Promise<void> {
-  if (attempt.claimed) return;
-  attempt.claimed = true;
   const { countTokens } = attempt.call.gateway;
   const counted = usage === undefined ? emptyUsage() : { ...usage };
-  if (counted.input === 0) counted.input = await countTokens(requestText(inbound.chat()));
-  counted.output = Math.max(counted.output, await countTokens(passed.text().slice(0, maxChars)));
+  if (counted.input === 0)
+    counted.input = await countTokens(safely(() => requestText(inbound.chat()), inbound.peek.body));
+  counted.output = Math.max(
+    counted.output,
+    await countTokens(safely(() => passed.text()).slice(0, maxChars)),
+  );
   attempt.settle(outcome, counted, true);
+}
+
+/** What passes is not always understood: counting it must not fail for that. */
+function safely(read: () => string, otherwise?: Uint8Array): string {
+  try {
+    return read();
+  } catch {
+    return otherwise === undefined ? '' : utf8(otherwise, 0, Math.min(otherwise.length, maxChars));
+  }
 }
 
 /** All that the model reads as text. */

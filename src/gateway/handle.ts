@@ -26,6 +26,7 @@ export async function handleChat(request: Request, dialect: Dialect, gateway: Ga
   try {
     admit(call, request);
     const body = await readBody(request, call.snapshot.settings.bodyLimitBytes);
+    if (request.signal.aborted) throw gone();
     const tries = planTries(call, body, request);
     while (tries.next()) {
       try {
@@ -58,7 +59,7 @@ function planTries(call: Call, body: Uint8Array, request: Request): Tries {
   if (route === undefined) throw unknownModel(peek.model);
   const view = { isHealthy: gateway.health.isHealthy, random: gateway.random, nowMs: Date.now() };
   const plan = new Plan(route, view);
-  const first = plan.next();
+  const first = plan.next(view.nowMs);
   if (first === undefined) throw new GatewayError('internal', `The route "${peek.model}" has no targets.`);
   reserve(call, peek, first);
   const inbound = new Inbound(peek, call.dialect, gateway.forceTranslate);

@@ -26,22 +26,33 @@ export async function openStream(
   attempt: Attempt,
 ): Promise<OpenStream> {
   const open: OpenStream = { ready: [], reply, done: false };
-  try {
-    while (!stage.meaningful && !open.done) {
-      const read = reply.read();
-      const bytes = read instanceof Promise ? await read : read;
-      open.done = bytes === undefined;
-      if (bytes !== undefined) upstream.touch();
-      const part = bytes === undefined ? stage.end() : stage.push(bytes);
-      if (stage.error !== undefined) throw stage.error;
-      if (part !== undefined) open.ready.push(part);
+  let size = 0;
+  while (!stage.meaningful && !open.done) {
+    const read = reply.read();
+    const bytes = read instanceof Promise ? await read : read;
+    open.done = bytes === undefined;
+    if (bytes !== undefined) {
+      upstream.touch();
+      size += bytes.length;
     }
-  } catch (thrown) {
-    throw upstream.failure(thrown);
+    const part = bytes === undefined ? stage.end() : stage.push(bytes);
+    if (stage.error !== undefined) throw stage.error;
+    if (part !== undefined) open.ready.push(part);
+    if (size > maxPreludeBytes && !stage.meaningful) throw noAnswer();
   }
   if (!stage.meaningful) throw cutShort();
   attempt.meaningful();
   return open;
+}
+
+/** Comments and pings beyond this are no answer on its way. */
+const maxPreludeBytes = 1024 * 1024;
+
+function noAnswer(): GatewayError {
+  return new GatewayError(
+    'upstream_invalid',
+    'The provider sent a megabyte of stream without any answer in it.',
+  );
 }
 
 function cutShort(): GatewayError {
@@ -66,17 +77,21 @@ export async function* passOn(
   try {
     for (const part of open.ready) {
       if (stage.terminated && !attempt.settled) await settle('ok', attempt, stage, inbound);
+      upstream.rest();
       yield part;
     }
-    while (!open.done && stage.error === undefined) {
+    // After the last word nothing may follow: neither bytes nor an error.
+    while (!open.done && !stage.terminated && stage.error === undefined) {
+      upstream.touch();
       const read = open.reply.read();
       const bytes = read instanceof Promise ? await read : read;
       open.done = bytes === undefined;
-      if (bytes !== undefined) upstream.touch();
       const part = bytes === undefined ? stage.end() : stage.push(bytes);
       if (stage.terminated && !attempt.settled) await settle('ok', attempt, stage, inbound);
       if (part !== undefined && (stage.error === undefined || stage.errorPassed)) {
         if (open.done || stage.error !== undefined) await conclude(attempt, stage, inbound);
+        // A client that reads slowly keeps the provider waiting, not the other way round.
+        upstream.rest();
         yield part;
       }
     }
@@ -90,9 +105,21 @@ export async function* passOn(
     yield inbound.dialect.writeStreamError(failure, call.id);
   } finally {
     if (open.done) upstream.finish();
+    else if (stage.terminated) void drain(open.reply, upstream);
     else upstream.close();
     // Still unsettled here: the client went away in the middle.
-    if (!attempt.settled) void settle(gone(), attempt, stage, inbound);
+    settleGone(attempt, stage, inbound);
+  }
+}
+
+/** The answer is complete, the connection not quite at its end: read on for a moment, so that it can be used again. */
+async function drain(reply: Reply, upstream: Upstream): Promise<void> {
+  upstream.lastMoment();
+  try {
+    while ((await reply.read()) !== undefined);
+    upstream.finish();
+  } catch {
+    upstream.close();
   }
 }
 
@@ -103,19 +130,37 @@ async function conclude(attempt: Attempt, stage: Stage, inbound: Inbound): Promi
   return failure;
 }
 
-async function settle(
+/** The client left: also where it did so before a first part could be sent, and nobody reads the body any more. */
+export function settleGone(attempt: Attempt, stage: Stage, inbound: Inbound): void {
+  if (attempt.settled) return;
+  const gone = new GatewayError('cancelled', 'The client went away.');
+  // What cannot be written has raised its alarm already.
+  settle(gone, attempt, stage, inbound)?.catch(() => {});
+}
+
+/** Once; whoever comes later waits for the first. The call is over then, whatever happened. */
+function settle(
+  end: 'ok' | GatewayError,
+  attempt: Attempt,
+  stage: Stage,
+  inbound: Inbound,
+): Promise<void> | undefined {
+  if (!attempt.settled) attempt.settling ??= settleOnce(end, attempt, stage, inbound);
+  return attempt.settling;
+}
+
+async function settleOnce(
   end: 'ok' | GatewayError,
   attempt: Attempt,
   stage: Stage,
   inbound: Inbound,
 ): Promise<void> {
-  if (attempt.settled) return;
   const error = end === 'ok' ? undefined : end;
   const final = error === undefined || stage.terminated;
-  await settleCounted(attempt, error?.kind ?? 'ok', stage.usage, final, stage, inbound);
-  attempt.call.end(error?.kind === 'cancelled' ? 499 : 200, error);
-}
-
-function gone(): GatewayError {
-  return new GatewayError('cancelled', 'The client went away.');
+  try {
+    const counting = settleCounted(attempt, error?.kind ?? 'ok', stage.usage, final, stage, inbound);
+    if (counting !== undefined) await counting;
+  } finally {
+    attempt.call.end(error?.kind === 'cancelled' ? 499 : 200, error);
+  }
 }

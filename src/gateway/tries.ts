@@ -1,7 +1,7 @@
 /** Which target is asked next, and with which key: the one place that decides about another attempt. */
 import type { ProviderKey, Target } from '../config/snapshot.ts';
 import { GatewayError, toGatewayError } from '../core/error.ts';
-import type { Plan } from '../routing/route.ts';
+import { maxAttempts, type Plan } from '../routing/route.ts';
 import type { Call } from './call.ts';
 import type { Inbound, Outbound } from './render.ts';
 
@@ -14,6 +14,7 @@ export class Tries {
   key: ProviderKey | undefined;
   private target: Target | undefined;
   private keysTried = 0;
+  private staleTried: Target | undefined;
   /** Of the last attempt. */
   private error: GatewayError | undefined;
   /** Why a target could not be asked at all: says less than what another one answered. */
@@ -29,10 +30,12 @@ export class Tries {
 
   /** Moves on to the next attempt; false when there is none left. @throws GatewayError of the client's own making. */
   next(): boolean {
-    if (this.nextKey()) return true;
+    // A client that has left needs no other answer; one that waits does not wait for ever.
+    if (this.request.signal.aborted || this.call.attempts >= maxAttempts) return false;
+    if (this.nextConnection() || this.nextKey()) return true;
     if (this.error !== undefined) this.plan.report(this.error);
     for (;;) {
-      const target = this.first ?? this.plan.next();
+      const target = this.first ?? this.plan.next(Date.now());
       this.first = undefined;
       this.target = target;
       if (target === undefined) return false;
@@ -55,6 +58,13 @@ export class Tries {
 
   get failure(): GatewayError {
     return this.error ?? this.unasked ?? new GatewayError('internal', 'The route has no targets.');
+  }
+
+  /** The same once more, where the connection had been closed while it waited for work: nobody's fault. */
+  private nextConnection(): boolean {
+    if (this.error?.kind !== 'upstream_stale' || this.staleTried === this.target) return false;
+    this.staleTried = this.target;
+    return true;
   }
 
   /** The same target with another live key, where the last one was what failed. */

@@ -13,9 +13,12 @@ const httpKinds: Record<HttpErrorKind, ErrorKind> = {
   not_found: 'upstream_network',
   tls: 'upstream_network',
   closed: 'upstream_network',
+  stale: 'upstream_stale',
   aborted: 'cancelled',
   bad_response: 'upstream_invalid',
 };
+
+const lastMomentMs = 1000;
 
 export class Upstream implements Watched {
   deadlineMs: number;
@@ -23,13 +26,15 @@ export class Upstream implements Watched {
   private expired: GatewayError | undefined;
   private exchange: Exchange | undefined;
   private controller: AbortController | undefined;
+  /** Told when the client goes away. */
+  onGone: (() => void) | undefined;
   private readonly endMs: number;
   private waiting = 'the first byte of an answer';
 
   constructor(
     private readonly outbound: Outbound,
     private readonly deadlines: Deadlines,
-    client: AbortSignal,
+    private readonly client: AbortSignal,
   ) {
     client.addEventListener('abort', this);
     const { firstByteMs, totalMs } = outbound.target.provider.timeouts;
@@ -70,6 +75,16 @@ export class Upstream implements Watched {
     this.deadlineMs = Math.min(performance.now() + this.outbound.target.provider.timeouts.idleMs, this.endMs);
   }
 
+  /** The client is to take what there is: the provider may wait meanwhile. */
+  rest(): void {
+    this.deadlineMs = this.endMs;
+  }
+
+  /** All is said: only the end of the bytes is waited for. */
+  lastMoment(): void {
+    this.deadlineMs = Math.min(performance.now() + lastMomentMs, this.endMs);
+  }
+
   expire(): void {
     const { id, provider } = this.outbound.target;
     const waitedMs = Math.round(this.deadlineMs - (this.endMs - provider.timeouts.totalMs));
@@ -84,11 +99,12 @@ export class Upstream implements Watched {
   handleEvent(): void {
     this.expired ??= new GatewayError('cancelled', 'The client went away.');
     this.close();
+    this.onGone?.();
   }
 
   /** Stops the transfer, if there still is one. */
   close(): void {
-    this.deadlines.delete(this);
+    this.finish();
     this.controller?.abort(this.expired);
     if (this.exchange?.over === false) this.exchange.fail(new HttpError('aborted', 'given up'));
   }
@@ -96,6 +112,7 @@ export class Upstream implements Watched {
   /** The transfer came to its end by itself: its connection can be used again. */
   finish(): void {
     this.deadlines.delete(this);
+    this.client.removeEventListener('abort', this);
   }
 
   /** Why reading or sending failed, in the gateway's words. */

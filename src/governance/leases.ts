@@ -1,7 +1,6 @@
 /** What one call holds of every limit on its path, from before it is sent until it is settled. */
 import type { Limit, Window } from '../config/snapshot.ts';
 import type { NanoUsd } from '../core/money.ts';
-import { count } from '../core/usage.ts';
 
 /** What a call needs of its limits, beside being one request that runs. */
 export interface Amounts {
@@ -102,7 +101,7 @@ export class Lease {
 
   /** Gives the reservation back and books the truth, in the windows in which the reservation was taken. */
   settle(used: Amounts): void {
-    this.end(count(used.tokens), count(used.nanoUsd), 1);
+    this.end(whole(used.tokens), whole(used.nanoUsd), 1);
   }
 
   /** Gives all back: the call never reached a provider. */
@@ -123,4 +122,9 @@ export class Lease {
   private held(unit: Limit['unit']): number {
     return amountOf(unit, this.tokens, this.nanoUsd);
   }
+}
+
+/** What cannot be booked books nothing. */
+function whole(amount: number): number {
+  return amount > 0 && Number.isFinite(amount) ? Math.floor(amount) : 0;
 }

@@ -23,7 +23,8 @@ export class Plan {
    * The target to try next; undefined when the call has its answer, failed for good, or nothing is left to try.
    * Health is looked at now, so that what one attempt found out about a provider counts for the next.
    */
-  next(): Target | undefined {
+  next(nowMs: number): Target | undefined {
+    this.view.nowMs = nowMs;
     const { left } = this;
     if (this.over || left.length === 0 || this.attempts === maxAttempts) return undefined;
     this.attempts++;

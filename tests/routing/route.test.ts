@@ -31,7 +31,7 @@ function viewWith(more: { sick?: Target[]; seed?: number } = {}): View {
 /** The models a call tries when each attempt fails in a way that another target may mend. */
 function exhaust(of: Plan, kind: ErrorKind = 'upstream_overloaded'): string {
   const models: string[] = [];
-  for (let target = of.next(); target !== undefined; target = of.next()) {
+  for (let target = of.next(0); target !== undefined; target = of.next(0)) {
     models.push(target.model);
     of.report(failure(kind));
   }
@@ -45,9 +45,9 @@ describe('a plan', () => {
 
   test('ends with success', () => {
     const call = new Plan(fallback(to(a), to(b)), viewWith());
-    call.next();
+    call.next(0);
     call.report('ok');
-    expect(call.next()).toBeUndefined();
+    expect(call.next(0)).toBeUndefined();
   });
 
   test.each([
@@ -81,7 +81,7 @@ describe('a plan', () => {
   });
 
   test('of nothing has no target', () => {
-    expect(new Plan(fallback(), viewWith()).next()).toBeUndefined();
+    expect(new Plan(fallback(), viewWith()).next(0)).toBeUndefined();
   });
 });
 
@@ -98,12 +98,12 @@ describe('health', () => {
   test('learned by one attempt counts for the next', () => {
     const sick: Target[] = [];
     const call = new Plan(fallback(to(a), to(b), to(c)), viewWith({ sick }));
-    call.next();
+    call.next(0);
     call.report(failure('upstream_auth'));
     sick.push(b);
-    expect(call.next()).toBe(c);
+    expect(call.next(0)).toBe(c);
     call.report(failure('upstream_auth'));
-    expect(call.next()).toBe(b);
+    expect(call.next(0)).toBe(b);
   });
 });
 
@@ -113,7 +113,7 @@ describe('split', () => {
     const view = viewWith({ sick, seed: 7 });
     const counts: Record<string, number> = {};
     for (let i = 0; i < 10_000; i++) {
-      const { model } = new Plan(route, view).next()!;
+      const { model } = new Plan(route, view).next(0)!;
       counts[model] = (counts[model] ?? 0) + 1;
     }
     return counts;
@@ -155,7 +155,7 @@ describe('split', () => {
       0,
       to(a),
     ]);
-    expect(new Plan(route, { ...viewWith(), random: () => 1 - 2 ** -53 }).next()).toBe(d);
+    expect(new Plan(route, { ...viewWith(), random: () => 1 - 2 ** -53 }).next(0)).toBe(d);
   });
 
   test('is the same for the same random numbers', () => {

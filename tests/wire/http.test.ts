@@ -179,20 +179,15 @@ describe('a connection', () => {
     expect(heard).toHaveLength(2);
   });
 
-  test('that the server closed while it waited makes way for a new one, unnoticed', async () => {
-    let first = true;
-    const { origin, heard } = serve((text, id) => {
-      if (id === 0 && text.split('POST').length > 2) return 'close';
-      first = false;
-      return [ok];
-    });
+  test('that the server closed while it waited says so, and the next one is new', async () => {
+    const { origin, heard } = serve((text, id) => (id === 0 && text.split('POST').length > 2 ? 'close' : [ok]));
     expect(await readAll(await ask(origin).answered)).toBe('hello');
+    await expect(ask(origin).answered).rejects.toMatchObject({ kind: 'stale' });
     expect(await readAll(await ask(origin).answered)).toBe('hello');
-    expect(first).toBe(false);
     expect(heard).toHaveLength(2);
   });
 
-  test('on which a byte of the answer had come does not: the request was seen', async () => {
+  test('on which a byte of the answer had come is no such one: the request was seen', async () => {
     const { origin } = serve((text) => (text.split('POST').length > 2 ? ['H', 'END'] : [ok]));
     expect(await readAll(await ask(origin).answered)).toBe('hello');
     await expect(ask(origin).answered).rejects.toMatchObject({ kind: 'closed' });

@@ -22,6 +22,7 @@ const types: Readonly<Record<ErrorKind, string>> = {
   upstream_rate_limited: 'rate_limit_error',
   upstream_overloaded: 'overloaded_error',
   upstream_unavailable: 'api_error',
+  upstream_stale: 'api_error',
   upstream_network: 'api_error',
   upstream_timeout: 'timeout_error',
   upstream_invalid: 'api_error',

@@ -25,6 +25,7 @@ const words: Readonly<Record<ErrorKind, readonly [type: string, code: string | u
   upstream_rate_limited: ['rate_limit_error', 'rate_limit_exceeded'],
   upstream_overloaded: ['server_error', 'overloaded'],
   upstream_unavailable: ['server_error', 'upstream_unavailable'],
+  upstream_stale: ['server_error', 'upstream_unavailable'],
   upstream_network: ['server_error', 'upstream_unavailable'],
   upstream_timeout: ['server_error', 'timeout'],
   upstream_invalid: ['server_error', 'upstream_invalid'],

@@ -11,11 +11,10 @@ const joinedBytes = 64 * 1024;
 export class Connection implements Carrier {
   private socket!: Socket<Connection>;
   private exchange: Exchange | undefined;
-  /** Exchanges before this one. */
-  private served = 0;
+  /** It has waited for work before. */
+  private reused = false;
   /** What the socket has not taken yet. */
   private unsent: Uint8Array | undefined;
-  private request: { head: string; body: Uint8Array | string } | undefined;
   private closed = false;
   private reason: unknown;
   /** The server has proven who it is. Nothing is sent before. */
@@ -52,11 +51,11 @@ export class Connection implements Carrier {
 
   carry(exchange: Exchange, head: string, body: Uint8Array | string): void {
     if (!exchange.attach(this)) {
+      this.reused = true;
       this.pool.giveBack(this.origin, this);
       return;
     }
     this.exchange = exchange;
-    this.request = { head, body };
     this.send(head, body);
   }
 
@@ -70,14 +69,13 @@ export class Connection implements Carrier {
 
   release(reusable: boolean): void {
     this.exchange = undefined;
-    this.request = undefined;
-    this.served++;
     if (this.closed) return;
     // What was not sent belongs to a request whose answer did not wait for it.
     if (!reusable || this.unsent !== undefined) {
       this.socket.terminate();
       return;
     }
+    this.reused = true;
     this.pool.giveBack(this.origin, this);
   }
 
@@ -115,18 +113,19 @@ export class Connection implements Carrier {
     this.closed = true;
     if (this.origin.tls) this.secured.reject(this.reason ?? new Error('the TLS handshake was cut short'));
     this.pool.forget(this.origin, this);
-    const { exchange, request } = this;
-    if (exchange === undefined || request === undefined) return;
-    if (this.served > 0 && !exchange.begun) {
-      // It had been closed while it waited, before the request came: nobody has seen it.
-      this.exchange = undefined;
-      void this.pool.connect(this.origin, exchange, request.head, request.body);
-      return;
-    }
+    const { exchange } = this;
+    if (exchange === undefined) return;
+    const stale = this.reused && !exchange.begun;
+    // Its neighbours have waited as long.
+    if (stale) this.pool.endIdle(this.origin);
     exchange.close(
-      new HttpError('closed', 'the connection was closed before the answer was complete', {
-        cause: this.reason,
-      }),
+      new HttpError(
+        stale ? 'stale' : 'closed',
+        stale
+          ? 'a connection that was kept open turned out to be closed'
+          : 'the connection was closed before the answer was complete',
+        { cause: this.reason },
+      ),
     );
   }
 

@@ -70,10 +70,11 @@ function lineStart(name: string): string {
 }
 
 /**
- * `refused`, `not_found` (DNS), `tls`: no connection. `closed`: it ended before the answer did. `aborted` by us.
+ * `refused`, `not_found` (DNS), `tls`: no connection. `closed`: it ended before the answer did; `stale`: before any of it,
+ * on a connection that had waited for work, which its server may have closed meanwhile. `aborted` by us.
  * `bad_response`: what came is not HTTP, or beyond all bounds.
  */
-export type HttpErrorKind = 'refused' | 'not_found' | 'tls' | 'closed' | 'aborted' | 'bad_response';
+export type HttpErrorKind = 'refused' | 'not_found' | 'tls' | 'closed' | 'stale' | 'aborted' | 'bad_response';
 
 export class HttpError extends Error {
   override readonly name = 'HttpError';

@@ -62,8 +62,17 @@ export class HttpPool {
     if (at >= 0) connections!.splice(at, 1);
   }
 
-  /** On a new connection: also where one that had waited turned out to be closed. */
-  async connect(origin: Origin, exchange: Exchange, head: string, body: Uint8Array | string): Promise<void> {
+  /** Closes those of a server that wait for work. */
+  endIdle(origin: Origin): void {
+    for (const connection of this.idle.get(origin)?.splice(0) ?? []) connection.end();
+  }
+
+  private async connect(
+    origin: Origin,
+    exchange: Exchange,
+    head: string,
+    body: Uint8Array | string,
+  ): Promise<void> {
     try {
       const connection = await Connection.open(origin, this);
       connection.carry(exchange, head, body);
