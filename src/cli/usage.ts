@@ -114,7 +114,7 @@ function remarks(by: UsageDimension, rows: UsageRow[]): string {
   }
   if (rows.some((row) => row.estimated > 0)) {
     lines.push(
-      'estimated: the provider did not report tokens, or the gateway was stopped in between; counted by what passed.',
+      'estimated: the provider did not report tokens, so what passed was counted; or the gateway was killed in between, so what was reserved is charged.',
     );
   }
   return lines.length === 0 ? '' : `\n${lines.join('\n')}\n`;

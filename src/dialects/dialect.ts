@@ -25,8 +25,10 @@ export interface Dialect {
   readonly headers: Readonly<Record<string, string>>;
   /** Request headers of a client of this dialect that a provider of the same dialect is to see. */
   readonly forwardHeaders?: readonly string[];
-  /** Top-level request members that hold the output token limit; the first one present counts. */
+  /** Top-level request members that hold the output token limit; the largest of those present counts. */
   readonly limitMembers: readonly string[];
+  /** Top-level request member that says how many answers are wanted. */
+  readonly countMember?: string;
 
   // Requests
   /** @throws GatewayError `bad_request` whose `param` names the member that is wrong. */

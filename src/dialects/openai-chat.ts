@@ -38,6 +38,7 @@ export const openaiChat: Dialect = {
   path: () => '/chat/completions',
   headers: {},
   limitMembers: ['max_completion_tokens', 'max_tokens'],
+  countMember: 'n',
 
   readRequest,
   writeRequest,

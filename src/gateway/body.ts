@@ -11,6 +11,8 @@ export interface Peek {
   stream: boolean;
   /** The output limit the client set; undefined when it set none. */
   maxTokens: number | undefined;
+  /** How many answers it wants. */
+  answers: number;
 }
 
 /** Rejects as the request does when the client goes away. @throws GatewayError `too_large`, `bad_request`. */
@@ -67,6 +69,7 @@ export function peekBody(body: Uint8Array, dialect: Dialect): Peek {
   let model: string | undefined;
   let stream = false;
   let limit: number | undefined;
+  let answers = 1;
   let hasMessages = false;
   for (const member of members) {
     switch (member.name) {
@@ -83,13 +86,16 @@ export function peekBody(body: Uint8Array, dialect: Dialect): Peek {
         hasMessages = true;
         break;
       default:
-        if (limit === undefined && dialect.limitMembers.includes(member.name))
-          limit = readLimit(body, member);
+        // Of two limits hosts differ in which one they obey: the larger one is what the call may cost.
+        if (dialect.limitMembers.includes(member.name))
+          limit = larger(limit, readWhole(body, member, maxLimit));
+        else if (member.name === dialect.countMember)
+          answers = readWhole(body, member, maxAnswers) ?? answers;
     }
   }
   if (model === undefined) throw wrong('model', 'is missing: name a model, for example "mock/echo"');
   if (!hasMessages) throw wrong('messages', 'is missing: send an array of messages');
-  return { body, members, model, stream, maxTokens: limit };
+  return { body, members, model, stream, maxTokens: limit, answers };
 }
 
 function scan(body: Uint8Array): Member[] {
@@ -122,12 +128,23 @@ function readStream(body: Uint8Array, member: Member): boolean {
   throw wrong('stream', 'must be true or false');
 }
 
-function readLimit(body: Uint8Array, member: Member): number | undefined {
+/** No model writes more in one answer, no host gives more answers. */
+const maxLimit = 100_000_000;
+const maxAnswers = 1024;
+
+/** @throws GatewayError `bad_request`. Undefined for null. */
+function readWhole(body: Uint8Array, member: Member, most: number): number | undefined {
   const text = valueText(body, member);
   if (text === 'null') return undefined;
-  const limit = Number(text);
-  if (!Number.isInteger(limit) || limit < 0) throw wrong(member.name, 'must be a whole number of tokens');
-  return limit;
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0 || value > most) {
+    throw wrong(member.name, `must be a whole number up to ${most}`);
+  }
+  return value;
+}
+
+function larger(one: number | undefined, other: number | undefined): number | undefined {
+  return one === undefined || (other !== undefined && other > one) ? other : one;
 }
 
 function wrong(param: string, what: string): GatewayError {

@@ -21,6 +21,8 @@ export class Call {
   attempts = 0;
   /** provider/model asked last. */
   target = '';
+  /** Some limit on the path is in USD: then what has no price cannot be called. */
+  hasBudget = false;
   /** What every limit on the path holds for it. */
   reserved: NanoUsd = 0;
   /** The dialect of the last attempt's provider, where it is the client's own. */

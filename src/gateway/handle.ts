@@ -10,6 +10,7 @@ import { charge } from '../core/money.ts';
 import { emptyUsage } from '../core/usage.ts';
 import type { Dialect } from '../dialects/dialect.ts';
 import { authorise, extractSecret } from '../governance/keys.ts';
+import type { BoundLimit } from '../governance/leases.ts';
 import { Plan } from '../routing/route.ts';
 import { answer } from './attempt.ts';
 import { type Peek, peekBody, readBody } from './body.ts';
@@ -70,11 +71,17 @@ function planTries(call: Call, body: Uint8Array, request: Request): Tries {
 function reserve(call: Call, peek: Peek, target: Target): void {
   const usage = emptyUsage();
   usage.input = Math.ceil(Math.min(peek.body.length, maxTextBytes) / 4);
-  usage.output = peek.maxTokens ?? target.quirks.defaultMaxTokens ?? defaultOutputTokens;
+  usage.output =
+    (peek.maxTokens ?? target.quirks.defaultMaxTokens ?? defaultOutputTokens) * Math.max(1, peek.answers);
   call.reserved = target.price === undefined ? 0 : charge(usage, target.price);
   const limits = call.gateway.limiter.limitsOf(call.snapshot, call.key!);
+  call.hasBudget = limits.some(isBudget);
   const estimate = { tokens: usage.input + usage.output, nanoUsd: call.reserved };
   call.lease = call.gateway.limiter.reserve(limits, estimate, Date.now());
+}
+
+function isBudget({ limit }: BoundLimit): boolean {
+  return limit.unit === 'usd';
 }
 
 /** Larger bodies are so because of images and files, which are not a token per four bytes. */

@@ -26,6 +26,9 @@ export interface Stage {
   text(): string;
 }
 
+/** More of an answer than this is not kept for counting. */
+const maxKeptChars = 1024 * 1024;
+
 export class RelayStage implements Stage {
   private readonly tap: Tap;
   private readonly stream: StreamTap;
@@ -90,7 +93,9 @@ export class RelayStage implements Stage {
     }
     // Only the beginning was kept: the rest is taken to be like it.
     const times = Math.round(this.stream.bytes / Math.max(1, size));
-    return times > 1 ? text.repeat(times) : text;
+    return times > 1
+      ? text.repeat(Math.min(times, Math.ceil(maxKeptChars / Math.max(1, text.length))))
+      : text;
   }
 }
 
@@ -146,7 +151,7 @@ export class TranslateStage implements Stage {
     switch (event.type) {
       case 'delta':
         this.meaningful = true;
-        this.said += textOf(event);
+        if (this.said.length < maxKeptChars) this.said += textOf(event);
         break;
       case 'start':
       case 'usage':

@@ -31,6 +31,7 @@ export function createTokenizer(): Tokenizer {
   return {
     count(text) {
       if (text === '') return Promise.resolve(0);
+      if (waiting.size >= maxWaiting) return Promise.resolve(byLength(text));
       worker ??= start();
       const id = next++;
       const { promise, resolve } = Promise.withResolvers<number>();
@@ -44,6 +45,9 @@ export function createTokenizer(): Tokenizer {
     },
   };
 }
+
+/** Texts that wait to be counted; beyond that a guess must do. */
+const maxWaiting = 256;
 
 /** Four letters a token, as English has it. */
 function byLength(text: string): number {

@@ -81,6 +81,7 @@ export class Tries {
 
   private render(target: Target): boolean {
     try {
+      if (target.price === undefined && this.call.hasBudget) throw unpriced(target);
       this.outbound = this.inbound.render(target);
       return true;
     } catch (thrown) {
@@ -90,4 +91,13 @@ export class Tries {
       return false;
     }
   }
+}
+
+/** A budget could not hold: what the call costs would not count. */
+function unpriced({ id }: Target): GatewayError {
+  return new GatewayError(
+    'unsupported',
+    `No price is known for ${id}, and this key has a limit in USD. Have a price for "${id}" added to the gateway's configuration (prices), 0 where it is free.`,
+    { param: 'model', code: 'model_unpriced' },
+  );
 }

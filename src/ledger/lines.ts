@@ -205,7 +205,7 @@ function parse(line: string, kind: 'd' | 's'): unknown[] | undefined {
 
 /** The store takes whole numbers only; a value that is none must not stop all lines behind it. */
 function whole(value: unknown): number {
-  return typeof value === 'number' ? Math.round(value) : 0;
+  return typeof value === 'number' && Math.abs(value) <= Number.MAX_SAFE_INTEGER ? Math.round(value) : 0;
 }
 
 function text(value: unknown): string {

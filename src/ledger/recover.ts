@@ -8,7 +8,8 @@ import { journalStart, openReader, type Position } from './segments.ts';
 /**
  * Run it after the journal is opened and before the first call: whatever is open then belongs to a process that is
  * gone. Only segments with something unapplied or unsettled still exist, so only those are read. What an interrupted
- * attempt cost is not known; it is charged 0 and marked `estimated`, at the time it began. The last open attempt of a
+ * attempt cost is not known: it is charged what was reserved for it, so that a crash gives no budget back, and marked
+ * `estimated`, at the time it began. The last open attempt of a
  * call is its final one.
  * @returns how many attempts were interrupted.
  * @throws LedgerError when their lines cannot be written.
@@ -57,7 +58,7 @@ function interrupted(dispatch: Dispatched, final: boolean): Settled {
     durationMs: 0,
     usage: emptyUsage(),
     estimated: true,
-    nanoUsd: 0,
+    nanoUsd: dispatch.reservedNanoUsd,
     priceSource: '',
     lost: [],
   };

@@ -39,6 +39,8 @@ export class Segment {
       this.at = end.offset;
       this.torn = end.torn;
       this.room = this.at;
+      // A reader stops at a zero: what a power cut left empty becomes empty lines.
+      for (const [from, to] of end.holes) this.writeAll(new Uint8Array(to - from).fill(0x0a), from);
       // What lies behind the text may be holes: blocks are taken anew, with zeros.
       ftruncateSync(this.fd, this.at);
       this.map = mapFile(path, this.fd, Math.max(options.segmentBytes, this.at));

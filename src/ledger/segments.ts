@@ -61,19 +61,21 @@ function sizeOf(dataDir: string, segment: number): number {
 
 /**
  * Where the text of an open segment ends, and whether in the middle of a line. A segment that is being written is
- * longer than its text; behind the text, and never in it, are zeros.
+ * longer than its text; behind the text are zeros. Zeros in between are what a power cut left of unwritten pages.
  */
-export function textEnd(fd: number): { offset: number; torn: boolean } {
-  const byte = Buffer.alloc(1);
-  const byteAt = (at: number) => (readSync(fd, byte, 0, 1, at) === 1 ? byte[0]! : 0);
-  let low = 0;
-  let high = fstatSync(fd).size;
-  while (low < high) {
-    const middle = Math.floor((low + high) / 2);
-    if (byteAt(middle) === 0) high = middle;
-    else low = middle + 1;
+export function textEnd(fd: number): { offset: number; torn: boolean; holes: [from: number, to: number][] } {
+  const bytes = Buffer.alloc(fstatSync(fd).size);
+  readSync(fd, bytes, 0, bytes.length, 0);
+  let offset = bytes.length;
+  while (offset > 0 && bytes[offset - 1] === 0) offset--;
+  const holes: [number, number][] = [];
+  for (let from = bytes.indexOf(0); from >= 0 && from < offset; ) {
+    let to = from;
+    while (bytes[to] === 0) to++;
+    holes.push([from, to]);
+    from = bytes.indexOf(0, to);
   }
-  return { offset: low, torn: low > 0 && byteAt(low - 1) !== newline };
+  return { offset, torn: offset > 0 && bytes[offset - 1] !== newline, holes };
 }
 
 /** Whole lines found at a position, and where the next ones will be. */

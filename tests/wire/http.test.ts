@@ -180,7 +180,9 @@ describe('a connection', () => {
   });
 
   test('that the server closed while it waited says so, and the next one is new', async () => {
-    const { origin, heard } = serve((text, id) => (id === 0 && text.split('POST').length > 2 ? 'close' : [ok]));
+    const { origin, heard } = serve((text, id) =>
+      id === 0 && text.split('POST').length > 2 ? 'close' : [ok],
+    );
     expect(await readAll(await ask(origin).answered)).toBe('hello');
     await expect(ask(origin).answered).rejects.toMatchObject({ kind: 'stale' });
     expect(await readAll(await ask(origin).answered)).toBe('hello');
