@@ -41,7 +41,11 @@ function runBun(args) {
   if (bun === undefined) return fail('dependencies are missing; run: npm install');
   const child = spawn(bun, args, {
     stdio: 'inherit',
-    env: { BUN_CONFIG_MAX_HTTP_REQUESTS: maxHttpRequests, ...process.env },
+    env: {
+      BUN_CONFIG_MAX_HTTP_REQUESTS: maxHttpRequests,
+      ...process.env,
+      SLUICE_LAUNCHER: String(process.pid),
+    },
     // In a group of its own, so that Ctrl-C reaches it through us and only once.
     detached: process.platform !== 'win32',
   });

@@ -226,7 +226,8 @@ function createObserver(metrics: Metrics, log: Logger): Observer {
       metrics.callEnded(end);
       const failed = end.error !== undefined && end.status >= 500;
       if (!failed && !log.isLevelEnabled('debug')) return;
-      const { error, ...fields } = end;
+      const { error, durationMs, ...rest } = end;
+      const fields = { ...rest, durationMs: Math.round(durationMs) };
       if (failed) log.warn({ ...fields, kind: error?.kind, error: error?.message }, 'call failed');
       else log.debug({ ...fields, kind: error?.kind }, 'call');
     },

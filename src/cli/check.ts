@@ -12,9 +12,10 @@ export function addCheckCommand(program: Command): void {
   program
     .command('check')
     .description('check the configuration: every mistake at once, or a summary of what it sets up')
+    .argument('[file]', 'the same as --config')
     .option('-c, --config <file>', `configuration file (default: ${defaultConfigFile} where there is one)`)
-    .action((flags: { config?: string }) => {
-      const { text, exitCode } = checkConfig(flags.config, process.env);
+    .action((file: string | undefined, flags: { config?: string }) => {
+      const { text, exitCode } = checkConfig(file ?? flags.config, process.env);
       (exitCode === 0 ? process.stdout : process.stderr).write(`${text}\n`);
       process.exitCode = exitCode;
     });
@@ -29,7 +30,7 @@ export function checkConfig(file: string | undefined, env: Env): { text: string;
   }
   const { config, mistakes } = loadConfig(source, env);
   if (config === undefined) return { text: formatMistakes(source, mistakes), exitCode: 2 };
-  return { text: summarise(`${source} is right.`, compile(config, { version: 1 })), exitCode: 0 };
+  return { text: summarise(`${source} is valid.`, compile(config, { version: 1 })), exitCode: 0 };
 }
 
 function summarise(title: string, snapshot: Snapshot): string {

@@ -73,7 +73,7 @@ async function create(db: Kysely<Schema>, flags: CreateFlags): Promise<string> {
     limits: flags.limit,
     expiresAt: flags.expires,
   });
-  return `${secret}\n\nKey ${key.name} (${key.id}). This is the only time its secret is shown: keep it now.\n`;
+  return `${secret}\n\nKey ${key.name} (${key.id}). This is the only time its secret is shown: keep it now. A running gateway takes it within a second.\n`;
 }
 
 async function withStore<T>(

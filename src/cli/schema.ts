@@ -17,7 +17,7 @@ export function addSchemaCommand(program: Command): void {
     .action((flags: { write?: string | true; check?: string | true }) => {
       if (flags.check !== undefined) return checkFile(fileOf(flags.check));
       if (flags.write === undefined) process.stdout.write(schemaText());
-      else writeFileSync(fileOf(flags.write), schemaText());
+      else writeFile(fileOf(flags.write));
     });
 }
 
@@ -26,6 +26,15 @@ const fileOf = (flag: string | true): string => (flag === true ? publishedFile :
 /** The schema as it stands in the file: two spaces, a line break at the end. */
 export function schemaText(): string {
   return `${JSON.stringify(toJsonSchema(), null, 2)}\n`;
+}
+
+function writeFile(file: string): void {
+  try {
+    writeFileSync(file, schemaText());
+  } catch (error) {
+    process.stderr.write(`Cannot write ${file}: ${(error as Error).message}\n`);
+    process.exitCode = 1;
+  }
 }
 
 function checkFile(file: string): void {

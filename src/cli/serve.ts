@@ -22,7 +22,13 @@ export function addServeCommand(program: Command): void {
     .option('-c, --config <file>', `configuration file (default: ${defaultConfigFile} where there is one)`)
     .option('-p, --port <n>', 'port to listen on, 0 for a free one (default: 4000)', readPort)
     .option('-d, --data <dir>', 'directory of journal and store (default: ./sluice-data)')
-    .action(runServe);
+    // As the default command it gets every word that is no command's name.
+    .allowExcessArguments()
+    .action((flags: Flags, command: Command) => {
+      const [word] = command.args;
+      if (word !== undefined) command.error(`error: unknown command '${word}'`);
+      return runServe(flags);
+    });
 }
 
 function readPort(text: string): number {
@@ -35,6 +41,8 @@ async function runServe(flags: Flags): Promise<void> {
   const file = flags.config ?? (existsSync(defaultConfigFile) ? defaultConfigFile : undefined);
   const config = readConfigOrExit(file, flags);
   const log = createLog(config.log.level);
+  // Keys' hashes and who called what are nobody else's business on this machine.
+  process.umask(0o077);
   let app: App;
   try {
     app = await startApp({
@@ -48,14 +56,15 @@ async function runServe(flags: Flags): Promise<void> {
     fail(startFailure(thrown, config));
   }
   let stopping = false;
+  const stop = () => {
+    stopping = true;
+    void app.stop().then(() => process.exit(0));
+  };
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.on(signal, () => {
-      // A second signal means now.
-      if (stopping) process.exit(130);
-      stopping = true;
-      void app.stop().then(() => process.exit(0));
-    });
+    // A second signal means now.
+    process.on(signal, () => (stopping ? process.exit(130) : stop()));
   }
+  stopWithLauncher(() => stopping || stop());
   // Last: whoever reads that it listens may tell it to stop at once.
   welcome(app, file);
 }
@@ -111,14 +120,28 @@ function welcome(app: App, file: string | undefined): void {
     lines.push('', 'Shown once, kept only as hashes:');
     if (secrets.key !== undefined) lines.push(`  API key      ${secrets.key}`);
     lines.push(`  admin token  ${secrets.adminToken}`);
-    if (secrets.key !== undefined) lines.push('', 'Try it:', '', ...curl(app.url, secrets.key));
+    const model = snapshot.providers.has('mock') ? 'mock/echo' : snapshot.listed[0];
+    if (secrets.key !== undefined && model !== undefined) {
+      lines.push('', 'Try it:', '', curl(app.url, secrets.key, model));
+    }
+  } else if (snapshot.keys.size === 0) {
+    lines.push('  keys       made before; another one: sluice keys create --name NAME');
   }
   process.stdout.write(`${lines.join('\n')}\n\n`);
 }
 
-function curl(url: string, key: string): string[] {
-  return [
+function curl(url: string, key: string, model: string): string {
+  return (
     `curl ${url}/v1/chat/completions -H 'Authorization: Bearer ${key}' -H 'Content-Type: application/json' ` +
-      `-d '{"model":"mock/echo","messages":[{"role":"user","content":"Hello, Sluice!"}]}'`,
-  ];
+    `-d '{"model":"${model}","messages":[{"role":"user","content":"Hello, Sluice!"}]}'`
+  );
+}
+
+/** The launcher passes signals on; when it is killed outright, nobody else knows that this process is there. */
+function stopWithLauncher(stop: () => void): void {
+  const launcher = Number(process.env.SLUICE_LAUNCHER);
+  if (!launcher) return;
+  setInterval(() => {
+    if (process.ppid !== launcher) stop();
+  }, 1000).unref();
 }

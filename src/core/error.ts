@@ -48,6 +48,8 @@ export interface ErrorDetail {
   code?: string;
   /** Seconds after which a retry makes sense. */
   retryAfterS?: number;
+  /** Asking again cannot help, now or later: SDKs that retry by themselves are told not to. */
+  hopeless?: boolean;
   /** Status to answer with, where the upstream's own says more than the table. */
   status?: number;
   /** The upstream's answer, passed on verbatim when the client speaks the same dialect. */

@@ -40,6 +40,8 @@ export function errorResponse(
   }
   if (error.detail.retryAfterS !== undefined)
     headers['retry-after'] = String(Math.ceil(error.detail.retryAfterS));
+  // Both vendors' SDKs obey it.
+  if (error.detail.hopeless) headers['x-should-retry'] = 'false';
   if (dialect.idHeader !== undefined) headers[dialect.idHeader] = id;
   const { upstream } = error.detail;
   if (upstream !== undefined && passesVerbatim(error) && call?.answeredBy === dialect) {

@@ -52,7 +52,9 @@ export function createKeyring(): Keyring {
         );
       }
       if (key.disabled) {
-        throw refuse(`The API key "${key.name}" was disabled. Ask whoever runs this gateway for another.`);
+        throw refuse(
+          `The API key "${key.name}" was revoked or switched off. Ask whoever runs this gateway for another.`,
+        );
       }
       if (key.expiresAt !== undefined && nowMs >= key.expiresAt) {
         const when = new Date(key.expiresAt).toISOString();

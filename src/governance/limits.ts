@@ -3,8 +3,7 @@
  *
  * A limit is a bound that holds. A call reserves what it may need before it is sent and is refused when
  * used + reserved + estimate > max, even if it is the only one: a call that may cost 6 USD does not run on a limit of
- * 5 USD. So a limit is exceeded by no more than what the running calls were estimated too low, and a stream can watch
- * even that by topping up. Callers bound their estimates (by `max_tokens` and what the model usually writes), and
+ * 5 USD. So a limit is exceeded by no more than what the running calls were estimated too low. Callers bound their estimates (by `max_tokens` and what the model usually writes), and
  * settle as soon as they know the truth, so that a generous estimate only blocks others while its call runs.
  */
 import type { Key, Limit, Snapshot } from '../config/snapshot.ts';
@@ -100,13 +99,15 @@ function refuse(bound: BoundLimit, amount: number, nowMs: number): GatewayError 
   // Nothing but running calls is in the way, which may end any moment. Requests are used up all the same.
   const soon = limit.unit !== 'requests' && tally.used + amount <= limit.max;
   const waitS = soon ? 1 : Math.max(1, Math.ceil((tally.endsAtMs - nowMs) / 1000));
+  const hopeless = waitS === Infinity || amount > limit.max;
   return new GatewayError(
     limit.unit === 'usd' ? 'budget_exceeded' : 'rate_limited',
     `The ${owner} "${ownerName}" is limited to ${describe(limit)}: ${say(limit, tally.used)} used, ` +
       `${say(limit, tally.reserved)} held by running calls, and this call needs ${say(limit, amount)}. ` +
       advise(limit, amount, soon, waitS),
     {
-      retryAfterS: waitS === Infinity ? undefined : waitS,
+      retryAfterS: hopeless ? undefined : waitS,
+      hopeless,
       code: limit.unit === 'usd' ? 'budget_exceeded' : 'rate_limit_exceeded',
     },
   );
@@ -122,7 +123,7 @@ function advise(limit: Limit, amount: number, soon: boolean, waitS: number): str
 
 /** `5 USD per day`, `8 calls at once`. */
 function describe(limit: Limit): string {
-  if (limit.unit === 'concurrency') return `${limit.max} calls at once`;
+  if (limit.unit === 'concurrency') return `${limit.max} ${limit.max === 1 ? 'call' : 'calls'} at once`;
   const unit = limit.unit === 'usd' ? 'USD' : limit.unit;
   return `${say(limit, limit.max)} ${unit}${limit.per === undefined ? '' : ` per ${limit.per}`}`;
 }

@@ -29,7 +29,7 @@ models: { fast: { fallback: [acme/m, mock/echo] } }
 keys: [{ name: ci, key: k }]`);
     expect(checkConfig(file, {})).toEqual({
       exitCode: 0,
-      text: `${file} is right.
+      text: `${file} is valid.
   listen    127.0.0.1:4000
   providers mock (no key), acme (2 keys)
   models    fast → fallback [acme/m, mock/echo]
@@ -59,7 +59,7 @@ ${file}:2:1  drian: unknown key "drian"; did you mean "drain"?`,
     } finally {
       process.stdout.write = write;
     }
-    expect(written.join('')).toStartWith(`${file} is right.\n`);
+    expect(written.join('')).toStartWith(`${file} is valid.\n`);
   });
 });
 

@@ -192,7 +192,7 @@ describe.each(['openai', 'anthropic'] as const)('through the SDK of %s', (vendor
 
     test('that is switched off', async () => {
       const error = await failure(vendor, 'AuthenticationError', sdk('sk-off')('fast'));
-      expect(wordsOf(error)).toInclude('"off" was disabled');
+      expect(wordsOf(error)).toInclude('"off" was revoked or switched off');
     });
 
     test('that may use other models only', async () => {

@@ -24,6 +24,7 @@ providers:
 prices:
   "oa/usage:input=1000,output=0": { input: 1, output: 1 }
   oa/echo: { input: 1, output: 1 }
+  "oa/stall:3": { input: 0, output: 0 }
 keys:
   - { name: free, key: free }
   - { name: requests, key: requests, limits: [{ requests: 2, per: month }] }
@@ -165,7 +166,7 @@ describe('a key of one call at a time', () => {
   test('is refused a second, and told to come back soon', async () => {
     const held = await hold('one');
     const error = await refusal('one');
-    expect(error.message).toInclude('1 calls at once');
+    expect(error.message).toInclude('1 call at once');
     expect(waitOf(error)).toBe(1);
     held.controller.abort();
   });

@@ -77,7 +77,7 @@ describe('authenticate', () => {
   test('disabled keys are refused, by name', () => {
     const error = thrownBy(() => ringWith('one', makeKey({ disabled: true })).authenticate('one', now));
     expect(error.kind).toBe('unauthorized');
-    expect(error.message).toContain('"ci" was disabled');
+    expect(error.message).toContain('"ci" was revoked or switched off');
   });
 
   test('a key works until the moment it expires', () => {

@@ -150,6 +150,23 @@ describe('journal', () => {
     expect(segmentTexts(dir)).toEqual([text]);
   });
 
+  test('pages a power cut left empty cost the lines in them, and no other', () => {
+    const dir = tempDir();
+    const first = openJournal(dir);
+    for (let i = 0; i < 200; i++) first.dispatched(dispatch(`a${i}`));
+    first.close();
+    const fd = openSync(segmentPath(dir, listSegments(dir)[0]!), 'r+');
+    writeSync(fd, new Uint8Array(4096), 0, 4096, 4096);
+    closeSync(fd);
+    const second = openJournal(dir);
+    for (let i = 0; i < 10; i++) second.dispatched(dispatch(`b${i}`));
+    const calls = readAll(dir).map((line) => readDispatched(line)?.call);
+    expect(calls).toContain('a0');
+    expect(calls).toContain('a199');
+    expect(calls.filter((call) => call?.startsWith('b'))).toHaveLength(10);
+    second.close();
+  });
+
   test('goes on behind the text of a process that was killed', async () => {
     const dir = tempDir();
     const script = `

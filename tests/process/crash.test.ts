@@ -135,7 +135,11 @@ test('after kill -9 under load, five times, every attempt is in the store exactl
 
   const interrupted = named.filter(({ outcome }) => outcome === 'interrupted');
   expect(interrupted.length).toBeGreaterThan(0);
-  for (const row of interrupted) expect(row).toMatchObject({ nano_usd: 0, estimated: 1 });
+  // What they cost nobody knows: what was held for them is charged, so that a crash gives no budget back.
+  for (const row of interrupted) {
+    expect(row.estimated).toBe(1);
+    expect(row.nano_usd).toBeGreaterThan(0);
+  }
 
   // Whoever heard the end of an answer finds it settled, to the nano-dollar.
   expect(heard.size).toBeGreaterThan(20);
