@@ -21,13 +21,24 @@ import { Inbound } from './render.ts';
 import { errorResponse } from './respond.ts';
 import { Tries } from './tries.ts';
 
+/** How long a client may be silent, in seconds, 0 for as long as it likes: Bun's server. */
+export interface Patience {
+  timeout(request: Request, seconds: number): void;
+}
+
 /** A chat call in the client's `dialect`. Never rejects: every failure is an answer the client's SDK understands. */
-export async function handleChat(request: Request, dialect: Dialect, gateway: Gateway): Promise<Response> {
+export async function handleChat(
+  request: Request,
+  dialect: Dialect,
+  gateway: Gateway,
+  patience: Patience,
+): Promise<Response> {
   const call = new Call(gateway, dialect, gateway.snapshot());
   try {
     admit(call, request);
     const body = await readBody(request, call.snapshot.settings.bodyLimitBytes);
     if (request.signal.aborted) throw gone();
+    patience.timeout(request, 0);
     const tries = planTries(call, body, request);
     while (tries.next()) {
       try {

@@ -5,7 +5,7 @@ import { newCallId } from '../core/id.ts';
 import type { Dialect } from '../dialects/dialect.ts';
 import { dialects } from '../dialects/index.ts';
 import type { Gateway } from './gateway.ts';
-import { handleChat } from './handle.ts';
+import { handleChat, type Patience } from './handle.ts';
 import { listModels } from './models.ts';
 import { errorResponse } from './respond.ts';
 
@@ -33,11 +33,11 @@ export function serve(gateway: Gateway, options: ServerOptions): Server {
   const server = Bun.serve({
     hostname: options.host,
     port: options.port,
-    // Model answers may be silent for minutes: time-outs are the gateway's own.
-    idleTimeout: 0,
+    // While a request is being read. Answers may be silent for minutes: their time-outs are the gateway's own.
+    idleTimeout: requestIdleS,
     // The limit is the gateway's own too, so that its error is in the client's dialect.
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-    fetch: (request) => route(request, gateway, options),
+    fetch: (request, server) => route(request, server, gateway, options),
     error: () => new Response('internal error', { status: 500 }),
   });
   return {
@@ -47,11 +47,19 @@ export function serve(gateway: Gateway, options: ServerOptions): Server {
   };
 }
 
-function route(request: Request, gateway: Gateway, options: ServerOptions): Response | Promise<Response> {
+/** A client that sends nothing for so long in the middle of a request is not waited for. */
+const requestIdleS = 60;
+
+function route(
+  request: Request,
+  patience: Patience,
+  gateway: Gateway,
+  options: ServerOptions,
+): Response | Promise<Response> {
   const path = pathOf(request.url);
   const dialect = byPath.get(path);
   if (dialect !== undefined) {
-    if (request.method === 'POST') return handleChat(request, dialect, gateway);
+    if (request.method === 'POST') return handleChat(request, dialect, gateway, patience);
     const error = new GatewayError('method_not_allowed', `${path} takes POST, not ${request.method}.`);
     return errorResponse(error, dialect, undefined, newCallId());
   }
