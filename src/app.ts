@@ -12,7 +12,7 @@ import { Inflight } from './gateway/inflight.ts';
 import { serve } from './gateway/server.ts';
 import { createTokenizer } from './gateway/tokenizer.ts';
 import { createMemoryCounters } from './governance/counters-memory.ts';
-import { createKeyring } from './governance/keys.ts';
+import { createKeyring, type Keyring } from './governance/keys.ts';
 import type { Spent } from './governance/leases.ts';
 import { createLimiter } from './governance/limits.ts';
 import { type ApplierState, startApplier } from './ledger/applier.ts';
@@ -22,7 +22,7 @@ import { createMock } from './mock/mock.ts';
 import { expositionType } from './observe/exposition.ts';
 import type { Logger } from './observe/log.ts';
 import { createMetrics, type Metrics } from './observe/metrics.ts';
-import { createHealth } from './routing/health.ts';
+import { type Alarm, createHealth } from './routing/health.ts';
 import { createFirstSecrets, type FirstSecrets } from './store/first-start.ts';
 import type { StoreKey } from './store/keys.ts';
 import { openStore } from './store/open.ts';
@@ -55,67 +55,21 @@ export interface App {
 /** @throws Error with a one-line message when the data directory or the address cannot be used. */
 export async function startApp(options: AppOptions): Promise<App> {
   const { log } = options;
-  const mock = createMock();
-  const transports = { mock: mock.transport };
-  const transport = proxyTransport(options.env);
-  let snapshot = compile(options.config, { transports, transport, version: 1 });
-  const { settings } = snapshot;
-  const dataDir = resolve(settings.dataDir);
-
-  const journal = openJournal(dataDir);
-  const interrupted = recover(journal);
-  const store = await openStore(dataDir, settings.store);
-  const firstSecrets = await createFirstSecrets(store.db, snapshot.keys.size > 0);
-
   const keyring = createKeyring();
-  keyring.setSnapshot(snapshot);
-  const counters = createMemoryCounters();
+  const configuration = keepConfiguration(options, keyring);
+  const { settings } = configuration.snapshot();
+  const ledger = await openLedger(configuration, log);
   const metrics = createMetrics();
   const tokenizer = createTokenizer();
   const inflight = new Inflight();
   const http = new HttpPool();
-  let applierState: ApplierState | undefined;
-  let storeKeys: StoreKey[] = [];
-  const adoptStoreKeys = () =>
-    keyring.setStoreKeys(storeKeys.map((key) => ({ hash: key.hash, key: toKey(key, snapshot) })));
-  const applier = startApplier({
-    dataDir,
-    store: settings.store,
-    onKeys: (keys) => {
-      storeKeys = keys;
-      adoptStoreKeys();
-    },
-    onState: (state) => {
-      if (!state.ok)
-        log.error({ error: state.error, backlogBytes: state.backlogBytes }, 'the store cannot be written');
-      else if (applierState?.ok === false) log.info('the store is written again');
-      applierState = state;
-    },
-  });
-  // What was spent before counts against limits, also what only the journal knows yet.
-  await applier.ready;
-  const now = Date.now();
-  counters.restore(await spentBefore(store.db, now), now);
-  await store.close();
-
-  const observer = createObserver(metrics, log);
   const gateway: Gateway = {
-    snapshot: () => snapshot,
+    snapshot: configuration.snapshot,
     keyring,
-    limiter: createLimiter(counters),
-    health: createHealth((alarm) =>
-      log.error(
-        {
-          provider: alarm.provider,
-          key: alarm.key,
-          until: new Date(alarm.untilMs),
-          error: alarm.error.message,
-        },
-        'a provider refuses its key: replace it',
-      ),
-    ),
-    journal,
-    observer,
+    limiter: createLimiter(ledger.counters),
+    health: createHealth((alarm) => reportDeadKey(alarm, log)),
+    journal: ledger.journal,
+    observer: createObserver(metrics, log),
     http,
     deadlines: new Deadlines(),
     inflight,
@@ -123,64 +77,141 @@ export async function startApp(options: AppOptions): Promise<App> {
     random: Math.random,
     forceTranslate: options.env.SLUICE_FORCE_TRANSLATE === '1',
   };
-
-  const ready = () => !inflight.draining && applierState?.ok !== false;
-  const server = serve(gateway, {
-    host: settings.host,
-    port: settings.port,
-    operate: (path) => {
-      if (path === '/healthz') return new Response('ok\n');
-      if (path === '/readyz')
-        return new Response(ready() ? 'ready\n' : 'not ready\n', { status: ready() ? 200 : 503 });
-      if (path === '/metrics')
-        return new Response(metrics.expose(), { headers: { 'content-type': expositionType } });
-      return undefined;
-    },
-  });
-
-  let current = options.config;
-  const adopt = (config: Config) => {
-    current = config;
-    const next = compile(config, { transports, transport, version: snapshot.version + 1 });
-    const { host, port, dataDir: dir } = next.settings;
-    if (host !== settings.host || port !== settings.port || resolve(dir) !== dataDir) {
-      log.warn('listen and data are read at start only: restart to change them');
-    }
-    snapshot = next;
-    keyring.setSnapshot(next);
-    adoptStoreKeys();
-    warnUnpriced(next, log);
-    log.info({ version: next.version }, 'configuration loaded anew');
-  };
-  const unwatch = watchForChanges(options, adopt);
-  const unschedule = recompileWhenPricesChange(
-    () => snapshot,
-    () => adopt(current),
-  );
-  warnUnpriced(snapshot, log);
-  if (interrupted > 0)
-    log.warn({ attempts: interrupted }, 'settled attempts that the last process left open');
+  const ready = () => !inflight.draining && ledger.writable();
+  const { host, port } = settings;
+  const server = serve(gateway, { host, port, operate: (path) => operate(path, ready, metrics) });
+  configuration.watch();
 
   return {
     url: server.url,
     gateway,
-    firstSecrets,
-    snapshot: () => snapshot,
-    flushed: applier.flushed,
+    firstSecrets: ledger.firstSecrets,
+    snapshot: configuration.snapshot,
+    flushed: ledger.applier.flushed,
     async stop() {
-      unwatch();
-      unschedule();
-      log.info({ calls: inflight.count, drainMs: snapshot.settings.drainMs }, 'stopping');
-      const drained = await inflight.drain(snapshot.settings.drainMs);
-      if (!drained)
+      configuration.stop();
+      const { drainMs } = configuration.snapshot().settings;
+      log.info({ calls: inflight.count, drainMs }, 'stopping');
+      const drained = await inflight.drain(drainMs);
+      if (!drained) {
         log.warn({ calls: inflight.count }, 'calls were still running when the drain time was over');
+      }
       await server.stop(!drained);
       http.close();
-      await applier.stop();
-      journal.close();
+      await ledger.applier.stop();
+      ledger.journal.close();
       tokenizer.stop();
     },
   };
+}
+
+interface Configuration {
+  snapshot(): Snapshot;
+  /** Keys made at run time, whenever they change. */
+  setStoreKeys(keys: StoreKey[]): void;
+  /** From now on changes of the file, SIGHUP and the hours of prices are followed. */
+  watch(): void;
+  stop(): void;
+}
+
+/** The configuration in force, and the keys that go with it. */
+function keepConfiguration(options: AppOptions, keyring: Keyring): Configuration {
+  const { log } = options;
+  const compileWith = {
+    transports: { mock: createMock().transport },
+    transport: proxyTransport(options.env),
+  };
+  let config = options.config;
+  let snapshot = compile(config, { ...compileWith, version: 1 });
+  let storeKeys: StoreKey[] = [];
+  const stops: (() => void)[] = [];
+  const started = snapshot.settings;
+
+  const tellKeyring = () => {
+    keyring.setSnapshot(snapshot);
+    keyring.setStoreKeys(storeKeys.map((key) => ({ hash: key.hash, key: toKey(key, snapshot) })));
+  };
+  const adopt = (next: Config) => {
+    config = next;
+    snapshot = compile(next, { ...compileWith, version: snapshot.version + 1 });
+    const { host, port, dataDir } = snapshot.settings;
+    if (host !== started.host || port !== started.port || dataDir !== started.dataDir) {
+      log.warn('listen and data are read at start only: restart to change them');
+    }
+    tellKeyring();
+    warnUnpriced(snapshot, log);
+    log.info({ version: snapshot.version }, 'configuration loaded anew');
+  };
+
+  tellKeyring();
+  warnUnpriced(snapshot, log);
+  return {
+    snapshot: () => snapshot,
+    setStoreKeys(keys) {
+      storeKeys = keys;
+      tellKeyring();
+    },
+    watch() {
+      const pricesChangeAt = () => snapshot.pricesChangeAt;
+      stops.push(
+        watchForChanges(options, adopt),
+        recompileAt(pricesChangeAt, () => adopt(config)),
+      );
+    },
+    stop() {
+      for (const stop of stops.splice(0)) stop();
+    },
+  };
+}
+
+/** Journal, store and what was spent before. @throws Error with a one-line message. */
+async function openLedger(configuration: Configuration, log: Logger) {
+  const { settings, keys } = configuration.snapshot();
+  const dataDir = resolve(settings.dataDir);
+  const journal = openJournal(dataDir);
+  const interrupted = recover(journal);
+  if (interrupted > 0)
+    log.warn({ attempts: interrupted }, 'settled attempts that the last process left open');
+  const store = await openStore(dataDir, settings.store);
+  const firstSecrets = await createFirstSecrets(store.db, keys.size > 0);
+  let state: ApplierState | undefined;
+  const applier = startApplier({
+    dataDir,
+    store: settings.store,
+    onKeys: configuration.setStoreKeys,
+    onState: (now) => {
+      const { ok, error, backlogBytes } = now;
+      if (!ok) log.error({ error, backlogBytes }, 'the store cannot be written');
+      else if (state?.ok === false) log.info('the store is written again');
+      state = now;
+    },
+  });
+  // What was spent before counts against limits, also what only the journal knows yet.
+  await applier.ready;
+  const counters = createMemoryCounters();
+  const now = Date.now();
+  counters.restore(await spentBefore(store.db, now), now);
+  await store.close();
+  return { journal, applier, counters, firstSecrets, writable: () => state?.ok !== false };
+}
+
+/** Operators' pages. */
+function operate(path: string, ready: () => boolean, metrics: Metrics): Response | undefined {
+  switch (path) {
+    case '/healthz':
+      return new Response('ok\n');
+    case '/readyz':
+      return ready() ? new Response('ready\n') : new Response('not ready\n', { status: 503 });
+    case '/metrics':
+      return new Response(metrics.expose(), { headers: { 'content-type': expositionType } });
+    default:
+      return undefined;
+  }
+}
+
+function reportDeadKey({ provider, key, untilMs, error }: Alarm, log: Logger): void {
+  const fields = { provider, key, until: new Date(untilMs), error: error.message };
+  log.error(fields, 'a provider refuses its key: replace it');
 }
 
 /** Behind a proxy of the usual variables, calls go through fetch, which knows them all. */
@@ -210,9 +241,9 @@ function watchForChanges(options: AppOptions, adopt: (config: Config) => void): 
 }
 
 /** Some providers charge by the hour of the day: prices are resolved anew when the next ones begin. */
-function recompileWhenPricesChange(snapshot: () => Snapshot, recompile: () => void): () => void {
+function recompileAt(changeAt: () => number | undefined, recompile: () => void): () => void {
   const timer = setInterval(() => {
-    const at = snapshot().pricesChangeAt;
+    const at = changeAt();
     if (at !== undefined && Date.now() >= at) recompile();
   }, 1000);
   timer.unref();

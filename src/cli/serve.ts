@@ -140,7 +140,8 @@ function curl(url: string, key: string, model: string): string {
 /** The launcher passes signals on; when it is killed outright, nobody else knows that this process is there. */
 function stopWithLauncher(stop: () => void): void {
   const launcher = Number(process.env.SLUICE_LAUNCHER);
-  if (!launcher) return;
+  // The variable is inherited: it may speak of a launcher further up.
+  if (process.ppid !== launcher) return;
   setInterval(() => {
     if (process.ppid !== launcher) stop();
   }, 1000).unref();
