@@ -15,6 +15,7 @@ import { createMemoryCounters } from './governance/counters-memory.ts';
 import { createKeyring, type Keyring } from './governance/keys.ts';
 import type { Spent } from './governance/leases.ts';
 import { createLimiter } from './governance/limits.ts';
+import { windowStartMs } from './governance/window.ts';
 import { type ApplierState, startApplier } from './ledger/applier.ts';
 import { openJournal } from './ledger/journal.ts';
 import { recover } from './ledger/recover.ts';
@@ -309,7 +310,7 @@ const windows: Window[] = ['minute', 'hour', 'day', 'month'];
 async function spentBefore(db: Parameters<typeof spentSince>[0], now: number): Promise<Spent[]> {
   const spent: Spent[] = [];
   for (const per of windows) {
-    for (const row of await spentSince(db, windowStart(per, now))) {
+    for (const row of await spentSince(db, windowStartMs(per, now))) {
       const owners = [
         { owner: 'key', id: row.key },
         { owner: 'team', id: row.team },
@@ -324,11 +325,4 @@ async function spentBefore(db: Parameters<typeof spentSince>[0], now: number): P
     }
   }
   return spent;
-}
-
-function windowStart(per: Window, now: number): number {
-  const date = new Date(now);
-  if (per === 'month') return Date.UTC(date.getUTCFullYear(), date.getUTCMonth());
-  const ms = { second: 1000, minute: 60_000, hour: 3_600_000, day: 86_400_000 }[per];
-  return now - (now % ms);
 }

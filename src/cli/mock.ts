@@ -1,7 +1,8 @@
 /** `sluice mock`: the mock provider as a server of its own. */
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { leadWords } from '../mock/behaviour.ts';
 import { type MockServer, startMock } from '../mock/serve.ts';
+import { readPort } from './port.ts';
 
 interface Flags {
   port: number;
@@ -23,12 +24,6 @@ export function addMockCommand(program: Command): void {
       `\nModels: ${leadWords.join(', ')}\nOptions follow a colon: echo:delay=20ms,chunks=50`,
     )
     .action(runMock);
-}
-
-function readPort(text: string): number {
-  const port = Number(text);
-  if (!/^\d+$/.test(text) || port > 65535) throw new InvalidArgumentError('Give a port from 0 to 65535.');
-  return port;
 }
 
 async function runMock(flags: Flags): Promise<void> {

@@ -1,11 +1,12 @@
 /** `sluice serve`: starts the gateway and tells, once, what is needed to call it. */
 import { existsSync } from 'node:fs';
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { type App, startApp } from '../app.ts';
 import { configFromEnvironment, loadConfig } from '../config/load.ts';
 import { formatMistakes } from '../config/mistakes.ts';
 import type { Config } from '../config/schema.ts';
 import { createLog } from '../observe/log.ts';
+import { readPort } from './port.ts';
 
 interface Flags {
   config?: string;
@@ -29,12 +30,6 @@ export function addServeCommand(program: Command): void {
       if (word !== undefined) command.error(`error: unknown command '${word}'`);
       return runServe(flags);
     });
-}
-
-function readPort(text: string): number {
-  const port = Number(text);
-  if (!/^\d+$/.test(text) || port > 65_535) throw new InvalidArgumentError('Give a port from 0 to 65535.');
-  return port;
 }
 
 async function runServe(flags: Flags): Promise<void> {

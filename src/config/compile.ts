@@ -1,7 +1,7 @@
 /** Turns a configuration into the immutable snapshot that calls are served from. */
-import { createHash } from 'node:crypto';
 import type { DialectName } from '../core/chat.ts';
 import { parseUsd } from '../core/money.ts';
+import { hashSecret } from '../core/secret.ts';
 import { dialects } from '../dialects/index.ts';
 import { type AuthScheme, authHeader } from '../providers/auth.ts';
 import { type CatalogueEntry, catalogued, quirksOf } from '../providers/catalog.ts';
@@ -59,7 +59,7 @@ export function compile(config: Config, options: CompileOptions): Snapshot {
     version: options.version,
     providers,
     models,
-    keys: new Map(config.keys.map((key) => [hashKey(key.key), compileKey(key, teams)])),
+    keys: new Map(config.keys.map((key) => [hashSecret(key.key), compileKey(key, teams)])),
     teams,
     settings: Object.freeze({
       host: listen.host,
@@ -90,11 +90,6 @@ export function compile(config: Config, options: CompileOptions): Snapshot {
 
 function entriesOf(names: Iterable<string>): CatalogueEntry[] {
   return [...names].flatMap((name) => catalogued(name) ?? []);
-}
-
-/** SHA-256 in hex: what a key is known by. */
-export function hashKey(secret: string): string {
-  return createHash('sha256').update(secret).digest('hex');
 }
 
 function compileProvider(name: string, given: ProviderConfig, options: CompileOptions): Provider {

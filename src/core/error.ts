@@ -82,6 +82,11 @@ export class GatewayError extends Error {
   }
 }
 
+/** How a call ends whose client does not wait for its answer. */
+export function clientGone(): GatewayError {
+  return new GatewayError('cancelled', 'The client went away.');
+}
+
 /** Whatever was thrown, as something a client may hear: unknown errors become `internal` and tell nothing. */
 export function toGatewayError(thrown: unknown): GatewayError {
   if (thrown instanceof GatewayError) return thrown;

@@ -7,7 +7,7 @@ import type { Attempt } from './call.ts';
 import type { Inbound } from './render.ts';
 
 /** Text beyond this adds nothing to an estimate but time. */
-const maxChars = 1024 * 1024;
+export const maxChars = 1024 * 1024;
 
 /** An answer whose text can be counted. */
 interface Passed {

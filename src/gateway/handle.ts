@@ -5,7 +5,7 @@
  * latter is an allocation per call, and together they cost more than all the work between them.
  */
 import type { Target } from '../config/snapshot.ts';
-import { GatewayError, toGatewayError } from '../core/error.ts';
+import { clientGone, GatewayError, toGatewayError } from '../core/error.ts';
 import { charge } from '../core/money.ts';
 import { emptyUsage } from '../core/usage.ts';
 import type { Dialect } from '../dialects/dialect.ts';
@@ -37,7 +37,7 @@ export async function handleChat(
   try {
     admit(call, request);
     const body = await readBody(request, call.snapshot.settings.bodyLimitBytes);
-    if (request.signal.aborted) throw gone();
+    if (request.signal.aborted) throw clientGone();
     patience.timeout(request, 0);
     const tries = planTries(call, body, request);
     while (tries.next()) {
@@ -100,7 +100,7 @@ const maxTextBytes = 512 * 1024;
 const defaultOutputTokens = 1024;
 
 function refuse(call: Call, thrown: unknown, request: Request): Response {
-  const error = request.signal.aborted ? gone() : toGatewayError(thrown);
+  const error = request.signal.aborted ? clientGone() : toGatewayError(thrown);
   if (error.kind === 'internal') {
     call.gateway.observer.alarm('internal', { call: call.id, error: error.cause ?? error });
   }
@@ -113,10 +113,6 @@ function refuse(call: Call, thrown: unknown, request: Request): Response {
     // Whatever went wrong above, the call is over and its limits are free again.
     call.end(status, error);
   }
-}
-
-function gone(): GatewayError {
-  return new GatewayError('cancelled', 'The client went away.');
 }
 
 function unknownModel(model: string): GatewayError {

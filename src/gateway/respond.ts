@@ -45,7 +45,6 @@ export function errorResponse(
   if (dialect.idHeader !== undefined) headers[dialect.idHeader] = id;
   const { upstream } = error.detail;
   if (upstream !== undefined && passesVerbatim(error) && call?.answeredBy === dialect) {
-    headers['content-type'] = 'application/json';
     return new Response(upstream.body, { status: upstream.status, headers });
   }
   const { status, body } = dialect.writeError(error, id);

@@ -5,6 +5,7 @@ import type { Usage } from '../core/usage.ts';
 import type { Dialect, StreamReader, Tap } from '../dialects/dialect.ts';
 import { SseReader } from '../wire/sse.ts';
 import { StreamTap } from '../wire/tap.ts';
+import { maxChars } from './estimate.ts';
 import type { Outbound } from './render.ts';
 
 export type Part = Uint8Array | string;
@@ -25,9 +26,6 @@ export interface Stage {
   /** The answer's text so far, for counting when no usage came. */
   text(): string;
 }
-
-/** More of an answer than this is not kept for counting. */
-const maxKeptChars = 1024 * 1024;
 
 export class RelayStage implements Stage {
   private readonly tap: Tap;
@@ -93,9 +91,7 @@ export class RelayStage implements Stage {
     }
     // Only the beginning was kept: the rest is taken to be like it.
     const times = Math.round(this.stream.bytes / Math.max(1, size));
-    return times > 1
-      ? text.repeat(Math.min(times, Math.ceil(maxKeptChars / Math.max(1, text.length))))
-      : text;
+    return times > 1 ? text.repeat(Math.min(times, Math.ceil(maxChars / Math.max(1, text.length)))) : text;
   }
 }
 
@@ -151,7 +147,7 @@ export class TranslateStage implements Stage {
     switch (event.type) {
       case 'delta':
         this.meaningful = true;
-        if (this.said.length < maxKeptChars) this.said += textOf(event);
+        if (this.said.length < maxChars) this.said += textOf(event);
         break;
       case 'start':
       case 'usage':

@@ -1,5 +1,5 @@
 /** A streamed answer: held until it means something, then passed on part by part, and never ended in silence. */
-import { GatewayError } from '../core/error.ts';
+import { clientGone, GatewayError } from '../core/error.ts';
 import type { Attempt } from './call.ts';
 import { settleCounted } from './estimate.ts';
 import type { Inbound } from './render.ts';
@@ -133,9 +133,8 @@ async function conclude(attempt: Attempt, stage: Stage, inbound: Inbound): Promi
 /** The client left: also where it did so before a first part could be sent, and nobody reads the body any more. */
 export function settleGone(attempt: Attempt, stage: Stage, inbound: Inbound): void {
   if (attempt.settled) return;
-  const gone = new GatewayError('cancelled', 'The client went away.');
   // What cannot be written has raised its alarm already.
-  settle(gone, attempt, stage, inbound)?.catch(() => {});
+  settle(clientGone(), attempt, stage, inbound)?.catch(() => {});
 }
 
 /** Once; whoever comes later waits for the first. The call is over then, whatever happened. */

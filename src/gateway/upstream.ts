@@ -1,5 +1,5 @@
 /** The way to a provider for one attempt: with its time-outs, stopped when the client leaves, closed exactly once. */
-import { type ErrorKind, GatewayError } from '../core/error.ts';
+import { clientGone, type ErrorKind, GatewayError } from '../core/error.ts';
 import type { Exchange } from '../wire/http/exchange.ts';
 import { HttpError, type HttpErrorKind } from '../wire/http/head.ts';
 import type { HttpPool } from '../wire/http/pool.ts';
@@ -97,7 +97,7 @@ export class Upstream implements Watched {
 
   /** The client went away: the provider need not go on. (An object that listens costs less than a closure.) */
   handleEvent(): void {
-    this.expired ??= new GatewayError('cancelled', 'The client went away.');
+    this.expired ??= clientGone();
     this.close();
     this.onGone?.();
   }

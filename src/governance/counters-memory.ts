@@ -1,11 +1,10 @@
 /** Counters of one node, in memory: the running window of every counter that is in use. */
 import type { Window } from '../config/snapshot.ts';
 import { type Counters, counterName, type Tally } from './leases.ts';
+import { windowEndMs } from './window.ts';
 
 /** Counters looked at, for each one that is made, whether they can go: more than one, so that memory is bounded. */
 const sweptPerNew = 2;
-
-const lengthsMs = { second: 1000, minute: 60_000, hour: 3_600_000, day: 86_400_000 };
 
 class MemoryTally implements Tally {
   used = 0;
@@ -69,12 +68,4 @@ export function createMemoryCounters(): Counters & { readonly size: number } {
       return tallies.size;
     },
   };
-}
-
-/** When the window of UTC's calendar ends in which `nowMs` falls; Infinity without a window. */
-function windowEndMs(per: Window | undefined, nowMs: number): number {
-  if (per === undefined) return Infinity;
-  if (per !== 'month') return (Math.floor(nowMs / lengthsMs[per]) + 1) * lengthsMs[per];
-  const now = new Date(nowMs);
-  return Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1, 1);
 }

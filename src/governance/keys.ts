@@ -1,7 +1,7 @@
 /** Who calls: finds the virtual key behind a secret and says which models it may use. */
-import { hash } from 'node:crypto';
 import type { Key, Snapshot } from '../config/snapshot.ts';
 import { GatewayError } from '../core/error.ts';
+import { hashSecret } from '../core/secret.ts';
 
 /** A key kept in the store: only the hash of its secret is known. */
 export interface StoreKey {
@@ -44,7 +44,7 @@ export function createKeyring(): Keyring {
             '`x-goog-api-key: KEY` or `?key=KEY`.',
         );
       }
-      const digest = hash('sha256', secret, 'hex');
+      const digest = hashSecret(secret);
       const key = configKeys.get(digest) ?? storeKeys.get(digest);
       if (key === undefined) {
         throw refuse(

@@ -17,44 +17,14 @@ import type { Attempt } from '../store/attempts.ts';
 
 /** @returns the line with its newline. */
 export function writeDispatched(d: Dispatched): string {
-  return `${JSON.stringify([
-    'd',
-    d.call,
-    d.attempt,
-    d.at,
-    d.key,
-    d.team,
-    d.organisation,
-    d.model,
-    d.target,
-    d.provider,
-    d.tags,
-    d.stream,
-    d.session,
-    d.endUser,
-    d.reservedNanoUsd,
-  ])}\n`;
+  return `${JSON.stringify(beginning('d', d))}\n`;
 }
 
 /** @returns the line with its newline. */
 export function writeSettled(d: Dispatched, s: Settled): string {
   const usage = s.usage;
-  return `${JSON.stringify([
-    's',
-    d.call,
-    d.attempt,
-    d.at,
-    d.key,
-    d.team,
-    d.organisation,
-    d.model,
-    d.target,
-    d.provider,
-    d.tags,
-    d.stream,
-    d.session,
-    d.endUser,
-    d.reservedNanoUsd,
+  const values = beginning('s', d);
+  values.push(
     s.at,
     s.final,
     s.outcome,
@@ -74,7 +44,29 @@ export function writeSettled(d: Dispatched, s: Settled): string {
     usage.reasoning,
     usage.audioInput,
     usage.audioOutput,
-  ])}\n`;
+  );
+  return `${JSON.stringify(values)}\n`;
+}
+
+/** What lines of both kinds begin with. */
+function beginning(kind: 'd' | 's', d: Dispatched): unknown[] {
+  return [
+    kind,
+    d.call,
+    d.attempt,
+    d.at,
+    d.key,
+    d.team,
+    d.organisation,
+    d.model,
+    d.target,
+    d.provider,
+    d.tags,
+    d.stream,
+    d.session,
+    d.endUser,
+    d.reservedNanoUsd,
+  ];
 }
 
 /**

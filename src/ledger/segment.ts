@@ -15,7 +15,7 @@ export interface SegmentOptions {
  * The file is mapped into memory (MAP_SHARED): a line is with the operating system as soon as it is copied, and
  * survives the death of the process just as if write(2) had taken it, at a tenth of the cost. What a mapping cannot
  * report is a full disk; so room is taken beforehand, by writing zeros with write(2), which can. Text never holds a
- * zero byte: the text's end is the first zero, for readers and after a crash alike.
+ * zero byte: a reader stops at the first.
  */
 export class Segment {
   private readonly fd: number;

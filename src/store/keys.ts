@@ -1,7 +1,8 @@
 /** Virtual keys made at run time: created, listed, revoked; only hashes of their secrets are kept. */
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { Kysely, Selectable, Transaction } from 'kysely';
 import type { NanoUsd } from '../core/money.ts';
+import { hashSecret } from '../core/secret.ts';
 import type { KeysTable, Schema } from './schema.ts';
 
 /** At most `max` of a unit per window (UTC calendar); `usd` counts nano-dollars; concurrency has no window. */
@@ -42,11 +43,6 @@ export interface NewKey {
 /** A wish that cannot be met; its message is for whoever asked. */
 export class KeyError extends Error {
   override readonly name = 'KeyError';
-}
-
-/** SHA-256 as hex: how secrets are kept and looked up. */
-export function hashSecret(secret: string): string {
-  return createHash('sha256').update(secret).digest('hex');
 }
 
 /**

@@ -1,6 +1,6 @@
 /** Hashes of secrets that are not keys, such as the admin token. */
 import type { Kysely } from 'kysely';
-import { hashSecret } from './keys.ts';
+import { hashSecret } from '../core/secret.ts';
 import type { Schema } from './schema.ts';
 
 /** SHA-256 (hex) of the secret of that name; undefined when there is none. */

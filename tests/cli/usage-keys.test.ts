@@ -6,8 +6,9 @@ import { Command } from 'commander';
 import { addKeysCommand, parseLimit } from '../../src/cli/keys.ts';
 import { readMoment } from '../../src/cli/moment.ts';
 import { addUsageCommand, formatUsage } from '../../src/cli/usage.ts';
+import { hashSecret } from '../../src/core/secret.ts';
 import { openJournal } from '../../src/ledger/journal.ts';
-import { hashSecret, listKeys } from '../../src/store/keys.ts';
+import { listKeys } from '../../src/store/keys.ts';
 import { openStore } from '../../src/store/open.ts';
 import { applyAll, dispatch, settle, tempDir } from '../ledger/attempts.ts';
 

@@ -1,9 +1,10 @@
 /** The snapshot: everything a call needs, made ready from the configuration. */
 import { describe, expect, test } from 'bun:test';
-import { compile, hashKey } from '../../src/config/compile.ts';
+import { compile } from '../../src/config/compile.ts';
 import { type Env, readConfig } from '../../src/config/load.ts';
 import type { Config } from '../../src/config/schema.ts';
 import type { Snapshot, Target } from '../../src/config/snapshot.ts';
+import { hashSecret } from '../../src/core/secret.ts';
 
 const transport = async () => new Response('mock');
 
@@ -179,7 +180,7 @@ keys:
   - { name: lone, key: other, disabled: true }
 teams: { web: { organisation: shop, limits: [{ tokens: 1000, per: hour }] } }
 organisations: { shop: { limits: [{ requests: 5, per: second }] } }`);
-  expect(snapshot.keys.get(hashKey('secret'))).toEqual({
+  expect(snapshot.keys.get(hashSecret('secret'))).toEqual({
     id: 'key_ci',
     name: 'ci',
     team: 'web',
@@ -192,14 +193,14 @@ organisations: { shop: { limits: [{ requests: 5, per: second }] } }`);
     expiresAt: Date.UTC(2030, 0, 31),
     disabled: false,
   });
-  expect(snapshot.keys.get(hashKey('other'))).toMatchObject({
+  expect(snapshot.keys.get(hashSecret('other'))).toMatchObject({
     team: 'default',
     organisation: 'default',
     disabled: true,
   });
   expect(snapshot.teams.get('web')?.limits).toEqual([{ unit: 'tokens', max: 1000, per: 'hour' }]);
   expect(snapshot.organisations?.get('shop')?.limits).toEqual([{ unit: 'requests', max: 5, per: 'second' }]);
-  expect(hashKey('abc')).toBe('ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad');
+  expect(hashSecret('abc')).toBe('ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad');
 });
 
 test('settings are in the units their names say', () => {

@@ -2,7 +2,8 @@
 import { expect, test } from 'bun:test';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createKey, hashSecret, KeyError, keysRevision, listKeys, revokeKey } from '../../src/store/keys.ts';
+import { hashSecret } from '../../src/core/secret.ts';
+import { createKey, KeyError, keysRevision, listKeys, revokeKey } from '../../src/store/keys.ts';
 import { openStore } from '../../src/store/open.ts';
 import { keepSecret, readSecretHash } from '../../src/store/secrets.ts';
 import { tempDir } from '../ledger/attempts.ts';

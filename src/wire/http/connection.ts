@@ -51,8 +51,7 @@ export class Connection implements Carrier {
 
   carry(exchange: Exchange, head: string, body: Uint8Array | string): void {
     if (!exchange.attach(this)) {
-      this.reused = true;
-      this.pool.giveBack(this.origin, this);
+      this.release(true);
       return;
     }
     this.exchange = exchange;

@@ -41,8 +41,7 @@ export class HttpPool {
 
   /** Closes connections that wait for work. */
   close(): void {
-    for (const connections of this.idle.values())
-      for (const connection of connections.splice(0)) connection.end();
+    for (const origin of this.idle.keys()) this.endIdle(origin);
   }
 
   /** A connection has come to the end of its exchange. */
