@@ -1,12 +1,10 @@
 /** `sluice check`: says everything that is wrong with a configuration, or in short what it sets up. */
-import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { compile } from '../config/compile.ts';
 import { configFromEnvironment, type Env, loadConfig } from '../config/load.ts';
 import { formatMistakes } from '../config/mistakes.ts';
 import type { Provider, Route, Snapshot, Target } from '../config/snapshot.ts';
-
-const defaultConfigFile = 'sluice.yaml';
+import { defaultConfigFile, findConfigFile } from './config-file.ts';
 
 export function addCheckCommand(program: Command): void {
   program
@@ -23,7 +21,7 @@ export function addCheckCommand(program: Command): void {
 
 /** @returns what to print, and 0, or 2 when there are mistakes. */
 export function checkConfig(file: string | undefined, env: Env): { text: string; exitCode: 0 | 2 } {
-  const source = file ?? (existsSync(defaultConfigFile) ? defaultConfigFile : undefined);
+  const source = findConfigFile(file);
   if (source === undefined) {
     const snapshot = compile(configFromEnvironment(env), { version: 1 });
     return { text: summarise('No configuration file; set up from the environment.', snapshot), exitCode: 0 };

@@ -1,10 +1,11 @@
 /** Which data directory a command works on, and what it says when it cannot. */
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { parse } from 'yaml';
 import { loadConfig } from '../config/load.ts';
 import { formatMistakes } from '../config/mistakes.ts';
+import { defaultConfigFile, findConfigFile } from './config-file.ts';
 
 export interface DataFlags {
   data?: string;
@@ -28,7 +29,7 @@ export function addDataOptions(command: Command): Command {
     .option('-d, --data <dir>', 'data directory of the gateway (default: ./sluice-data)')
     .option(
       '-c, --config <file>',
-      'configuration file whose `data` is meant (default: sluice.yaml where there is one)',
+      `configuration file whose \`data\` is meant (default: ${defaultConfigFile} where there is one)`,
     );
 }
 
@@ -39,7 +40,7 @@ export function addDataOptions(command: Command): Command {
  */
 export function findDataDir(flags: DataFlags): string {
   if (flags.data !== undefined) return resolve(flags.data);
-  const file = flags.config ?? (existsSync('sluice.yaml') ? 'sluice.yaml' : undefined);
+  const file = findConfigFile(flags.config);
   return resolve((file === undefined ? undefined : dataOf(file)) ?? './sluice-data');
 }
 

@@ -1,11 +1,11 @@
 /** `sluice serve`: starts the gateway and tells, once, what is needed to call it. */
-import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { type App, startApp } from '../app.ts';
 import { configFromEnvironment, loadConfig } from '../config/load.ts';
 import { formatMistakes } from '../config/mistakes.ts';
 import type { Config } from '../config/schema.ts';
 import { createLog } from '../observe/log.ts';
+import { defaultConfigFile, findConfigFile } from './config-file.ts';
 import { readPort } from './port.ts';
 
 interface Flags {
@@ -13,8 +13,6 @@ interface Flags {
   port?: number;
   data?: string;
 }
-
-const defaultConfigFile = 'sluice.yaml';
 
 export function addServeCommand(program: Command): void {
   program
@@ -33,7 +31,7 @@ export function addServeCommand(program: Command): void {
 }
 
 async function runServe(flags: Flags): Promise<void> {
-  const file = flags.config ?? (existsSync(defaultConfigFile) ? defaultConfigFile : undefined);
+  const file = findConfigFile(flags.config);
   const config = readConfigOrExit(file, flags);
   const log = createLog(config.log.level);
   // Keys' hashes and who called what are nobody else's business on this machine.
