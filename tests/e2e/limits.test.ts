@@ -75,9 +75,9 @@ async function refusal(key: string, model = 'oa/echo'): Promise<RateLimitError> 
   const error = other as InstanceType<typeof Anthropic.RateLimitError>;
   expect(error.error).toMatchObject({ type: 'error', error: { type: 'rate_limit_error' } });
   expect((heard as RateLimitError).headers?.get('x-request-id')).toBeString();
-  expect(error.headers?.get('retry-after')).toBe(
-    (heard as RateLimitError).headers?.get('retry-after') ?? null,
-  );
+  // Asked one after the other: the second may already have a second less to wait.
+  const later = waitOf(heard as RateLimitError) - Number(error.headers?.get('retry-after') ?? Number.NaN);
+  expect(later).toBeWithin(0, 3);
   // Refused before anything was sent.
   expect(provider.requests).toHaveLength(asked);
   return heard as RateLimitError;
