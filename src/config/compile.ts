@@ -166,6 +166,8 @@ function compileTarget(
           dialect,
           base,
           headers: { 'content-type': 'application/json', ...dialect.headers, ...entry?.headers },
+          framing: dialect.framing,
+          path: dialect.path,
         },
       ];
     }),

@@ -3,6 +3,7 @@ import type { DialectName } from '../core/chat.ts';
 import type { NanoUsd, Price } from '../core/money.ts';
 import type { Dialect } from '../dialects/dialect.ts';
 import type { Quirks } from '../dialects/quirks.ts';
+import type { Framing } from '../wire/framing.ts';
 
 export interface Snapshot {
   /** Counts up with every reload. */
@@ -83,6 +84,11 @@ export interface Endpoint {
   /** Base URL without a trailing slash; `dialect.path()` is appended. */
   base: string;
   headers: Readonly<Record<string, string>>;
+  framing: Framing;
+  /** Path below `base` of a chat call: the dialect's own, unless the host has another. */
+  path(model: string, stream: boolean): string;
+  /** Top-level members that the host wants set (JSON text) or left out (undefined) in every request. */
+  edits?: Readonly<Record<string, string | undefined>>;
 }
 
 export type Route =

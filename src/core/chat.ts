@@ -10,6 +10,7 @@ import type { Usage } from './usage.ts';
 
 export type DialectName =
   | 'openai-chat'
+  | 'openai-completions'
   | 'openai-responses'
   | 'anthropic-messages'
   | 'gemini'
@@ -52,6 +53,10 @@ export interface ChatRequest {
   user?: string;
   metadata?: JsonObject;
   serviceTier?: string;
+  /** The answer is to be kept, so that a later request can go on from it (`previous`); absent: as the dialect does. */
+  store?: boolean;
+  /** Id of a kept answer this request goes on from, where it is the provider's own to look up. */
+  previous?: string;
   /** Top-level members only `dialect` knows, by wire name. */
   extra?: JsonObject;
 }
@@ -92,10 +97,17 @@ interface Common {
   extra?: JsonObject;
 }
 
+/** Opaque state of one vendor's model (a thought signature), to be handed back on the same block, to that vendor only. */
+export interface VendorState {
+  vendor: DialectName;
+  value: string;
+}
+
 export interface TextBlock extends Common {
   type: 'text';
   text: string;
   citations?: Citation[];
+  state?: VendorState;
 }
 
 /** An image, a document, audio or video. */
@@ -114,11 +126,14 @@ export interface MediaBlock extends Common {
 /** What the model thought. `signature` and `redacted` are opaque state of the vendor that made them. */
 export interface ReasoningBlock extends Common {
   type: 'reasoning';
+  /** Readable reasoning, or a summary of it; may be empty. */
   text: string;
   signature?: string;
-  /** Encrypted reasoning without readable text. */
+  /** Encrypted reasoning. */
   redacted?: string;
-  /** Whose signature it is; absent on text without one. */
+  /** Id of the item it is, where its vendor names it. */
+  id?: string;
+  /** Whose signature, encryption and id it is; absent where there is none. */
   vendor?: DialectName;
 }
 
@@ -130,6 +145,7 @@ export interface ToolCallBlock extends Common {
   input: string;
   /** A free-form tool (OpenAI `custom`): `input` is plain text. */
   custom?: boolean;
+  state?: VendorState;
 }
 
 export interface ToolResultBlock extends Common {
@@ -239,6 +255,9 @@ export type ChatEvent =
       text?: string;
       input?: string;
       signature?: string;
+      /** Encrypted reasoning, whole; may come after its readable text. */
+      redacted?: string;
+      state?: VendorState;
       citation?: Citation;
       logprobs?: Json;
     }

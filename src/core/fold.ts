@@ -83,6 +83,10 @@ function addDelta(block: Block | undefined, delta: Extract<ChatEvent, { type: 'd
   if (delta.signature !== undefined && block.type === 'reasoning') {
     block.signature = (block.signature ?? '') + delta.signature;
   }
+  if (delta.redacted !== undefined && block.type === 'reasoning') block.redacted = delta.redacted;
+  if (delta.state !== undefined && (block.type === 'text' || block.type === 'tool-call')) {
+    block.state = delta.state;
+  }
   if (delta.citation !== undefined && block.type === 'text') {
     block.citations ??= [];
     block.citations.push(delta.citation);

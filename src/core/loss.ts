@@ -17,6 +17,9 @@ export interface Expressible {
   meaning: ReadonlySet<string>;
   /** Instructions at the beginning stand in a member of their own, not among the messages. */
   systemApart?: boolean;
+  /** Names a tool may have, and ids a tool call may have; absent: any. Others are rewritten on the way. */
+  toolNames?: RegExp;
+  toolIds?: RegExp;
 }
 
 /** Hub members whose loss changes the answer; all others are hints. */
@@ -27,12 +30,13 @@ const meaningful: ReadonlySet<keyof ChatRequest> = new Set([
   'n',
   'logprobs',
   'stop',
+  'previous',
 ]);
 
 const optional: (keyof ChatRequest)[] = [
   'tools', 'toolChoice', 'parallelTools', 'maxTokens', 'temperature', 'topP', 'topK', 'stop', 'seed',
   'presencePenalty', 'frequencyPenalty', 'logitBias', 'n', 'logprobs', 'reasoning', 'format', 'user', 'metadata',
-  'serviceTier',
+  'serviceTier', 'store', 'previous',
 ]; // biome-ignore format: one list
 
 export interface Losses {
@@ -113,6 +117,9 @@ function addBlocks(
     // Reasoning of another vendor is set aside, not sent: its signature means nothing elsewhere.
     if (block.type === 'reasoning' && block.vendor !== undefined && block.vendor !== target) {
       losses.hints.push(`${pathOf(place, i)}.signature`);
+    }
+    if ((block.type === 'text' || block.type === 'tool-call') && block.state !== undefined) {
+      if (block.state.vendor !== target) losses.hints.push(`${pathOf(place, i)}.signature`);
     }
     if (block.type === 'tool-result') {
       addBlocks(losses, { message: place.message, outer: i }, block.blocks, target, can.toolResultMedia, can);

@@ -11,13 +11,15 @@ import { MessagesTap } from './anthropic-messages/tap.ts';
 import { readUsage } from './anthropic-messages/usage.ts';
 import { writeRequest } from './anthropic-messages/write-request.ts';
 import { MessagesWriter } from './anthropic-messages/write-stream.ts';
-import type { Dialect } from './dialect.ts';
+import type { Asked, ClientDialect } from './dialect.ts';
 import { classifyUpstreamError } from './upstream-error.ts';
 
 /** Files by id are known to the provider that stored them only. */
 const media = new Set(['image:base64', 'image:url', 'document:base64', 'document:url', 'document:text']);
 
-export const anthropicMessages: Dialect = {
+const chat: Asked = { operation: 'chat' };
+
+export const anthropicMessages: ClientDialect = {
   name: dialectName,
   can: {
     params: new Set([
@@ -29,12 +31,15 @@ export const anthropicMessages: Dialect = {
     meaning: new Set(['mcp_servers', 'container']),
     systemApart: true,
   },
+  framing: 'sse',
   clientPath: '/v1/messages',
+  match: (path) => (path === '/v1/messages' ? chat : undefined),
   clientHeader: 'anthropic-version',
   idHeader: 'request-id',
   path: () => '/messages',
   headers: { 'anthropic-version': '2023-06-01' },
   forwardHeaders: ['anthropic-beta'],
+  turns: { name: 'messages' },
   limitMembers: ['max_tokens'],
 
   readRequest,

@@ -7,30 +7,23 @@ import type { GatewayError } from '../core/error.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Expressible } from '../core/loss.ts';
 import type { Usage } from '../core/usage.ts';
+import type { Framing } from '../wire/framing.ts';
 import type { Member } from '../wire/splice.ts';
 import type { Quirks } from './quirks.ts';
 
+/** What every dialect does: a provider that speaks it can be called. */
 export interface Dialect {
   readonly name: DialectName;
   readonly can: Expressible;
-  /** Path at which the gateway serves clients of this dialect: `/v1/chat/completions`. */
-  readonly clientPath: string;
-  /** A header that only clients of this dialect send; where a path is shared by dialects, it tells. */
-  readonly clientHeader?: string;
-  /** Answer header, beside `x-request-id`, in which its SDKs look for the request's id. */
-  readonly idHeader?: string;
+  /** How a provider frames a stream of it. */
+  readonly framing: Framing;
   /** Path below a provider's base URL that chat calls are posted to: `/chat/completions`. */
   path(model: string, stream: boolean): string;
   /** Headers every call to a provider carries, beside authentication and content type. */
   readonly headers: Readonly<Record<string, string>>;
   /** Request headers of a client of this dialect that a provider of the same dialect is to see. */
   readonly forwardHeaders?: readonly string[];
-  /** Top-level request members that hold the output token limit; the largest of those present counts. */
-  readonly limitMembers: readonly string[];
-  /** Top-level request member that says how many answers are wanted. */
-  readonly countMember?: string;
 
-  // Requests
   /** @throws GatewayError `bad_request` whose `param` names the member that is wrong. */
   readRequest(body: JsonObject): ChatRequest;
   /**
@@ -38,6 +31,32 @@ export interface Dialect {
    * @throws GatewayError `unsupported` for meaning that neither `can` nor the writer can express.
    */
   writeRequest(request: ChatRequest, quirks: Quirks, lost: string[]): JsonObject;
+  /** @throws GatewayError `upstream_invalid` when it is no answer, or the error it holds (200 with an error body). */
+  readResponse(body: JsonObject, quirks: Quirks): ChatResponse;
+  /** A synchronous push stage, one per answer. */
+  readStream(emit: (event: ChatEvent) => void, quirks: Quirks): StreamReader;
+  /** Classifies a provider's refusal. `body` may be anything: another dialect's error, HTML, nothing. */
+  readError(status: number, headers: Headers, body: Uint8Array): GatewayError;
+}
+
+/** A dialect that clients speak too: its answers can be written, and passed on as bytes. Its streams are framed as `sse`. */
+export interface ClientDialect extends Dialect {
+  /** The path this dialect is known by, for the page that says what is served: `/v1/chat/completions`. */
+  readonly clientPath: string;
+  /** What a client asks for by this path; undefined when the path is none of this dialect's. */
+  match(path: string, query: string): Asked | undefined;
+  /** A header that only clients of this dialect send; where a path is shared by dialects, it tells. */
+  readonly clientHeader?: string;
+  /** Answer header, beside `x-request-id`, in which its SDKs look for the request's id. */
+  readonly idHeader?: string;
+  /** Top-level request member that holds the conversation. */
+  readonly turns: TurnsMember;
+  /** Request members that hold the output token limit; the largest of those present counts. A dot leads one level down. */
+  readonly limitMembers: readonly string[];
+  /** Request member that says how many answers are wanted, likewise. */
+  readonly countMember?: string;
+
+  // Requests
   /**
    * What must change in a request that is relayed as bytes. Undefined when the quirks reach deeper than the top level
    * of this body: then it is rewritten by readRequest and writeRequest.
@@ -50,18 +69,15 @@ export interface Dialect {
   ): RelayPlan | undefined;
 
   // Whole answers
-  /** @throws GatewayError `upstream_invalid` when it is no answer, or the error it holds (200 with an error body). */
-  readResponse(body: JsonObject, quirks: Quirks): ChatResponse;
-  writeResponse(response: ChatResponse): JsonObject;
+  writeResponse(response: ChatResponse, wish?: AnswerWish): JsonObject;
   /** Top-level members of an answer that are its content: any of them makes a body an answer, and they go unread. */
   readonly contentMembers: readonly string[];
   /** Usage of a whole answer that is relayed, from its top level without `contentMembers`; undefined when it has none. */
   readUsage(body: JsonObject, quirks: Quirks): Usage | undefined;
 
-  // Streams: synchronous push stages, one per answer
-  readStream(emit: (event: ChatEvent) => void, quirks: Quirks): StreamReader;
+  // Streams
   /** `emit` takes framed text, ready for the wire. */
-  writeStream(emit: (text: string) => void, wish: StreamWish): StreamWriter;
+  writeStream(emit: (text: string) => void, wish: AnswerWish): StreamWriter;
   /** Watches a relayed stream. `hideUsage`: the client did not ask for the usage event that the gateway asked for. */
   tap(quirks: Quirks, hideUsage: boolean): Tap;
   /**
@@ -73,16 +89,48 @@ export interface Dialect {
   readonly terminator: string;
 
   // Errors
-  /** Classifies a provider's refusal. `body` may be anything: another dialect's error, HTML, nothing. */
-  readError(status: number, headers: Headers, body: Uint8Array): GatewayError;
   /** Status for the client: `error.status`, unless the dialect has its own word (529). */
   writeError(error: GatewayError, requestId: string): { status: number; body: JsonObject };
   /** The same inside a stream that has begun: framed text. Nothing follows it but what the dialect requires. */
   writeStreamError(error: GatewayError, requestId: string): string;
 
+  // Counting tokens before they are sent, where clients can ask for it
+  readonly counting?: Counting;
+
   // Model lists
   writeModels(ids: readonly string[]): JsonObject;
   writeModel(id: string): JsonObject;
+}
+
+export function isClientDialect(dialect: Dialect): dialect is ClientDialect {
+  return 'clientPath' in dialect;
+}
+
+/** What the path of a request says, before its body is read. */
+export interface Asked {
+  operation: 'chat' | 'count_tokens';
+  /** Where the path names them; otherwise the body does. */
+  model?: string;
+  stream?: boolean;
+  /** The stream is wanted as one JSON array, not as events (Gemini without `alt=sse`). */
+  array?: boolean;
+}
+
+export interface TurnsMember {
+  name: string;
+  /** It may be a text instead of an array. */
+  orText?: boolean;
+  /** It may be missing. */
+  optional?: boolean;
+}
+
+/** How many tokens a request has: asked of a provider of the same dialect, counted by the gateway for others. */
+export interface Counting {
+  /** Path below a provider's base URL. */
+  path(model: string): string;
+  /** The chat request in the body of a counting request. */
+  requestOf(body: JsonObject): JsonObject;
+  write(tokens: number): JsonObject;
 }
 
 /** How a request is relayed as bytes. */
@@ -95,7 +143,7 @@ export interface RelayPlan {
   lost: string[];
 }
 
-/** `push` takes one framed event: the SSE `event:` name ('' when it has none) and its joined `data:` lines. */
+/** `push` takes one frame: the SSE `event:` name ('' when it has none) and its joined `data:` lines, or what stands for them. */
 export interface StreamReader {
   push(event: string, data: string): void;
   /**
@@ -109,9 +157,14 @@ export interface StreamWriter {
   push(event: ChatEvent): void;
 }
 
-/** What the client asked for, as far as the stream's form depends on it. */
-export interface StreamWish {
+/** What the client asked for, as far as the form of its answer depends on it. */
+export interface AnswerWish {
+  /** Usage at the end of a stream is wanted. */
   streamUsage: boolean;
+  /** The stream is wanted as one JSON array. */
+  array?: boolean;
+  /** The request, for dialects whose answers repeat it (Responses); read it only when needed. */
+  request?: () => ChatRequest;
 }
 
 /** What a relayed stream has told so far. */

@@ -1,5 +1,5 @@
 /** OpenAI Chat Completions, the dialect most hosts speak: https://platform.openai.com/docs/api-reference/chat */
-import type { Dialect } from './dialect.ts';
+import type { Asked, ClientDialect } from './dialect.ts';
 import { readResponse, writeResponse } from './openai-chat/answer.ts';
 import { writeError, writeStreamError } from './openai-chat/error.ts';
 import { writeModel, writeModels } from './openai-chat/models.ts';
@@ -14,7 +14,9 @@ import { classifyUpstreamError } from './upstream-error.ts';
 
 const media = new Set(['image:url', 'image:base64', 'document:base64', 'document:text', 'audio:base64']);
 
-export const openaiChat: Dialect = {
+const chat: Asked = { operation: 'chat' };
+
+export const openaiChat: ClientDialect = {
   name: 'openai-chat',
   can: {
     // Service tiers and metadata mean something else in every dialect; `top_k` is a word of some hosts only.
@@ -34,9 +36,12 @@ export const openaiChat: Dialect = {
       'response_format',
     ]),
   },
+  framing: 'sse',
   clientPath: '/v1/chat/completions',
+  match: (path) => (path === '/v1/chat/completions' ? chat : undefined),
   path: () => '/chat/completions',
   headers: {},
+  turns: { name: 'messages' },
   limitMembers: ['max_completion_tokens', 'max_tokens'],
   countMember: 'n',
 

@@ -24,7 +24,7 @@ export async function answer(tries: Tries): Promise<Response> {
     const read = readBytes(reply, upstream);
     const bytes = read instanceof Promise ? await read : read;
     upstream.finish();
-    const whole = new Whole(bytes, tries.outbound, tries.inbound.dialect);
+    const whole = new Whole(bytes, tries.outbound, tries.inbound);
     attempt.meaningful();
     const counting = settleCounted(attempt, 'ok', whole.usage, true, whole, tries.inbound);
     if (counting !== undefined) await counting;
@@ -69,7 +69,7 @@ async function answerStream(
   await requireEvents(reply, tries, attempt, upstream);
   const stage = outbound.relay
     ? new RelayStage(inbound.dialect, outbound)
-    : new TranslateStage(inbound.dialect, outbound, inbound.chat().streamUsage ?? false);
+    : new TranslateStage(inbound.dialect, outbound, inbound.wish);
   attempt.heard = stage;
   const open = await openStream(reply, stage, upstream, attempt);
   tries.succeeded();
@@ -85,13 +85,13 @@ async function answerStream(
 /** A stream was asked for: an answer of another kind is an error in disguise, or no answer. */
 async function requireEvents(
   reply: Reply,
-  { outbound }: Tries,
+  { outbound, inbound }: Tries,
   attempt: Attempt,
   upstream: Upstream,
 ): Promise<void> {
   const type = reply.header('content-type') ?? '';
-  if (!type.includes('json') && !type.includes('html')) return;
-  attempt.heard = new Whole(await readBytes(reply, upstream), outbound, outbound.endpoint.dialect);
+  if (!type.includes('html') && (!type.includes('json') || type.includes('ndjson'))) return;
+  attempt.heard = new Whole(await readBytes(reply, upstream), outbound, inbound);
   throw new GatewayError(
     'upstream_invalid',
     `${outbound.target.id} answered ${type} where a stream was asked for.`,

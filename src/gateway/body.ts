@@ -1,7 +1,8 @@
 /** Reads a client's request body as bytes, bounded and inflated, and peeks at the members a gateway acts on. */
 import { gunzip } from 'node:zlib';
 import { GatewayError } from '../core/error.ts';
-import type { Dialect } from '../dialects/dialect.ts';
+import { isObject, type Json } from '../core/json.ts';
+import type { Asked, ClientDialect, TurnsMember } from '../dialects/dialect.ts';
 import { JsonSyntaxError, type Member, scanMembers, valueText } from '../wire/splice.ts';
 
 export interface Peek {
@@ -13,6 +14,10 @@ export interface Peek {
   maxTokens: number | undefined;
   /** How many answers it wants. */
   answers: number;
+  /** The stream is wanted as one JSON array. */
+  array: boolean;
+  /** The model stands in the path, not in the body. */
+  modelInPath: boolean;
 }
 
 /** Rejects as the request does when the client goes away. @throws GatewayError `too_large`, `bad_request`. */
@@ -64,38 +69,83 @@ function tooLarge(limitBytes: number): GatewayError {
 }
 
 /** Looks at the top level only. @throws GatewayError `bad_request` naming the member that is wrong. */
-export function peekBody(body: Uint8Array, dialect: Dialect): Peek {
+export function peekBody(body: Uint8Array, dialect: ClientDialect, asked: Asked): Peek {
   const members = scan(body);
-  let model: string | undefined;
-  let stream = false;
-  let limit: number | undefined;
-  let answers = 1;
-  let hasMessages = false;
+  const { turns } = dialect;
+  let model = asked.model;
+  let stream = asked.stream ?? false;
+  const said: Limits = { maxTokens: undefined, answers: undefined };
+  let hasTurns = turns.optional === true;
   for (const member of members) {
-    switch (member.name) {
-      case 'model':
-        // Parsers differ in which of two they believe; a gateway that decides by model must not guess.
-        if (model !== undefined) throw wrong('model', 'is given twice; give it once');
-        model = readModel(body, member);
-        break;
-      case 'stream':
-        stream = readStream(body, member);
-        break;
-      case 'messages':
-        if (body[member.start] !== 0x5b) throw wrong('messages', 'must be an array of messages');
-        hasMessages = true;
-        break;
-      default:
-        // Of two limits hosts differ in which one they obey: the larger one is what the call may cost.
-        if (dialect.limitMembers.includes(member.name))
-          limit = larger(limit, readWhole(body, member, maxLimit));
-        else if (member.name === dialect.countMember)
-          answers = readWhole(body, member, maxAnswers) ?? answers;
-    }
+    const { name } = member;
+    if (name === 'model' && asked.model === undefined) {
+      // Parsers differ in which of two they believe; a gateway that decides by model must not guess.
+      if (model !== undefined) throw wrong('model', 'is given twice; give it once');
+      model = readModel(body, member);
+    } else if (name === 'stream' && asked.stream === undefined) stream = readStream(body, member);
+    else if (name === turns.name) {
+      hasTurns = true;
+      requireTurns(body, member, turns);
+    } else readLimits(body, member, dialect, said);
   }
   if (model === undefined) throw wrong('model', 'is missing: name a model, for example "mock/echo"');
-  if (!hasMessages) throw wrong('messages', 'is missing: send an array of messages');
-  return { body, members, model, stream, maxTokens: limit, answers };
+  if (!hasTurns) throw wrong(turns.name, 'is missing: send an array of messages');
+  return {
+    body,
+    members,
+    model: checkModel(model),
+    stream,
+    array: asked.array ?? false,
+    modelInPath: asked.model !== undefined,
+    maxTokens: said.maxTokens,
+    answers: said.answers ?? 1,
+  };
+}
+
+interface Limits {
+  maxTokens: number | undefined;
+  answers: number | undefined;
+}
+
+function requireTurns(body: Uint8Array, member: Member, turns: TurnsMember): void {
+  const first = body[member.start];
+  if (first === 0x5b || (turns.orText === true && first === 0x22)) return;
+  throw wrong(turns.name, turns.orText ? 'must be a text or an array' : 'must be an array of messages');
+}
+
+/** What bears on the cost of the call: how long answers may be, and how many are wanted. */
+function readLimits(body: Uint8Array, member: Member, dialect: ClientDialect, said: Limits): void {
+  const { limitMembers, countMember } = dialect;
+  // Of two limits hosts differ in which one they obey: the larger one is what the call may cost.
+  if (limitMembers.includes(member.name)) {
+    said.maxTokens = larger(said.maxTokens, readWhole(member.name, valueText(body, member), maxLimit));
+  } else if (member.name === countMember) {
+    said.answers = readWhole(member.name, valueText(body, member), maxAnswers);
+  } else if (isHolder(member.name, dialect)) {
+    for (const [inner, value] of Object.entries(parseHolder(body, member))) {
+      const path = `${member.name}.${inner}`;
+      if (limitMembers.includes(path)) {
+        said.maxTokens = larger(said.maxTokens, readWhole(path, String(value), maxLimit));
+      } else if (path === countMember) said.answers = readWhole(path, String(value), maxAnswers);
+    }
+  }
+}
+
+/** Members with limits one level down. */
+function isHolder(name: string, { limitMembers }: ClientDialect): boolean {
+  for (const path of limitMembers) {
+    if (path.length > name.length && path[name.length] === '.' && path.startsWith(name)) return true;
+  }
+  return false;
+}
+
+function parseHolder(body: Uint8Array, member: Member): Record<string, Json | undefined> {
+  try {
+    const value: Json = JSON.parse(valueText(body, member));
+    return isObject(value) ? value : {};
+  } catch {
+    throw wrong(member.name, 'is not valid JSON');
+  }
 }
 
 function scan(body: Uint8Array): Member[] {
@@ -116,6 +166,10 @@ function readModel(body: Uint8Array, member: Member): string {
   } catch {
     throw wrong('model', 'is not a valid JSON string');
   }
+  return model;
+}
+
+function checkModel(model: string): string {
   if (model === '') throw wrong('model', 'must not be empty');
   if (model.length > 256) throw wrong('model', 'is longer than 256 characters');
   return model;
@@ -133,12 +187,11 @@ const maxLimit = 100_000_000;
 const maxAnswers = 1024;
 
 /** @throws GatewayError `bad_request`. Undefined for null. */
-function readWhole(body: Uint8Array, member: Member, most: number): number | undefined {
-  const text = valueText(body, member);
+function readWhole(name: string, text: string, most: number): number | undefined {
   if (text === 'null') return undefined;
   const value = Number(text);
   if (!Number.isInteger(value) || value < 0 || value > most) {
-    throw wrong(member.name, `must be a whole number up to ${most}`);
+    throw wrong(name, `must be a whole number up to ${most}`);
   }
   return value;
 }

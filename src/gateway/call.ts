@@ -5,7 +5,7 @@ import { newCallId } from '../core/id.ts';
 import { charge, type NanoUsd } from '../core/money.ts';
 import type { Dispatched, Settled } from '../core/record.ts';
 import { emptyUsage, type Usage } from '../core/usage.ts';
-import type { Dialect } from '../dialects/dialect.ts';
+import type { ClientDialect } from '../dialects/dialect.ts';
 import type { Lease } from '../governance/leases.ts';
 import type { Gateway } from './gateway.ts';
 import type { Labels } from './labels.ts';
@@ -26,7 +26,7 @@ export class Call {
   /** What every limit on the path holds for it. */
   reserved: NanoUsd = 0;
   /** The dialect of the last attempt's provider, where it is the client's own. */
-  answeredBy: Dialect | undefined;
+  answeredBy: ClientDialect | undefined;
   spentTokens = 0;
   spentNanoUsd: NanoUsd = 0;
   private pending: Attempt | undefined;
@@ -34,7 +34,7 @@ export class Call {
 
   constructor(
     readonly gateway: Gateway,
-    readonly dialect: Dialect,
+    readonly dialect: ClientDialect,
     readonly snapshot: Snapshot,
   ) {
     gateway.inflight.enter();

@@ -8,7 +8,7 @@ import type { Target } from '../config/snapshot.ts';
 import { clientGone, GatewayError, toGatewayError } from '../core/error.ts';
 import { charge } from '../core/money.ts';
 import { emptyUsage } from '../core/usage.ts';
-import type { Dialect } from '../dialects/dialect.ts';
+import type { Asked, ClientDialect } from '../dialects/dialect.ts';
 import { authorise, extractSecret } from '../governance/keys.ts';
 import type { BoundLimit } from '../governance/leases.ts';
 import { Plan } from '../routing/route.ts';
@@ -29,7 +29,8 @@ export interface Patience {
 /** A chat call in the client's `dialect`. Never rejects: every failure is an answer the client's SDK understands. */
 export async function handleChat(
   request: Request,
-  dialect: Dialect,
+  dialect: ClientDialect,
+  asked: Asked,
   gateway: Gateway,
   patience: Patience,
 ): Promise<Response> {
@@ -39,7 +40,7 @@ export async function handleChat(
     const body = await readBody(request, call.snapshot.settings.bodyLimitBytes);
     if (request.signal.aborted) throw clientGone();
     patience.timeout(request, 0);
-    const tries = planTries(call, body, request);
+    const tries = planTries(call, body, asked, request);
     while (tries.next()) {
       try {
         return await answer(tries);
@@ -62,9 +63,9 @@ function admit(call: Call, request: Request): void {
 }
 
 /** What is asked, whom it may be asked of, and that the limits bear it. @throws GatewayError */
-function planTries(call: Call, body: Uint8Array, request: Request): Tries {
+function planTries(call: Call, body: Uint8Array, asked: Asked, request: Request): Tries {
   const { gateway, snapshot } = call;
-  const peek = peekBody(body, call.dialect);
+  const peek = peekBody(body, call.dialect, asked);
   call.model = peek.model;
   authorise(call.key!, peek.model);
   const route = snapshot.resolve(peek.model);

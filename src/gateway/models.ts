@@ -3,12 +3,17 @@ import type { Key } from '../config/snapshot.ts';
 import { GatewayError, toGatewayError } from '../core/error.ts';
 import { newCallId } from '../core/id.ts';
 import type { JsonObject } from '../core/json.ts';
-import type { Dialect } from '../dialects/dialect.ts';
+import type { ClientDialect } from '../dialects/dialect.ts';
 import { authorise, extractSecret } from '../governance/keys.ts';
 import type { Gateway } from './gateway.ts';
 import { errorResponse } from './respond.ts';
 
-export function listModels(request: Request, path: string, dialect: Dialect, gateway: Gateway): Response {
+export function listModels(
+  request: Request,
+  path: string,
+  dialect: ClientDialect,
+  gateway: Gateway,
+): Response {
   const id = newCallId();
   try {
     if (request.method !== 'GET' && request.method !== 'HEAD') {

@@ -1,7 +1,7 @@
 /** What the client is answered with: headers and errors, in its own dialect. */
 import type { GatewayError } from '../core/error.ts';
 import { formatUsd } from '../core/money.ts';
-import type { Dialect } from '../dialects/dialect.ts';
+import type { ClientDialect } from '../dialects/dialect.ts';
 import type { Attempt, Call } from './call.ts';
 
 /** Headers of an answer; `x-sluice-cost-usd` only where the cost is known before the first byte. */
@@ -29,7 +29,7 @@ export function answerHeaders(
  */
 export function errorResponse(
   error: GatewayError,
-  dialect: Dialect,
+  dialect: ClientDialect,
   call: Call | undefined,
   id: string,
 ): Response {

@@ -2,8 +2,8 @@
 
 import { GatewayError } from '../core/error.ts';
 import { newCallId } from '../core/id.ts';
-import type { Dialect } from '../dialects/dialect.ts';
-import { dialects } from '../dialects/index.ts';
+import type { ClientDialect } from '../dialects/dialect.ts';
+import { clientDialects } from '../dialects/index.ts';
 import type { Gateway } from './gateway.ts';
 import { handleChat, type Patience } from './handle.ts';
 import { listModels } from './models.ts';
@@ -22,11 +22,6 @@ export interface Server {
   /** Stops accepting; connections that are idle are closed, the others when their answer is out. */
   stop(force: boolean): Promise<void>;
 }
-
-const byPath: ReadonlyMap<string, Dialect> = new Map(
-  [...dialects.values()].map((dialect) => [dialect.clientPath, dialect]),
-);
-const [usual] = dialects.values();
 
 /** @throws Error of the operating system when the address is taken or not ours. */
 export function serve(gateway: Gateway, options: ServerOptions): Server {
@@ -56,39 +51,42 @@ function route(
   gateway: Gateway,
   options: ServerOptions,
 ): Response | Promise<Response> {
-  const path = pathOf(request.url);
-  const dialect = byPath.get(path);
-  if (dialect !== undefined) {
-    if (request.method === 'POST') return handleChat(request, dialect, gateway, patience);
+  const { path, query } = splitUrl(request.url);
+  for (const dialect of clientDialects) {
+    const asked = dialect.match(path, query);
+    if (asked === undefined) continue;
+    if (request.method === 'POST') return handleChat(request, dialect, asked, gateway, patience);
     const error = new GatewayError('method_not_allowed', `${path} takes POST, not ${request.method}.`);
     return errorResponse(error, dialect, undefined, newCallId());
   }
   const operated = options.operate(path, request);
   if (operated !== undefined) return operated;
-  const asked = dialectAsked(request, path);
+  const dialect = dialectAsked(request, path);
   if (path === '/v1/models' || path.startsWith('/v1/models/'))
-    return listModels(request, path, asked, gateway);
+    return listModels(request, path, dialect, gateway);
   const error = new GatewayError(
     'not_found',
-    `There is nothing at ${request.method} ${path}. This gateway serves POST ${[...byPath.keys()].join(', POST ')} and GET /v1/models.`,
+    `There is nothing at ${request.method} ${path}. This gateway serves POST ${clientDialects.map(({ clientPath }) => clientPath).join(', POST ')} and GET /v1/models.`,
     { code: 'unknown_url' },
   );
-  return errorResponse(error, asked, undefined, newCallId());
+  return errorResponse(error, dialect, undefined, newCallId());
 }
 
-/** The path of an absolute URL, without parsing the rest of it. */
-function pathOf(url: string): string {
+/** Path and query of an absolute URL, without parsing the rest of it. */
+function splitUrl(url: string): { path: string; query: string } {
   const start = url.indexOf('/', url.indexOf('//') + 2);
-  if (start < 0) return '/';
-  const query = url.indexOf('?', start);
-  return query < 0 ? url.slice(start) : url.slice(start, query);
+  if (start < 0) return { path: '/', query: '' };
+  const mark = url.indexOf('?', start);
+  return mark < 0
+    ? { path: url.slice(start), query: '' }
+    : { path: url.slice(start, mark), query: url.slice(mark + 1) };
 }
 
 /** Where the path does not tell, a header may. */
-function dialectAsked(request: Request, path: string): Dialect {
-  for (const dialect of dialects.values()) {
+function dialectAsked(request: Request, path: string): ClientDialect {
+  for (const dialect of clientDialects) {
     if (path.startsWith(dialect.clientPath)) return dialect;
     if (dialect.clientHeader !== undefined && request.headers.has(dialect.clientHeader)) return dialect;
   }
-  return usual!;
+  return clientDialects[0]!;
 }

@@ -2,7 +2,8 @@
 import type { ChatEvent } from '../core/chat.ts';
 import type { GatewayError } from '../core/error.ts';
 import type { Usage } from '../core/usage.ts';
-import type { Dialect, StreamReader, Tap } from '../dialects/dialect.ts';
+import type { AnswerWish, ClientDialect, StreamReader, Tap } from '../dialects/dialect.ts';
+import { type FrameReader, frameReader } from '../wire/framing.ts';
 import { SseReader } from '../wire/sse.ts';
 import { StreamTap } from '../wire/tap.ts';
 import { maxChars } from './estimate.ts';
@@ -33,7 +34,7 @@ export class RelayStage implements Stage {
   readonly errorPassed = true;
 
   constructor(
-    private readonly dialect: Dialect,
+    private readonly dialect: ClientDialect,
     private readonly outbound: Outbound,
   ) {
     const tap = dialect.tap(outbound.target.quirks, outbound.hideUsage);
@@ -104,30 +105,28 @@ export class TranslateStage implements Stage {
   readonly errorPassed = false;
   private out = '';
   private said = '';
-  private readonly sse: SseReader;
+  private readonly frames: FrameReader;
   private readonly reader: StreamReader;
 
-  constructor(client: Dialect, outbound: Outbound, streamUsage: boolean) {
-    const writer = client.writeStream(
-      (text) => {
-        this.out += text;
-      },
-      { streamUsage },
-    );
-    this.reader = outbound.endpoint.dialect.readStream((event) => {
+  constructor(client: ClientDialect, outbound: Outbound, wish: AnswerWish) {
+    const writer = client.writeStream((text) => {
+      this.out += text;
+    }, wish);
+    const { dialect, framing } = outbound.endpoint;
+    this.reader = dialect.readStream((event) => {
       this.watch(event);
       if (event.type !== 'error') writer.push(event);
     }, outbound.target.quirks);
-    this.sse = new SseReader((event, data) => this.reader.push(event, data));
+    this.frames = frameReader(framing, (name, text) => this.reader.push(name, text));
   }
 
   push(chunk: Uint8Array): Part | undefined {
-    this.sse.push(chunk);
+    this.frames.push(chunk);
     return this.take();
   }
 
   end(): Part | undefined {
-    this.sse.end();
+    this.frames.end();
     this.reader.end();
     return this.take();
   }

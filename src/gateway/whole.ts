@@ -2,10 +2,11 @@
 import { GatewayError } from '../core/error.ts';
 import { isObject, type Json, type JsonObject } from '../core/json.ts';
 import type { Usage } from '../core/usage.ts';
-import type { Dialect } from '../dialects/dialect.ts';
+import type { ClientDialect } from '../dialects/dialect.ts';
+import type { Quirks } from '../dialects/quirks.ts';
 import { utf8 } from '../wire/bytes.ts';
 import { JsonSyntaxError, scanMembers, valueText } from '../wire/splice.ts';
-import type { Outbound } from './render.ts';
+import type { Inbound, Outbound } from './render.ts';
 import type { Part } from './stages.ts';
 
 export class Whole {
@@ -17,15 +18,16 @@ export class Whole {
   constructor(
     private readonly bytes: Uint8Array,
     private readonly outbound: Outbound,
-    client: Dialect,
+    inbound: Inbound,
   ) {
-    const { dialect } = outbound.endpoint;
+    const { quirks } = outbound.target;
+    const { dialect } = inbound;
     if (outbound.relay) {
       this.body = bytes;
-      this.usage = dialect.readUsage(topLevel(bytes, outbound), outbound.target.quirks);
+      this.usage = dialect.readUsage(topLevel(bytes, dialect, quirks), quirks);
     } else {
-      const answer = dialect.readResponse(parse(bytes), outbound.target.quirks);
-      this.body = JSON.stringify(client.writeResponse(answer));
+      const answer = outbound.endpoint.dialect.readResponse(parse(bytes), quirks);
+      this.body = JSON.stringify(dialect.writeResponse(answer, inbound.wish));
       this.usage = answer.usage;
     }
   }
@@ -49,14 +51,13 @@ export class Whole {
  * The answer's top level. Small answers are parsed, which also proves that they are JSON; in large ones (images,
  * embeddings) the content is skipped. A body without content is an error, whatever its status.
  */
-function topLevel(body: Uint8Array, outbound: Outbound): JsonObject {
-  const { dialect } = outbound.endpoint;
+function topLevel(body: Uint8Array, dialect: ClientDialect, quirks: Quirks): JsonObject {
   const top = body.length <= parsedBytes ? parse(body) : scanTop(body, dialect);
-  if (!hasContent(top, dialect)) dialect.readResponse(top, outbound.target.quirks);
+  if (!hasContent(top, dialect)) dialect.readResponse(top, quirks);
   return top;
 }
 
-function hasContent(top: JsonObject, dialect: Dialect): boolean {
+function hasContent(top: JsonObject, dialect: ClientDialect): boolean {
   for (const name of dialect.contentMembers) if (top[name] !== undefined && top[name] !== null) return true;
   return false;
 }
@@ -64,7 +65,7 @@ function hasContent(top: JsonObject, dialect: Dialect): boolean {
 const parsedBytes = 64 * 1024;
 
 /** All members but content, of which it is only told that it is there. */
-function scanTop(body: Uint8Array, dialect: Dialect): JsonObject {
+function scanTop(body: Uint8Array, dialect: ClientDialect): JsonObject {
   const top: JsonObject = {};
   for (const member of scan(body)) {
     const skip = dialect.contentMembers.includes(member.name);

@@ -1,19 +1,9 @@
 /** How much the model may think: efforts, token budgets and adaptive thinking, whichever the model takes. */
-import type { ChatRequest, Effort, ReasoningWish } from '../../core/chat.ts';
+import type { ChatRequest, ReasoningWish } from '../../core/chat.ts';
 import type { JsonObject } from '../../core/json.ts';
+import { effortBudgets, effortOf } from '../effort.ts';
 import type { Quirks } from '../quirks.ts';
 import { dialectName } from './block.ts';
-
-/** Token budgets of the efforts, for models that take a budget. */
-const budgets: Readonly<Record<Effort, number>> = {
-  none: 0,
-  minimal: 1024,
-  low: 2048,
-  medium: 10_000,
-  high: 16_384,
-  xhigh: 32_768,
-  max: 32_768,
-};
 
 const smallestBudget = 1024;
 /** Answer tokens when the client names no limit and the catalogue none either. */
@@ -61,7 +51,9 @@ export function writeThinking(
   // Anthropic's effort without thinking: older models have no word for it.
   const onlyEffort = request.dialect === dialectName && wish.enabled === undefined;
   const wanted =
-    wish.budgetTokens ?? budgets[wish.effort ?? (wish.adaptive ? 'high' : 'medium')] ?? budgets.medium;
+    wish.budgetTokens ??
+    effortBudgets[wish.effort ?? (wish.adaptive ? 'high' : 'medium')] ??
+    effortBudgets.medium;
   let budget = Math.max(wanted, smallestBudget);
   if (limit !== undefined) budget = Math.min(budget, Math.max(smallestBudget, Math.floor(limit * 0.8)));
   const fits = limit === undefined || budget < limit;
@@ -102,14 +94,7 @@ function adaptive(wish: ReasoningWish): Omit<Thinking, 'maxTokens'> {
     type: 'adaptive',
     display: wish.display === 'omitted' ? 'omitted' : 'summarized',
   };
-  const effort = wish.effort ?? effortOf(wish.budgetTokens);
+  const effort = wish.effort ?? (wish.budgetTokens === undefined ? undefined : effortOf(wish.budgetTokens));
   if (effort === undefined) return { thinking };
   return { thinking, effort: effort === 'minimal' ? 'low' : effort };
-}
-
-/** Nobody has published a mapping back: each budget belongs to the effort whose own budget it does not exceed. */
-function effortOf(budgetTokens: number | undefined): Effort | undefined {
-  if (budgetTokens === undefined) return undefined;
-  if (budgetTokens <= budgets.low) return 'low';
-  return budgetTokens <= budgets.medium ? 'medium' : 'high';
 }

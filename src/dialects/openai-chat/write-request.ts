@@ -4,6 +4,7 @@ import type { ChatRequest, Effort, ReasoningWish, Tool, ToolChoice } from '../..
 import { emptySchema } from '../../core/chat.ts';
 import { GatewayError } from '../../core/error.ts';
 import { isObject, type Json, type JsonObject } from '../../core/json.ts';
+import { effortLadder, effortOf, nearestEffort } from '../effort.ts';
 import type { Quirks } from '../quirks.ts';
 import { writeMessages } from './write-messages.ts';
 
@@ -103,7 +104,6 @@ function writeSampling(
 
 // Reasoning
 
-const ladder: readonly Effort[] = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'];
 /** What every reasoning host understands; `none` and `minimal` are words of few models, and errors elsewhere. */
 const commonEfforts: readonly Effort[] = ['low', 'medium', 'high'];
 
@@ -126,24 +126,13 @@ function writeEffort(
     effort = 'none';
   }
   if (effort === undefined && budgetTokens !== undefined) {
-    effort = budgetTokens <= 4096 ? 'low' : budgetTokens < 16_384 ? 'medium' : 'high';
+    effort = effortOf(budgetTokens);
   }
-  const known = words ?? (own ? ladder : commonEfforts);
+  const known = words ?? (own ? effortLadder : commonEfforts);
   if (effort === undefined || known.includes(effort)) return effort;
   lost.push('reasoning.effort');
   // "Do not reason" to a host without the word: better its default than an effort nobody asked for.
-  return effort === 'none' ? undefined : nearest(effort, known);
-}
-
-function nearest(effort: Effort, known: readonly Effort[]): Effort | undefined {
-  const wanted = ladder.indexOf(effort);
-  let best: Effort | undefined;
-  for (const word of known) {
-    if (word === 'none') continue;
-    const distance = Math.abs(ladder.indexOf(word) - wanted);
-    if (best === undefined || distance < Math.abs(ladder.indexOf(best) - wanted)) best = word;
-  }
-  return best;
+  return effort === 'none' ? undefined : nearestEffort(effort, known);
 }
 
 // Structured output

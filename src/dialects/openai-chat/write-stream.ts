@@ -2,7 +2,7 @@
 import type { Block, ChatEvent } from '../../core/chat.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { Usage } from '../../core/usage.ts';
-import type { StreamWish, StreamWriter } from '../dialect.ts';
+import type { AnswerWish, StreamWriter } from '../dialect.ts';
 import { isLegacyCall, writeAnnotation, writeFinish, writeId } from './answer.ts';
 import { writeStreamError } from './error.ts';
 import { writeUsage } from './usage.ts';
@@ -37,7 +37,7 @@ export class ChatStreamWriter implements StreamWriter {
 
   constructor(
     private readonly emit: (text: string) => void,
-    private readonly wish: StreamWish,
+    private readonly wish: AnswerWish,
   ) {
     this.tail = wish.streamUsage ? '}],"usage":null}\n\n' : '}]}\n\n';
   }

@@ -1,0 +1,57 @@
+/**
+ * State of one vendor's model inside an opaque text of another dialect (a signature, encrypted data), so that clients
+ * hand it back without knowing: the conversation may leave that vendor and return to it.
+ */
+import type { DialectName, ReasoningBlock, VendorState } from './chat.ts';
+import { isObject, type Json } from './json.ts';
+
+/** What is carried: a reasoning block's state, or that of the tool call with the id `call` (of the text after it, without). */
+export type Carried =
+  | ({ type: 'reasoning' } & Pick<ReasoningBlock, 'signature' | 'redacted' | 'id'> & { vendor: DialectName })
+  | ({ type: 'state'; call?: string } & VendorState);
+
+/** Its length is a multiple of three, so that every carried text begins with the same Base64 characters. */
+const prefix = 'sluice:1:';
+const mark = Buffer.from(prefix).toString('base64');
+const maxChars = 4 * 1024 * 1024;
+
+/** Base64, because that is what vendors' own signatures are, and some clients check it. */
+export function carry(carried: Carried): string {
+  return Buffer.from(prefix + JSON.stringify(carried)).toString('base64');
+}
+
+/** @returns undefined when the text is a vendor's own, or was tampered with beyond reading. */
+export function uncarry(text: string): Carried | undefined {
+  if (!text.startsWith(mark) || text.length > maxChars) return undefined;
+  let value: Json;
+  try {
+    value = JSON.parse(Buffer.from(text, 'base64').toString().slice(prefix.length));
+  } catch {
+    return undefined;
+  }
+  return isCarried(value) ? value : undefined;
+}
+
+/** Clients can write anything: only texts where texts belong. Whose words they are is seen when they are used. */
+function isCarried(value: Json): value is Json & Carried {
+  if (!isObject(value) || typeof value.vendor !== 'string') return false;
+  const texts =
+    value.type === 'state'
+      ? [value.value, value.call ?? '']
+      : [value.signature ?? '', value.redacted ?? '', value.id ?? ''];
+  return (
+    (value.type === 'state' || value.type === 'reasoning') && texts.every((each) => typeof each === 'string')
+  );
+}
+
+/** The state of a reasoning block of another vendor; undefined when it has none worth carrying. */
+export function carryReasoning({ vendor, signature, redacted, id }: ReasoningBlock): string | undefined {
+  if (vendor === undefined || (signature === undefined && redacted === undefined)) return undefined;
+  return carry({
+    type: 'reasoning',
+    vendor,
+    ...(signature === undefined ? {} : { signature }),
+    ...(redacted === undefined ? {} : { redacted }),
+    ...(id === undefined ? {} : { id }),
+  });
+}

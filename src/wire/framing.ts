@@ -1,0 +1,26 @@
+/** How a stream of frames lies in bytes: one way to read each. */
+import { SseReader } from './sse.ts';
+
+/**
+ * `sse` server-sent events · `ndjson` a JSON value a line · `aws-events` Amazon's binary event stream, whose frames are
+ * named by their event type, and by `exception:` and their exception type where they are one · `aws-chunks` the same
+ * around chunks of another host's events (`{"bytes":"<base64 JSON>"}`), named by the `type` inside.
+ */
+export type Framing = 'sse' | 'ndjson' | 'aws-events' | 'aws-chunks';
+
+export interface FrameReader {
+  /** @throws RangeError, or another Error, when the bytes cannot be such a stream. */
+  push(chunk: Uint8Array): void;
+  /** The bytes ended: a last frame may still be emitted. */
+  end(): void;
+}
+
+/** @param emit takes a frame's name ('' when it has none) and its text. */
+export function frameReader(framing: Framing, emit: (name: string, text: string) => void): FrameReader {
+  switch (framing) {
+    case 'sse':
+      return new SseReader(emit);
+    default:
+      throw new Error(`no reader for ${framing}`);
+  }
+}
