@@ -267,7 +267,7 @@ function createObserver(metrics: Metrics, log: Logger): Observer {
       metrics.attemptSettled(dispatch, record);
       if (record.nanoUsd === undefined) {
         log.warn(
-          { call: dispatch.call, target: dispatch.target },
+          { call: dispatch.call, target: dispatch.names.target },
           'unpriced: no price is known for this target; add one under prices',
         );
       }

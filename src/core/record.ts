@@ -3,12 +3,8 @@ import type { ErrorKind } from './error.ts';
 import type { NanoUsd } from './money.ts';
 import type { Usage } from './usage.ts';
 
-/** An upstream request is about to leave. Written before it does. Times are milliseconds since 1970. */
-export interface Dispatched {
-  /** Call id and attempt number: together the attempt's identity. */
-  call: string;
-  attempt: number;
-  at: number;
+/** What many attempts have in common: the same object for the same names, so that ledger and metrics can know it again. */
+export interface Names {
   key: string;
   team: string;
   organisation: string;
@@ -17,9 +13,20 @@ export interface Dispatched {
   /** provider/model that is asked. */
   target: string;
   provider: string;
-  stream: boolean;
   /** Canonical `a=b,c=d` of the call's tags; '' when it has none. */
   tags: string;
+  /** Where the price comes from: see Price.source; '' where there is none. */
+  priceSource: string;
+}
+
+/** An upstream request is about to leave. Written before it does. Times are milliseconds since 1970. */
+export interface Dispatched {
+  /** Call id and attempt number: together the attempt's identity. */
+  call: string;
+  attempt: number;
+  at: number;
+  names: Names;
+  stream: boolean;
   session: string;
   endUser: string;
   /** Upper bound of what it can cost, for limits of a gateway that starts again after a crash. */
@@ -46,8 +53,6 @@ export interface Settled {
   estimated: boolean;
   /** Undefined when the target has no known price: the attempt is `unpriced`. */
   nanoUsd: NanoUsd | undefined;
-  /** Where the price came from: see Price.source. */
-  priceSource: string;
   /** Paths of request members that could not be said in the target's dialect. */
   lost: string[];
 }

@@ -74,7 +74,7 @@ async function answerStream(
   const open = await openStream(reply, stage, upstream, attempt);
   tries.succeeded();
   upstream.onGone = () => settleGone(attempt, stage, inbound);
-  if (tries.request.signal.aborted) upstream.handleEvent();
+  if (tries.request.signal.aborted) upstream.abandon();
   const body = passOn(open, stage, upstream, attempt, inbound);
   const headers = answerHeaders(attempt, 'text/event-stream; charset=utf-8', false);
   headers['cache-control'] = 'no-cache';

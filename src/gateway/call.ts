@@ -9,6 +9,7 @@ import type { ClientDialect } from '../dialects/dialect.ts';
 import type { Lease } from '../governance/leases.ts';
 import type { Gateway } from './gateway.ts';
 import type { Labels } from './labels.ts';
+import { namesOf } from './names.ts';
 import type { Outbound } from './render.ts';
 
 export class Call {
@@ -49,14 +50,8 @@ export class Call {
       call: this.id,
       attempt: this.attempts + 1,
       at: Date.now(),
-      key: key.name,
-      team: key.team,
-      organisation: key.organisation,
-      model: this.model,
-      target: target.id,
-      provider: target.provider.name,
+      names: namesOf(key, target, this.model, labels.tags),
       stream,
-      tags: labels.tags,
       session: labels.session,
       endUser: labels.endUser,
       reservedNanoUsd: this.reserved,
@@ -177,7 +172,6 @@ export class Attempt {
       usage: this.usage!,
       estimated: this.estimated,
       nanoUsd: this.nanoUsd,
-      priceSource: this.target.price?.source ?? '',
       lost: this.lost,
     };
     try {

@@ -1,12 +1,16 @@
 /**
- * Time-outs without a timer per call: one sweep a tick looks at all running attempts. A deadline is met within
- * `tickMs`, which is exact enough for waits of seconds and costs nothing on the way.
+ * Time-outs without a timer per call, and clients that leave without a listener per call: one sweep a tick looks at all
+ * running attempts. Both are seen within `tickMs`, which is soon enough, and cost nothing on the way.
  */
 
 export interface Watched {
   /** Time at which it has waited too long, by the clock of `now`. */
   deadlineMs: number;
   expire(): void;
+  /** Whether the client is still there. */
+  readonly client: AbortSignal;
+  /** The client went away. */
+  abandon(): void;
 }
 
 const tickMs = 50;
@@ -34,9 +38,11 @@ export class Deadlines {
     }
     const now = this.now();
     for (const item of this.watched) {
-      if (item.deadlineMs > now) continue;
+      const gone = item.client.aborted;
+      if (!gone && item.deadlineMs > now) continue;
       this.watched.delete(item);
-      item.expire();
+      if (gone) item.abandon();
+      else item.expire();
     }
   }
 }

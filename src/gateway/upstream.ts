@@ -34,9 +34,8 @@ export class Upstream implements Watched {
   constructor(
     private readonly outbound: Outbound,
     private readonly deadlines: Deadlines,
-    private readonly client: AbortSignal,
+    readonly client: AbortSignal,
   ) {
-    client.addEventListener('abort', this);
     const { firstByteMs, totalMs } = outbound.target.provider.timeouts;
     const now = performance.now();
     this.endMs = now + totalMs;
@@ -95,8 +94,8 @@ export class Upstream implements Watched {
     this.close();
   }
 
-  /** The client went away: the provider need not go on. (An object that listens costs less than a closure.) */
-  handleEvent(): void {
+  /** The client went away: the provider need not go on. */
+  abandon(): void {
     this.expired ??= clientGone();
     this.close();
     this.onGone?.();
@@ -112,7 +111,6 @@ export class Upstream implements Watched {
   /** The transfer came to its end by itself: its connection can be used again. */
   finish(): void {
     this.deadlines.delete(this);
-    this.client.removeEventListener('abort', this);
   }
 
   /** Why reading or sending failed, in the gateway's words. */

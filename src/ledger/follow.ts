@@ -1,15 +1,8 @@
 /** Follows the journal and brings its attempts into the store: the applier's work, on whatever thread it runs. */
 import { type Attempt, createRecorder } from '../store/attempts.ts';
 import type { Store } from '../store/open.ts';
-import { readEntries } from './lines.ts';
-import {
-  bytesAfter,
-  journalStart,
-  listSegments,
-  openReader,
-  type Position,
-  removeSegment,
-} from './segments.ts';
+import { openEntries } from './entries.ts';
+import { bytesAfter, journalStart, listSegments, type Position, removeSegment } from './segments.ts';
 
 export interface Follower {
   /**
@@ -27,7 +20,7 @@ export interface Follower {
 /** Goes on from the position the store remembers. */
 export async function followJournal(dataDir: string, store: Store): Promise<Follower> {
   const recorder = createRecorder(store.db);
-  const reader = openReader(dataDir);
+  const reader = openEntries(dataDir);
   let position = readPosition(await recorder.position());
   let unreadable = 0;
   /** Attempts that have begun, and in which segment: recovery needs that line until they are settled. */
@@ -35,20 +28,20 @@ export async function followJournal(dataDir: string, store: Store): Promise<Foll
 
   async function catchUp(): Promise<void> {
     const before = position.segment;
-    for (let chunk = reader.read(position); chunk !== undefined; chunk = reader.read(position)) {
+    for (let part = reader.read(position); part !== undefined; part = reader.read(position)) {
       const attempts: Attempt[] = [];
       let skipped = 0;
-      for (const entry of readEntries(chunk.text)) {
+      for (const entry of part.entries) {
         if (entry === undefined) skipped++;
-        else if (entry.kind === 'd') open.set(entry.id, chunk.next.segment);
-        else {
+        else if (entry.kind === 'd') open.set(entry.id, part.segment);
+        else if (entry.kind === 's') {
           attempts.push(entry.attempt);
           open.delete(entry.id);
         }
       }
       // Lines of dispatches alone change nothing in the store; reading them again is free of consequences.
-      if (attempts.length > 0) await recorder.record(attempts, writePosition(chunk.next));
-      position = chunk.next;
+      if (attempts.length > 0) await recorder.record(attempts, writePosition(part.next));
+      position = part.next;
       unreadable += skipped;
     }
     if (position.segment !== before) await removeDone();

@@ -1,9 +1,9 @@
 /** The journal: append-only files of lines that say which attempts began and how they ended. */
-import type { Dispatched, Journal, Settled } from '../core/record.ts';
+import type { Dispatched, Journal, Names, Settled } from '../core/record.ts';
 import { LedgerError, type Lock, lockDataDir, reasonOf } from './data-dir.ts';
-import { writeDispatched, writeSettled } from './lines.ts';
+import { writeDispatched, writeNames, writeSettled } from './lines.ts';
 import { defaultSegmentOptions, Segment, type SegmentOptions } from './segment.ts';
-import { listSegments } from './segments.ts';
+import { listSegments, mendSegment } from './segments.ts';
 
 export interface JournalFile extends Journal {
   readonly dataDir: string;
@@ -38,8 +38,14 @@ export function openJournal(dataDir: string, options: JournalOptions = {}): Jour
 
 function openLocked(dataDir: string, lock: Lock, options: JournalOptions): JournalFile {
   const segmentOptions = { ...defaultSegmentOptions, ...options.segment };
-  let segment = openSegment(listSegments(dataDir).at(-1) ?? Date.now());
-  let owed: string[] = [];
+  // What another process has written is left as it is: names are numbered anew in every segment.
+  const last = listSegments(dataDir).at(-1);
+  if (last !== undefined) mendSegment(dataDir, last);
+  let segment = openSegment(Math.max(Date.now(), (last ?? 0) + 1));
+  /** Numbers of the names that stand in the segment. */
+  let numbers = new WeakMap<Names, number>();
+  let named = 0;
+  let owed: { dispatch: Dispatched; record: Settled }[] = [];
   let closed = false;
 
   function openSegment(number: number): Segment {
@@ -50,9 +56,31 @@ function openLocked(dataDir: string, lock: Lock, options: JournalOptions): Journ
     }
   }
 
-  function append(line: string): void {
+  /** A line is made for the segment it goes into. */
+  function append(dispatch: Dispatched, record: Settled | undefined): void {
     if (closed) throw new LedgerError(`The journal in ${dataDir} is closed.`);
-    if (!segment.fits(line.length)) rotate();
+    let line = writeLine(dispatch, record, numberOf(dispatch.names));
+    if (!segment.fits(line.length)) {
+      rotate();
+      line = writeLine(dispatch, record, numberOf(dispatch.names));
+    }
+    put(line);
+  }
+
+  function numberOf(names: Names): number {
+    const known = numbers.get(names);
+    if (known !== undefined) return known;
+    let line = writeNames(named, names);
+    if (!segment.fits(line.length)) {
+      rotate();
+      line = writeNames(named, names);
+    }
+    put(line);
+    numbers.set(names, named);
+    return named++;
+  }
+
+  function put(line: string): void {
     try {
       segment.append(line);
     } catch (error) {
@@ -68,11 +96,13 @@ function openLocked(dataDir: string, lock: Lock, options: JournalOptions): Journ
     const next = openSegment(Math.max(Date.now(), segment.number + 1));
     segment.close();
     segment = next;
+    numbers = new WeakMap();
+    named = 0;
   }
 
   function payOwed(): void {
     while (owed.length > 0) {
-      append(owed[0]!);
+      append(owed[0]!.dispatch, owed[0]!.record);
       owed = owed.slice(1);
     }
   }
@@ -81,15 +111,14 @@ function openLocked(dataDir: string, lock: Lock, options: JournalOptions): Journ
     dataDir,
     dispatched(record: Dispatched): void {
       if (owed.length > 0) payOwed();
-      append(writeDispatched(record));
+      append(record, undefined);
     },
     settled(dispatch: Dispatched, record: Settled): void {
-      const line = writeSettled(dispatch, record);
       try {
         if (owed.length > 0) payOwed();
-        append(line);
+        append(dispatch, record);
       } catch (error) {
-        if (!closed) owed.push(line);
+        if (!closed) owed.push({ dispatch, record });
         throw error;
       }
     },
@@ -105,4 +134,8 @@ function openLocked(dataDir: string, lock: Lock, options: JournalOptions): Journ
       lock.release();
     },
   };
+}
+
+function writeLine(dispatch: Dispatched, record: Settled | undefined, names: number): string {
+  return record === undefined ? writeDispatched(dispatch, names) : writeSettled(dispatch, record, names);
 }

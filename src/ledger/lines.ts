@@ -1,114 +1,76 @@
 /**
  * The lines of the journal: how an attempt is written down and read back.
  *
- * Each line is one JSON array, so that nothing but values is written on the call's path. Members are only ever added
- * at the end, numbers only; a reader takes what is missing as zero. The kind, the call and the attempt come first:
+ * Each line is one JSON array, so that nothing but values is written on the call's path. What many attempts have in
+ * common stands once in a segment, under a number that counts up from 0; the lines after it name the number.
  *
- *     ["d", call, attempt, at, key, team, organisation, model, target, provider, tags, stream, session, endUser,
- *      reservedNanoUsd]
- *     ["s", call, attempt, …the same up to reservedNanoUsd…, at, final, outcome, upstreamStatus, clientStatus,
- *      firstByteMs|null, durationMs, estimated, nanoUsd|null, priceSource, [lost…], input, cacheRead, cacheWrite5m,
- *      cacheWrite1h, output, reasoning, audioInput, audioOutput]
+ *     ["n", number, key, team, organisation, model, target, provider, tags, priceSource]
+ *     ["d", call, attempt, names, stream, session, endUser, at, reservedNanoUsd]
+ *     ["s", call, attempt, names, stream, session, endUser, at, final, outcome, upstreamStatus, clientStatus,
+ *      firstByteMs|null, durationMs, estimated, nanoUsd|null, [lost...], input, cacheRead, cacheWrite5m, cacheWrite1h,
+ *      output, reasoning, audioInput, audioOutput]
  *
- * A settled line repeats its dispatch: whoever applies it needs no other line.
+ * Flags are 0 or 1. Members are only ever added at the end, numbers only; a reader takes what is missing as zero. A
+ * settled line repeats what its dispatch says of the call: whoever applies it needs no other line but its names.
  */
-import type { Dispatched, Outcome, Settled } from '../core/record.ts';
+import type { Dispatched, Names, Outcome, Settled } from '../core/record.ts';
 import type { Attempt } from '../store/attempts.ts';
 
-/** @returns the line with its newline. */
-export function writeDispatched(d: Dispatched): string {
-  return `${JSON.stringify(beginning('d', d))}\n`;
+/** The names of a segment's attempts, by their numbers. */
+export type NamesList = (Names | undefined)[];
+
+/** @returns the line with its newline, as all of these. */
+export function writeNames(number: number, n: Names): string {
+  const values = [n.key, n.team, n.organisation, n.model, n.target, n.provider, n.tags, n.priceSource];
+  // A line is known to be whole by the number it ends in.
+  return `${JSON.stringify(['n', number, ...values, 0])}\n`;
 }
 
-/** @returns the line with its newline. */
-export function writeSettled(d: Dispatched, s: Settled): string {
-  const usage = s.usage;
-  const values = beginning('s', d);
-  values.push(
-    s.at,
-    s.final,
-    s.outcome,
-    s.upstreamStatus,
-    s.clientStatus,
-    s.firstByteMs,
-    s.durationMs,
-    s.estimated,
-    s.nanoUsd,
-    s.priceSource,
-    s.lost,
-    usage.input,
-    usage.cacheRead,
-    usage.cacheWrite5m,
-    usage.cacheWrite1h,
-    usage.output,
-    usage.reasoning,
-    usage.audioInput,
-    usage.audioOutput,
+export function writeDispatched(d: Dispatched, names: number): string {
+  return `["d","${beginning(d, names)},${d.at},${d.reservedNanoUsd}]\n`;
+}
+
+export function writeSettled(d: Dispatched, s: Settled, names: number): string {
+  const u = s.usage;
+  return (
+    `["s","${beginning(d, names)},${s.at},${s.final ? 1 : 0},"${s.outcome}",${s.upstreamStatus},${s.clientStatus},` +
+    `${s.firstByteMs === undefined ? 'null' : Math.round(s.firstByteMs)},${Math.round(s.durationMs)},` +
+    `${s.estimated ? 1 : 0},${s.nanoUsd ?? null},${s.lost.length === 0 ? '[]' : JSON.stringify(s.lost)},${u.input},` +
+    `${u.cacheRead},${u.cacheWrite5m},${u.cacheWrite1h},${u.output},${u.reasoning},${u.audioInput},${u.audioOutput}]\n`
   );
-  return `${JSON.stringify(values)}\n`;
 }
 
-/** What lines of both kinds begin with. */
-function beginning(kind: 'd' | 's', d: Dispatched): unknown[] {
-  return [
-    kind,
-    d.call,
-    d.attempt,
-    d.at,
-    d.key,
-    d.team,
-    d.organisation,
-    d.model,
-    d.target,
-    d.provider,
-    d.tags,
-    d.stream,
-    d.session,
-    d.endUser,
-    d.reservedNanoUsd,
-  ];
+/** What lines of both kinds go on with. A call's id is of the gateway's own making: nothing in it needs escaping. */
+function beginning(d: Dispatched, names: number): string {
+  return `${d.call}",${d.attempt},${names},${d.stream ? 1 : 0},${quote(d.session)},${quote(d.endUser)}`;
+}
+
+function quote(text: string): string {
+  return text === '' ? '""' : JSON.stringify(text);
+}
+
+/** What a line turned out to be; undefined: empty, torn or foreign. */
+export type Entry = { kind: 'n' } | Begun | { kind: 's'; id: string; attempt: Attempt } | undefined;
+
+/** A dispatched line, not read further yet: most are followed by a settled one that says more. */
+export interface Begun {
+  kind: 'd';
+  /** The attempt's identity. */
+  id: string;
+  values: unknown[];
+  names: Names;
 }
 
 /**
- * What can be told without parsing: 'd', 's', or undefined for an empty, torn or foreign line. A whole line ends in
- * its last number; a settled line torn right after its list of losses ends in `"]` or `[]`.
+ * Every line of a text, in order; names are added to `names`. It is parsed in one go, which costs half of parsing line
+ * by line; where something in it is torn, each line is looked at by itself.
  */
-export function kindOf(line: string): 'd' | 's' | undefined {
-  if (!line.endsWith(']') || line.endsWith('"]') || line.endsWith('[]')) return undefined;
-  if (line.startsWith('["s","')) return 's';
-  return line.startsWith('["d","') ? 'd' : undefined;
-}
-
-/** `"call",attempt` as it stands in a line of either kind: the attempt's identity without parsing. */
-export function identityOf(line: string): string {
-  const afterCall = line.indexOf(',', 5);
-  const afterAttempt = line.indexOf(',', afterCall + 1);
-  return line.slice(5, afterAttempt);
-}
-
-/** Undefined when the line is torn or not a dispatched line. */
-export function readDispatched(line: string): Dispatched | undefined {
-  const values = parse(line, 'd');
-  return values === undefined ? undefined : dispatchOf(values);
-}
-
-/** Undefined when the line is torn or not a settled line. */
-export function readSettled(line: string): Attempt | undefined {
-  const values = parse(line, 's');
-  return values === undefined ? undefined : attemptOf(values);
-}
-
-/** What a line that was taken from the journal turned out to be; undefined: empty, torn or foreign. */
-export type Entry = { kind: 'd'; id: string } | { kind: 's'; id: string; attempt: Attempt } | undefined;
-
-/**
- * Every line of a text. It is parsed in one go, which costs half of parsing line by line; where something in it is
- * torn, each line is looked at by itself.
- */
-export function readEntries(text: string): Entry[] {
+export function readEntries(text: string, names: NamesList): Entry[] {
   if (text === '') return [];
   const all = parseAll(text);
-  return all === undefined ? text.split('\n').map(readEntry) : all.map(entryOf);
+  return all === undefined
+    ? text.split('\n').map((line) => entryOf(parse(line), names))
+    : all.map((values) => entryOf(values, names));
 }
 
 function parseAll(text: string): unknown[] | undefined {
@@ -120,79 +82,100 @@ function parseAll(text: string): unknown[] | undefined {
   }
 }
 
-function entryOf(values: unknown): Entry {
-  if (!Array.isArray(values) || typeof values[1] !== 'string') return undefined;
-  const id = `"${values[1]}",${values[2]}`;
-  if (values[0] === 'd') return { kind: 'd', id };
-  return values[0] === 's' ? { kind: 's', id, attempt: attemptOf(values) } : undefined;
+/** A whole line ends in its last number; a settled line torn right after its list of losses ends in `"]` or `[]`. */
+function parse(line: string): unknown {
+  if (!line.endsWith(']') || line.endsWith('"]') || line.endsWith('[]')) return undefined;
+  try {
+    return JSON.parse(line, line.includes('\\u0000') ? withoutNul : undefined);
+  } catch {
+    return undefined;
+  }
 }
 
-function readEntry(line: string): Entry {
-  const kind = kindOf(line);
-  if (kind === 'd') return { kind, id: identityOf(line) };
-  const attempt = kind === 's' ? readSettled(line) : undefined;
-  return attempt === undefined ? undefined : { kind: 's', id: identityOf(line), attempt };
+function entryOf(values: unknown, names: NamesList): Entry {
+  if (!Array.isArray(values)) return undefined;
+  if (values[0] === 'n') {
+    names[whole(values[1])] = namesOf(values);
+    return { kind: 'n' };
+  }
+  if (typeof values[1] !== 'string') return undefined;
+  const id = `${values[1]} ${values[2]}`;
+  // Names that were damaged cost nobody the charge.
+  const named = names[whole(values[3])] ?? unknownNames;
+  if (values[0] === 'd') return { kind: 'd', id, values, names: named };
+  return values[0] === 's' ? { kind: 's', id, attempt: attemptOf(values, named) } : undefined;
 }
 
-function attemptOf(values: unknown[]): Attempt {
-  const dispatch = dispatchOf(values);
+const unknownNames: Names = Object.freeze({
+  key: '',
+  team: '',
+  organisation: '',
+  model: '',
+  target: '',
+  provider: '',
+  tags: '',
+  priceSource: '',
+});
+
+export function readDispatched({ values, names }: Begun): Dispatched {
+  return dispatchOf(values, names);
+}
+
+function namesOf(values: unknown[]): Names {
+  return {
+    key: text(values[2]),
+    team: text(values[3]),
+    organisation: text(values[4]),
+    model: text(values[5]),
+    target: text(values[6]),
+    provider: text(values[7]),
+    tags: text(values[8]),
+    priceSource: text(values[9]),
+  };
+}
+
+function dispatchOf(values: unknown[], names: Names): Dispatched {
+  return {
+    call: text(values[1]),
+    attempt: whole(values[2]),
+    names,
+    stream: values[4] === 1,
+    session: text(values[5]),
+    endUser: text(values[6]),
+    at: whole(values[7]),
+    reservedNanoUsd: values[0] === 'd' ? whole(values[8]) : 0,
+  };
+}
+
+function attemptOf(values: unknown[], names: Names): Attempt {
+  const dispatch = dispatchOf(values, names);
   return {
     dispatch,
     settled: {
       call: dispatch.call,
       attempt: dispatch.attempt,
-      at: whole(values[15]),
-      final: values[16] === true,
-      outcome: text(values[17]) as Outcome,
-      upstreamStatus: whole(values[18]),
-      clientStatus: whole(values[19]),
-      firstByteMs: typeof values[20] === 'number' ? whole(values[20]) : undefined,
-      durationMs: whole(values[21]),
-      estimated: values[22] === true,
-      nanoUsd: typeof values[23] === 'number' ? whole(values[23]) : undefined,
-      priceSource: text(values[24]),
-      lost: Array.isArray(values[25]) ? values[25].map(text) : [],
+      at: dispatch.at,
+      final: values[8] === 1,
+      outcome: text(values[9]) as Outcome,
+      upstreamStatus: whole(values[10]),
+      clientStatus: whole(values[11]),
+      firstByteMs: typeof values[12] === 'number' ? whole(values[12]) : undefined,
+      durationMs: whole(values[13]),
+      estimated: values[14] === 1,
+      nanoUsd: typeof values[15] === 'number' ? whole(values[15]) : undefined,
+      lost: Array.isArray(values[16]) ? values[16].map(text) : [],
       usage: {
-        input: whole(values[26]),
-        cacheRead: whole(values[27]),
-        cacheWrite5m: whole(values[28]),
-        cacheWrite1h: whole(values[29]),
-        output: whole(values[30]),
-        reasoning: whole(values[31]),
-        audioInput: whole(values[32]),
-        audioOutput: whole(values[33]),
+        input: whole(values[17]),
+        cacheRead: whole(values[18]),
+        cacheWrite5m: whole(values[19]),
+        cacheWrite1h: whole(values[20]),
+        output: whole(values[21]),
+        reasoning: whole(values[22]),
+        audioInput: whole(values[23]),
+        audioOutput: whole(values[24]),
       },
     },
   };
-}
-
-function dispatchOf(values: unknown[]): Dispatched {
-  return {
-    call: text(values[1]),
-    attempt: whole(values[2]),
-    at: whole(values[3]),
-    key: text(values[4]),
-    team: text(values[5]),
-    organisation: text(values[6]),
-    model: text(values[7]),
-    target: text(values[8]),
-    provider: text(values[9]),
-    tags: text(values[10]),
-    stream: values[11] === true,
-    session: text(values[12]),
-    endUser: text(values[13]),
-    reservedNanoUsd: whole(values[14]),
-  };
-}
-
-function parse(line: string, kind: 'd' | 's'): unknown[] | undefined {
-  if (kindOf(line) !== kind) return undefined;
-  try {
-    const values: unknown = JSON.parse(line, line.includes('\\u0000') ? withoutNul : undefined);
-    return Array.isArray(values) ? values : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 /** The store takes whole numbers only; a value that is none must not stop all lines behind it. */

@@ -1,9 +1,10 @@
 /** After a crash: attempts that began and never ended are settled as interrupted, so that each is in the store once. */
 import type { Dispatched, Settled } from '../core/record.ts';
 import { emptyUsage } from '../core/usage.ts';
+import { openEntries } from './entries.ts';
 import type { JournalFile } from './journal.ts';
-import { identityOf, kindOf, readDispatched } from './lines.ts';
-import { journalStart, openReader, type Position } from './segments.ts';
+import { type Begun, readDispatched } from './lines.ts';
+import { journalStart } from './segments.ts';
 
 /**
  * Run it after the journal is opened and before the first call: whatever is open then belongs to a process that is
@@ -27,22 +28,19 @@ export function recover(journal: JournalFile): number {
 }
 
 function findOpen(dataDir: string): Dispatched[] {
-  const open = new Map<string, string>();
-  const reader = openReader(dataDir);
-  let position: Position = journalStart;
+  const open = new Map<string, Begun>();
+  const reader = openEntries(dataDir);
   try {
-    for (let chunk = reader.read(position); chunk !== undefined; chunk = reader.read(position)) {
-      for (const line of chunk.text.split('\n')) {
-        const kind = kindOf(line);
-        if (kind === 'd') open.set(identityOf(line), line);
-        else if (kind === 's') open.delete(identityOf(line));
+    for (let part = reader.read(journalStart); part !== undefined; part = reader.read(part.next)) {
+      for (const entry of part.entries) {
+        if (entry?.kind === 'd') open.set(entry.id, entry);
+        else if (entry?.kind === 's') open.delete(entry.id);
       }
-      position = chunk.next;
     }
   } finally {
     reader.close();
   }
-  return [...open.values()].map(readDispatched).filter((dispatch) => dispatch !== undefined);
+  return [...open.values()].map(readDispatched);
 }
 
 function interrupted(dispatch: Dispatched, final: boolean): Settled {
@@ -59,7 +57,6 @@ function interrupted(dispatch: Dispatched, final: boolean): Settled {
     usage: emptyUsage(),
     estimated: true,
     nanoUsd: dispatch.reservedNanoUsd,
-    priceSource: '',
     lost: [],
   };
 }

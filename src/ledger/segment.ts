@@ -1,6 +1,6 @@
 /** One file of the journal while it is written: lines go into memory that is the file. */
 import { closeSync, constants, ftruncateSync, openSync, unlinkSync, writeSync } from 'node:fs';
-import { segmentPath, textEnd } from './segments.ts';
+import { segmentPath } from './segments.ts';
 
 export interface SegmentOptions {
   /** The file's size while it is written; a longer text goes into the next segment. */
@@ -21,8 +21,6 @@ export class Segment {
   private readonly fd: number;
   private map: Buffer | undefined;
   private at = 0;
-  /** The text ends in part of a line, of a process that died. */
-  private torn = false;
   /** Up to here the file has its blocks on the disk. */
   private room = 0;
 
@@ -33,21 +31,13 @@ export class Segment {
     private readonly options: SegmentOptions,
   ) {
     const path = segmentPath(dataDir, number);
-    this.fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600);
+    this.fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600);
     try {
-      const end = textEnd(this.fd);
-      this.at = end.offset;
-      this.torn = end.torn;
-      this.room = this.at;
-      // A reader stops at a zero: what a power cut left empty becomes empty lines.
-      for (const [from, to] of end.holes) this.writeAll(new Uint8Array(to - from).fill(0x0a), from);
-      // What lies behind the text may be holes: blocks are taken anew, with zeros.
-      ftruncateSync(this.fd, this.at);
-      this.map = mapFile(path, this.fd, Math.max(options.segmentBytes, this.at));
+      this.map = mapFile(path, this.fd, options.segmentBytes);
     } catch (error) {
       closeSync(this.fd);
       // An empty segment left behind would tell readers that the one before it is finished.
-      if (this.at === 0) unlinkSync(path);
+      unlinkSync(path);
       throw error;
     }
   }
@@ -62,18 +52,16 @@ export class Segment {
    * @throws the operating system's error when there is no room on the disk.
    */
   append(line: string): void {
-    const text = this.torn ? `\n${line}` : line;
     // Three bytes of UTF-8 at most for each UTF-16 unit.
-    const needed = this.at + text.length * 3;
+    const needed = this.at + line.length * 3;
     if (needed > this.options.segmentBytes) throw new Error('a line is longer than a segment');
     if (needed > this.room) this.takeRoom(needed);
-    if (this.map !== undefined) this.at += this.map.write(text, this.at);
+    if (this.map !== undefined) this.at += this.map.write(line, this.at);
     else {
-      const bytes = Buffer.from(text);
+      const bytes = Buffer.from(line);
       this.writeAll(bytes, this.at);
       this.at += bytes.length;
     }
-    this.torn = false;
   }
 
   /** Gives back the room that was not used. */

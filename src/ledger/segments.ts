@@ -1,5 +1,14 @@
 /** The journal's files as a reader sees them: numbered segments, read in order from a position, whole lines only. */
-import { closeSync, fstatSync, openSync, readdirSync, readSync, unlinkSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readdirSync,
+  readSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 
 /** A segment's number (it counts up with time and is never used twice) and a byte offset at the start of a line. */
@@ -63,7 +72,7 @@ function sizeOf(dataDir: string, segment: number): number {
  * Where the text of an open segment ends, and whether in the middle of a line. A segment that is being written is
  * longer than its text; behind the text are zeros. Zeros in between are what a power cut left of unwritten pages.
  */
-export function textEnd(fd: number): { offset: number; torn: boolean; holes: [from: number, to: number][] } {
+function textEnd(fd: number): { offset: number; torn: boolean; holes: [from: number, to: number][] } {
   const bytes = Buffer.alloc(fstatSync(fd).size);
   readSync(fd, bytes, 0, bytes.length, 0);
   let offset = bytes.length;
@@ -78,10 +87,30 @@ export function textEnd(fd: number): { offset: number; torn: boolean; holes: [fr
   return { offset, torn: offset > 0 && bytes[offset - 1] !== newline, holes };
 }
 
+/**
+ * Makes a segment whole that a dead process was writing: without the room that was not used, its last line ended, and
+ * empty lines instead of what a power cut left of pages never written, since a reader stops at a zero.
+ * @throws the operating system's error.
+ */
+export function mendSegment(dataDir: string, segment: number): void {
+  const fd = openSync(segmentPath(dataDir, segment), 'r+');
+  try {
+    const { offset, torn, holes } = textEnd(fd);
+    for (const [from, to] of holes)
+      writeSync(fd, new Uint8Array(to - from).fill(newline), 0, to - from, from);
+    ftruncateSync(fd, offset);
+    if (torn) writeSync(fd, '\n', offset);
+  } finally {
+    closeSync(fd);
+  }
+}
+
 /** Whole lines found at a position, and where the next ones will be. */
 export interface Chunk {
   /** Without the last newline; '' for no line at all. */
   text: string;
+  /** The segment it stands in. */
+  segment: number;
   next: Position;
 }
 
@@ -131,12 +160,18 @@ export function openReader(dataDir: string): Reader {
         bytes = fill(position);
       }
       if (bytes === 0 || buffer.lastIndexOf(newline, bytes - 1) < 0) {
-        return later === undefined ? undefined : { text: '', next: { segment: later, offset: 0 } };
+        return later === undefined
+          ? undefined
+          : { text: '', segment: position.segment, next: { segment: later, offset: 0 } };
       }
     }
     const end = buffer.lastIndexOf(newline, bytes - 1);
     const text = buffer.toString('utf8', 0, end);
-    return { text, next: { segment: position.segment, offset: position.offset + end + 1 } };
+    return {
+      text,
+      segment: position.segment,
+      next: { segment: position.segment, offset: position.offset + end + 1 },
+    };
   }
 
   return { read, close };

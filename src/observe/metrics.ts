@@ -124,7 +124,7 @@ export function createMetrics(): Metrics {
       latency.observe(series, end.durationMs / 1000);
     },
     attemptSettled(dispatch, record) {
-      const series = seriesOf(dispatch.target);
+      const series = seriesOf(dispatch.names.target);
       let outcome = series.attempts.get(record.outcome);
       if (outcome === undefined) {
         outcome = attempts.with({ target: series.label, outcome: record.outcome });

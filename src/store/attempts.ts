@@ -1,6 +1,6 @@
 /** Attempts into the store: rows, roll-ups and the journal's position in one transaction, each attempt exactly once. */
 import type { Compilable, CompiledQuery, Kysely, Transaction } from 'kysely';
-import type { Dispatched, Settled } from '../core/record.ts';
+import type { Dispatched, Names, Settled } from '../core/record.ts';
 import type { AttemptsTable, RollupsTable, Schema } from './schema.ts';
 
 /** An attempt that came to its end, with what was known when it began. */
@@ -68,24 +68,34 @@ const msPerHour = 3_600_000;
 
 /** Compiles its statements once: building them anew would cost more than running them. */
 export function createRecorder(db: Kysely<Schema>): Recorder {
+  /** Attempts of one segment share their names: most are known by the object, and by what they say otherwise. */
+  let byObject = new WeakMap<Names, number>();
   const seriesIds = new Map<string, number>();
   const insertMany = insertAttempts(db, rowsPerInsert).compile();
   const insertOne = insertAttempts(db, 1).compile();
   const addSums = upsertRollup(db).compile();
 
   async function resolveSeries(attempts: readonly Attempt[]): Promise<number[]> {
-    if (seriesIds.size > rememberedSeries) seriesIds.clear();
-    const names = attempts.map(seriesName);
-    const unknown = new Map<string, Attempt>();
-    for (let i = 0; i < names.length; i++) {
-      if (!seriesIds.has(names[i]!)) unknown.set(names[i]!, attempts[i]!);
+    if (seriesIds.size > rememberedSeries) {
+      seriesIds.clear();
+      byObject = new WeakMap();
+    }
+    const unknown = new Map<string, Names>();
+    for (const { dispatch } of attempts) {
+      if (byObject.has(dispatch.names)) continue;
+      const name = seriesName(dispatch.names);
+      const id = seriesIds.get(name);
+      if (id === undefined) unknown.set(name, dispatch.names);
+      else byObject.set(dispatch.names, id);
     }
     if (unknown.size > 0) {
       // Committed on their own: an id remembered here must exist even if the attempts are rolled back.
       const found = await db.transaction().execute((trx) => findSeries(trx, unknown));
       for (const [name, id] of found) seriesIds.set(name, id);
     }
-    return names.map((name) => seriesIds.get(name)!);
+    return attempts.map(
+      ({ dispatch: { names } }) => byObject.get(names) ?? seriesIds.get(seriesName(names))!,
+    );
   }
 
   async function store(attempts: readonly Attempt[], position: string): Promise<boolean> {
@@ -225,30 +235,21 @@ function sumUp(attempts: readonly Attempt[], series: readonly number[]): number[
   return [...sums.values()];
 }
 
-function seriesOf({ dispatch, settled }: Attempt) {
-  return {
-    key: dispatch.key,
-    team: dispatch.team,
-    organisation: dispatch.organisation,
-    model: dispatch.model,
-    target: dispatch.target,
-    provider: dispatch.provider,
-    tags: dispatch.tags,
-    price_source: settled.priceSource,
-  };
+function seriesOf({ priceSource, ...rest }: Names) {
+  return { ...rest, price_source: priceSource };
 }
 
-function seriesName({ dispatch: d, settled }: Attempt): string {
-  return `${d.key}\n${d.team}\n${d.organisation}\n${d.model}\n${d.target}\n${d.provider}\n${d.tags}\n${settled.priceSource}`;
+function seriesName(n: Names): string {
+  return `${n.key}\n${n.team}\n${n.organisation}\n${n.model}\n${n.target}\n${n.provider}\n${n.tags}\n${n.priceSource}`;
 }
 
 async function findSeries(
   trx: Transaction<Schema>,
-  unknown: ReadonlyMap<string, Attempt>,
+  unknown: ReadonlyMap<string, Names>,
 ): Promise<Map<string, number>> {
   const found = new Map<string, number>();
-  for (const [name, attempt] of unknown) {
-    const series = seriesOf(attempt);
+  for (const [name, names] of unknown) {
+    const series = seriesOf(names);
     await trx
       .insertInto('series')
       .values(series)

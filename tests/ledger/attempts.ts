@@ -3,7 +3,7 @@ import { afterAll } from 'bun:test';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Dispatched, Settled } from '../../src/core/record.ts';
+import type { Dispatched, Names, Settled } from '../../src/core/record.ts';
 import { emptyUsage, type Usage } from '../../src/core/usage.ts';
 import { followJournal } from '../../src/ledger/follow.ts';
 import { openStore } from '../../src/store/open.ts';
@@ -23,25 +23,34 @@ export function tempDir(): string {
 /** 2030-01-15 10:30 UTC. */
 export const noon = Date.UTC(2030, 0, 15, 10, 30);
 
-export function dispatch(call: string, more: Partial<Dispatched> = {}): Dispatched {
+export function dispatch(call: string, more: Partial<Omit<Dispatched, 'names'> & Names> = {}): Dispatched {
+  const { key, team, organisation, model, target, provider, tags, priceSource, ...rest } = {
+    ...usual,
+    ...more,
+  };
   return {
     call,
     attempt: 1,
     at: noon,
-    key: 'ci',
-    team: 'web',
-    organisation: 'shop',
-    model: 'fast',
-    target: 'acme/one',
-    provider: 'acme',
     stream: false,
-    tags: '',
     session: '',
     endUser: '',
     reservedNanoUsd: 0,
-    ...more,
+    ...rest,
+    names: { key, team, organisation, model, target, provider, tags, priceSource },
   };
 }
+
+const usual: Names = {
+  key: 'ci',
+  team: 'web',
+  organisation: 'shop',
+  model: 'fast',
+  target: 'acme/one',
+  provider: 'acme',
+  tags: '',
+  priceSource: 'test',
+};
 
 export function settle(of: Dispatched, more: Partial<Settled> = {}, usage: Partial<Usage> = {}): Settled {
   return {
@@ -57,7 +66,6 @@ export function settle(of: Dispatched, more: Partial<Settled> = {}, usage: Parti
     usage: { ...emptyUsage(), ...usage },
     estimated: false,
     nanoUsd: 0,
-    priceSource: 'test',
     lost: [],
     ...more,
   };

@@ -10,23 +10,41 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import type { Dispatched } from '../../src/core/record.ts';
 import { LedgerError } from '../../src/ledger/data-dir.ts';
+import { openEntries } from '../../src/ledger/entries.ts';
 import { openJournal } from '../../src/ledger/journal.ts';
-import { readDispatched, readSettled, writeDispatched, writeSettled } from '../../src/ledger/lines.ts';
+import {
+  type Entry,
+  readDispatched,
+  readEntries,
+  writeDispatched,
+  writeNames,
+  writeSettled,
+} from '../../src/ledger/lines.ts';
 import { journalStart, listSegments, openReader, segmentPath } from '../../src/ledger/segments.ts';
 import { dispatch, segmentTexts, settle, tempDir } from './attempts.ts';
 
-function readAll(dataDir: string): string[] {
-  const reader = openReader(dataDir);
-  const lines: string[] = [];
-  let position = journalStart;
-  for (let chunk = reader.read(position); chunk !== undefined; chunk = reader.read(position)) {
-    if (chunk.text !== '') lines.push(...chunk.text.split('\n'));
-    position = chunk.next;
-  }
+/** All entries of a journal, in order, its names left out. */
+function readAll(dataDir: string): Entry[] {
+  const reader = openEntries(dataDir);
+  const entries: Entry[] = [];
+  for (let part = reader.read(journalStart); part !== undefined; part = reader.read(part.next))
+    entries.push(...part.entries);
   reader.close();
-  return lines;
+  return entries.filter((entry) => entry?.kind !== 'n');
 }
+
+/** The calls of a journal, in order; undefined where a line could not be read. */
+function callsIn(dataDir: string): (string | undefined)[] {
+  return readAll(dataDir).map((entry) => {
+    if (entry?.kind === 'd') return readDispatched(entry).call;
+    return entry?.kind === 's' ? entry.attempt.settled.call : undefined;
+  });
+}
+
+/** The line of names that stand first in a segment, and a dispatched line that refers to them. */
+const begin = (of: Dispatched): string => writeNames(0, of.names) + writeDispatched(of, 0);
 
 describe('lines', () => {
   const begun = dispatch('c1', {
@@ -53,21 +71,35 @@ describe('lines', () => {
   );
 
   test('a dispatched line reads back as it was', () => {
-    expect(readDispatched(writeDispatched(begun).trimEnd())).toEqual(begun);
+    const entry = readEntries(begin(begun).trimEnd(), []).at(-1);
+    expect(entry?.kind === 'd' && readDispatched(entry)).toEqual(begun);
   });
 
-  test('a settled line reads back as it was, with its dispatch', () => {
-    expect(readSettled(writeSettled(begun, ended).trimEnd())).toEqual({ dispatch: begun, settled: ended });
+  const readBack = (line: string): Entry => readEntries(line, [begun.names])[0];
+
+  test('a settled line reads back as it was, with what its dispatch says of the call', () => {
+    const entry = readBack(writeSettled(begun, ended, 0).trimEnd());
+    const { at, reservedNanoUsd: _, ...rest } = begun;
+    expect(entry).toMatchObject({ kind: 's', attempt: { dispatch: rest, settled: ended } });
+    expect(at).toBeNumber();
   });
 
   test('what is unknown stays unknown', () => {
     const unknown = settle(begun, { nanoUsd: undefined, firstByteMs: undefined });
-    expect(readSettled(writeSettled(begun, unknown).trimEnd())?.settled).toEqual(unknown);
+    expect(readBack(writeSettled(begun, unknown, 0).trimEnd())).toMatchObject({
+      attempt: { settled: unknown },
+    });
   });
 
   test('a line cut anywhere is no line', () => {
-    const line = writeSettled(begun, ended).trimEnd();
-    for (let end = 0; end < line.length; end++) expect(readSettled(line.slice(0, end))).toBeUndefined();
+    for (const line of [writeSettled(begun, ended, 0).trimEnd(), writeNames(0, begun.names).trimEnd()]) {
+      for (let end = 0; end < line.length; end++) expect(readBack(line.slice(0, end))).toBeUndefined();
+    }
+  });
+
+  test('an attempt whose names were damaged is read all the same', () => {
+    const entry = readEntries(writeSettled(begun, ended, 7).trimEnd(), [])[0];
+    expect(entry).toMatchObject({ attempt: { dispatch: { names: { key: '' } }, settled: ended } });
   });
 });
 
@@ -77,9 +109,9 @@ describe('journal', () => {
     const journal = openJournal(dir);
     const begun = dispatch('c1');
     journal.dispatched(begun);
-    expect(segmentTexts(dir)).toEqual([writeDispatched(begun)]);
+    expect(segmentTexts(dir)).toEqual([begin(begun)]);
     journal.settled(begun, settle(begun));
-    expect(segmentTexts(dir)).toEqual([writeDispatched(begun) + writeSettled(begun, settle(begun))]);
+    expect(segmentTexts(dir)).toEqual([begin(begun) + writeSettled(begun, settle(begun), 0)]);
     journal.close();
   });
 
@@ -89,7 +121,8 @@ describe('journal', () => {
     const begun = dispatch('c1', { session: 'é'.repeat(400_000) });
     journal.dispatched(begun);
     journal.close();
-    expect(readAll(dir).map(readDispatched)).toEqual([begun]);
+    const [entry] = readAll(dir);
+    expect(entry?.kind === 'd' && readDispatched(entry)).toEqual(begun);
   });
 
   test('appending goes on after a torn last line, which harms no other', () => {
@@ -99,23 +132,21 @@ describe('journal', () => {
     first.close();
     const segment = listSegments(dir)[0]!;
     appendFileSync(segmentPath(dir, segment), '["s","c1",1,20');
-    expect(readAll(dir)).toHaveLength(1);
 
     const second = openJournal(dir);
     second.dispatched(dispatch('c2'));
     second.close();
-    const calls = readAll(dir).map((line) => readDispatched(line)?.call);
-    expect(calls).toEqual(['c1', undefined, 'c2']);
+    expect(callsIn(dir)).toEqual(['c1', undefined, 'c2']);
   });
 
   test('segments follow each other when full, and are read in order', () => {
     const dir = tempDir();
-    const journal = openJournal(dir, { segment: { segmentBytes: 500 } });
+    const journal = openJournal(dir, { segment: { segmentBytes: 600 } });
     const calls = Array.from({ length: 20 }, (_, i) => `c${i}`);
     for (const call of calls) journal.dispatched(dispatch(call));
     journal.close();
     expect(listSegments(dir).length).toBeGreaterThan(3);
-    expect(readAll(dir).map((line) => readDispatched(line)?.call)).toEqual(calls);
+    expect(callsIn(dir)).toEqual(calls);
   });
 
   test('a reader sees what is appended later, and never part of a line', () => {
@@ -125,7 +156,7 @@ describe('journal', () => {
     const reader = openReader(dir);
     const first = reader.read(journalStart)!;
     expect(reader.read(first.next)).toBeUndefined();
-    const line = Buffer.from(writeDispatched(dispatch('c2')));
+    const line = Buffer.from(writeDispatched(dispatch('c2'), 0));
     const fd = openSync(segmentPath(dir, first.next.segment), 'r+');
     // As memory becomes visible in pieces, in any order: behind a zero nothing counts.
     writeSync(fd, line, 20, line.length - 20, first.next.offset + 20);
@@ -137,17 +168,34 @@ describe('journal', () => {
     journal.close();
   });
 
-  test('a segment is no longer than its text once it is closed, and can be continued', () => {
+  test('a segment is no longer than its text once it is closed, and another process begins its own', () => {
     const dir = tempDir();
     for (const call of ['c1', 'c2']) {
       const journal = openJournal(dir);
       journal.dispatched(dispatch(call));
       journal.close();
     }
-    const text = writeDispatched(dispatch('c1')) + writeDispatched(dispatch('c2'));
-    expect(listSegments(dir)).toHaveLength(1);
-    expect(statSync(segmentPath(dir, listSegments(dir)[0]!)).size).toBe(text.length);
-    expect(segmentTexts(dir)).toEqual([text]);
+    const texts = [begin(dispatch('c1')), begin(dispatch('c2'))];
+    expect(listSegments(dir).map((segment) => statSync(segmentPath(dir, segment)).size)).toEqual(
+      texts.map((text) => text.length),
+    );
+    expect(segmentTexts(dir)).toEqual(texts);
+  });
+
+  test('names are written once a segment, and looked up where reading goes on in the middle of it', () => {
+    const dir = tempDir();
+    const journal = openJournal(dir, { segment: { segmentBytes: 900 } });
+    const { names } = dispatch('c');
+    for (let i = 0; i < 20; i++) journal.dispatched({ ...dispatch(`c${i}`), names });
+    journal.close();
+    const texts = segmentTexts(dir);
+    expect(texts.length).toBeGreaterThan(1);
+    for (const text of texts) expect(text.match(/\["n",/g)).toHaveLength(1);
+    const position = { segment: listSegments(dir)[0]!, offset: begin({ ...dispatch('c0'), names }).length };
+    const reader = openEntries(dir);
+    const [entry] = reader.read(position)!.entries;
+    expect(entry?.kind === 'd' && readDispatched(entry)).toMatchObject({ call: 'c1', names });
+    reader.close();
   });
 
   test('pages a power cut left empty cost the lines in them, and no other', () => {
@@ -160,7 +208,7 @@ describe('journal', () => {
     closeSync(fd);
     const second = openJournal(dir);
     for (let i = 0; i < 10; i++) second.dispatched(dispatch(`b${i}`));
-    const calls = readAll(dir).map((line) => readDispatched(line)?.call);
+    const calls = callsIn(dir);
     expect(calls).toContain('a0');
     expect(calls).toContain('a199');
     expect(calls.filter((call) => call?.startsWith('b'))).toHaveLength(10);
@@ -176,7 +224,7 @@ describe('journal', () => {
     await Bun.spawn([process.execPath, '-e', script]).exited;
     const journal = openJournal(dir);
     journal.dispatched(dispatch('c2'));
-    expect(readAll(dir).map((line) => readDispatched(line)?.call)).toEqual(['c1', 'c2']);
+    expect(callsIn(dir)).toEqual(['c1', 'c2']);
     journal.close();
   });
 });
@@ -205,10 +253,10 @@ describe('a full disk', () => {
     expect(() => journal.dispatched(dispatch('c2'))).toThrow(
       /^Cannot write the journal in .*: the disk is full\. [^\n]*$/,
     );
-    expect(segmentTexts(dir)).toEqual([writeDispatched(dispatch('c1'))]);
+    expect(segmentTexts(dir)).toEqual([begin(dispatch('c1'))]);
     disk.room = Number.POSITIVE_INFINITY;
     journal.dispatched(dispatch('c3'));
-    expect(readAll(dir).map((line) => readDispatched(line)?.call)).toEqual(['c1', 'c3']);
+    expect(callsIn(dir)).toEqual(['c1', 'c3']);
     journal.close();
   });
 
@@ -224,14 +272,7 @@ describe('a full disk', () => {
     expect(() => journal.settled(two, settle(two))).toThrow('the disk is full');
     disk.room = Number.POSITIVE_INFINITY;
     journal.dispatched(dispatch('c3'));
-    const lines = readAll(dir);
-    expect(lines.map((line) => readSettled(line)?.settled.call ?? readDispatched(line)?.call)).toEqual([
-      'c1',
-      'c2',
-      'c1',
-      'c2',
-      'c3',
-    ]);
+    expect(callsIn(dir)).toEqual(['c1', 'c2', 'c1', 'c2', 'c3']);
     journal.close();
   });
 
@@ -245,7 +286,7 @@ describe('a full disk', () => {
     });
     journal.dispatched(dispatch('c1'));
     journal.close();
-    expect(segmentTexts(dir)).toEqual([writeDispatched(dispatch('c1'))]);
+    expect(segmentTexts(dir)).toEqual([begin(dispatch('c1'))]);
   });
 });
 

@@ -15,7 +15,11 @@ beforeAll(async () => {
   store = await openStore(tempDir(), 'sqlite');
   keyId = (await createKey(store.db, { name: 'laptop' })).key.id;
   const failed = dispatch('c1', { key: keyId, team: 'web', tags: 'app=chat,env=prod' });
-  const second = { ...failed, attempt: 2, target: 'other/two', provider: 'other' };
+  const second = {
+    ...failed,
+    attempt: 2,
+    names: { ...failed.names, target: 'other/two', provider: 'other' },
+  };
   const later = dispatch('c2', {
     key: 'ci',
     team: 'ops',

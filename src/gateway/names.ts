@@ -1,0 +1,39 @@
+/** The names attempts are recorded under: one object for the same names, made once. */
+import type { Key, Target } from '../config/snapshot.ts';
+import type { Names } from '../core/record.ts';
+
+/** Clients choose model names and tags: what goes beyond this many of a key and a target is forgotten and made anew. */
+const maxNames = 1000;
+
+const known = new WeakMap<Target, WeakMap<Key, Map<string, Names>>>();
+
+/** @param model as the client named it. */
+export function namesOf(key: Key, target: Target, model: string, tags: string): Names {
+  let byKey = known.get(target);
+  if (byKey === undefined) {
+    byKey = new WeakMap();
+    known.set(target, byKey);
+  }
+  let byName = byKey.get(key);
+  if (byName === undefined) {
+    byName = new Map();
+    byKey.set(key, byName);
+  }
+  const name = tags === '' ? model : `${model}\n${tags}`;
+  let names = byName.get(name);
+  if (names === undefined) {
+    if (byName.size >= maxNames) byName.clear();
+    names = Object.freeze({
+      key: key.name,
+      team: key.team,
+      organisation: key.organisation,
+      model,
+      target: target.id,
+      provider: target.provider.name,
+      tags,
+      priceSource: target.price?.source ?? '',
+    });
+    byName.set(name, names);
+  }
+  return names;
+}
