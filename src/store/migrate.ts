@@ -1,11 +1,13 @@
 /** Brings the store's tables up to date: forward only, each migration in a transaction. */
 import { type Kysely, type Migration, Migrator } from 'kysely';
 import { up as first } from './migrations/0001-first.ts';
+import { up as answers } from './migrations/0002-answers.ts';
 import type { Schema } from './schema.ts';
 
 /** In code and not in a folder that is read, so that a compiled executable has them too. Names sort in order. */
 const migrations: Record<string, Migration> = {
   '0001-first': { up: first },
+  '0002-answers': { up: answers },
 };
 
 /** @throws when a migration fails, or the store was written by a newer version. */

@@ -7,6 +7,7 @@ export interface Schema {
   rollups: RollupsTable;
   keys: KeysTable;
   secrets: SecretsTable;
+  answers: AnswersTable;
   meta: MetaTable;
 }
 
@@ -102,6 +103,19 @@ export interface SecretsTable {
   /** SHA-256 of the secret, hex. */
   hash: string;
   created_at: number;
+}
+
+/** Answers kept for clients that go on from them by id; the only table with words of prompts and answers in it. */
+export interface AnswersTable {
+  id: string;
+  /** Whose they are: nobody else finds them. */
+  owner: string;
+  /** The answer this one went on from. */
+  previous: string | null;
+  created_at: number;
+  /** Bodies as the client sent and received them, JSON. */
+  request: string;
+  response: string;
 }
 
 /** Single values: `journal`, the position up to which the journal is applied; `keys`, a count of changes. */

@@ -1,0 +1,59 @@
+/** Kept answers: found by their owner only, for as long as they are kept. */
+import { afterAll, beforeAll, expect, test } from 'bun:test';
+import type { Answers, KeptAnswer } from '../../src/core/answers.ts';
+import { openAnswers } from '../../src/store/answers.ts';
+import { noon, tempDir } from '../ledger/attempts.ts';
+
+let answers: Answers;
+beforeAll(() => {
+  answers = openAnswers(tempDir(), 'sqlite');
+});
+afterAll(() => answers.close());
+
+const answer = (id: string, more: Partial<KeptAnswer> = {}): KeptAnswer => ({
+  id,
+  owner: 'shop/web',
+  previous: undefined,
+  createdAt: noon,
+  request: '{"input":"Hello"}',
+  response: '{"output":[]}',
+  ...more,
+});
+
+test('an answer comes back as it was kept', async () => {
+  const kept = answer('one', { previous: 'zero', request: '{"input":"Zoë 🚰"}' });
+  await answers.keep(kept);
+  expect(await answers.find('shop/web', 'one')).toEqual(kept);
+});
+
+test('nobody else finds or removes it', async () => {
+  await answers.keep(answer('two'));
+  expect(await answers.find('shop/other', 'two')).toBeUndefined();
+  expect(await answers.remove('shop/other', 'two')).toBeFalse();
+  expect(await answers.find('shop/web', "two' OR '1'='1")).toBeUndefined();
+  expect(await answers.find('shop/web', 'two')).toBeDefined();
+});
+
+test('one that was removed is gone', async () => {
+  await answers.keep(answer('three'));
+  expect(await answers.remove('shop/web', 'three')).toBeTrue();
+  expect(await answers.find('shop/web', 'three')).toBeUndefined();
+  expect(await answers.remove('shop/web', 'three')).toBeFalse();
+});
+
+test('the same id twice keeps the first', async () => {
+  await answers.keep(answer('four', { response: '1' }));
+  await answers.keep(answer('four', { owner: 'shop/other', response: '2' }));
+  expect(await answers.find('shop/web', 'four')).toMatchObject({ response: '1' });
+});
+
+test('after thirty days it is forgotten', async () => {
+  const another = openAnswers(tempDir(), 'sqlite');
+  await another.keep(answer('old'));
+  for (let i = 0; i < 100; i++) {
+    await another.keep(answer(`new${i}`, { createdAt: noon + 31 * 86_400_000 }));
+  }
+  expect(await another.find('shop/web', 'old')).toBeUndefined();
+  expect(await another.find('shop/web', 'new1')).toBeDefined();
+  await another.close();
+});
