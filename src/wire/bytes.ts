@@ -14,6 +14,11 @@ export function latin1(bytes: Uint8Array, from = 0, to = bytes.length): string {
   return latin1Slice.call(bytes, from, to);
 }
 
+/** `length` characters at `from`, fewer where the bytes end before. */
+export function latin1At(bytes: Uint8Array, from: number, length: number): string {
+  return latin1(bytes, Math.min(from, bytes.length), Math.min(from + length, bytes.length));
+}
+
 export function utf8(bytes: Uint8Array, from = 0, to = bytes.length): string {
   return utf8Slice.call(bytes, from, to);
 }

@@ -1,10 +1,13 @@
 /** How a stream of frames lies in bytes: one way to read each. */
+import { EventStreamReader, unwrapChunks } from './event-stream.ts';
+import { NdjsonReader } from './ndjson.ts';
 import { SseReader } from './sse.ts';
 
 /**
  * `sse` server-sent events · `ndjson` a JSON value a line · `aws-events` Amazon's binary event stream, whose frames are
- * named by their event type, and by `exception:` and their exception type where they are one · `aws-chunks` the same
- * around chunks of another host's events (`{"bytes":"<base64 JSON>"}`), named by the `type` inside.
+ * named by their event type; by `exception:` and their exception type, or `error:` and their error code, where they
+ * are one · `aws-chunks` the same around chunks of another host's events (`{"bytes":"<base64 JSON>"}`), named by the
+ * `type` inside.
  */
 export type Framing = 'sse' | 'ndjson' | 'aws-events' | 'aws-chunks';
 
@@ -20,7 +23,11 @@ export function frameReader(framing: Framing, emit: (name: string, text: string)
   switch (framing) {
     case 'sse':
       return new SseReader(emit);
-    default:
-      throw new Error(`no reader for ${framing}`);
+    case 'ndjson':
+      return new NdjsonReader(emit);
+    case 'aws-events':
+      return new EventStreamReader(emit);
+    case 'aws-chunks':
+      return new EventStreamReader(unwrapChunks(emit));
   }
 }

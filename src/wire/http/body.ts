@@ -20,6 +20,8 @@ export interface BodyReader {
 
 /** @throws HttpError `bad_response` when the head contradicts itself. */
 export function readerFor(head: ResponseHead): BodyReader {
+  // What follows is no body, but the protocol that was switched to.
+  if (head.status === 101) return new OpenBody();
   if (head.status === 204 || head.status === 304) return new SizedBody(0);
   const encoding = head.get('transfer-encoding');
   if (encoding !== null) {

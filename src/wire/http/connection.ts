@@ -14,7 +14,10 @@ export class Connection implements Carrier {
   /** It has waited for work before. */
   private reused = false;
   /** What the socket has not taken yet. */
-  private unsent: Uint8Array | undefined;
+  private readonly unsent: Uint8Array[] = [];
+  unsentBytes = 0;
+  /** Nothing follows what is unsent. */
+  private ending = false;
   private closed = false;
   private reason: unknown;
   /** The server has proven who it is. Nothing is sent before. */
@@ -37,7 +40,7 @@ export class Connection implements Carrier {
         port: origin.port,
         data: connection,
         socket: handlers,
-        ...(origin.tls ? { tls: { serverName: origin.host } } : {}),
+        ...(origin.tls ? { tls: { serverName: origin.serverName ?? origin.host } } : {}),
       });
       if (origin.tls) await connection.secured.promise;
     } catch (cause) {
@@ -49,13 +52,15 @@ export class Connection implements Carrier {
     return connection;
   }
 
-  carry(exchange: Exchange, head: string, body: Uint8Array | string): void {
+  /** @param body undefined: the request has none, and says nothing of it. */
+  carry(exchange: Exchange, head: string, body: Uint8Array | string | undefined): void {
     if (!exchange.attach(this)) {
       this.release(true);
       return;
     }
     this.exchange = exchange;
-    this.send(head, body);
+    if (body === undefined) this.write(Buffer.from(`${head}\r\n`, 'latin1'));
+    else this.send(head, body);
   }
 
   pause(): void {
@@ -70,7 +75,7 @@ export class Connection implements Carrier {
     this.exchange = undefined;
     if (this.closed) return;
     // What was not sent belongs to a request whose answer did not wait for it.
-    if (!reusable || this.unsent !== undefined) {
+    if (!reusable || this.unsentBytes > 0) {
       this.socket.terminate();
       return;
     }
@@ -79,7 +84,8 @@ export class Connection implements Carrier {
   }
 
   end(): void {
-    this.socket.end();
+    if (this.unsentBytes > 0) this.ending = true;
+    else this.socket.end();
   }
 
   received(bytes: Uint8Array): void {
@@ -90,9 +96,21 @@ export class Connection implements Carrier {
 
   sendRest(): void {
     const { unsent } = this;
-    if (unsent === undefined) return;
-    const taken = this.socket.write(unsent);
-    this.unsent = taken >= unsent.length ? undefined : taken > 0 ? unsent.subarray(taken) : unsent;
+    if (unsent.length === 0) return;
+    let sent = 0;
+    for (const bytes of unsent) {
+      const taken = Math.max(0, this.socket.write(bytes));
+      this.unsentBytes -= taken;
+      if (taken < bytes.length) {
+        unsent[sent] = bytes.subarray(taken);
+        break;
+      }
+      sent++;
+    }
+    unsent.splice(0, sent);
+    if (unsent.length > 0) return;
+    if (this.ending) this.socket.end();
+    else this.exchange?.drained();
   }
 
   handshaken(trusted: boolean, error: Error | null): void {
@@ -146,13 +164,12 @@ export class Connection implements Carrier {
     this.write(all);
   }
 
-  private write(bytes: Uint8Array): void {
-    if (this.unsent !== undefined) {
-      this.unsent = Buffer.concat([this.unsent, bytes]);
-      return;
-    }
-    const taken = this.socket.write(bytes);
-    if (taken < bytes.length) this.unsent = taken > 0 ? bytes.subarray(taken) : bytes;
+  write(bytes: Uint8Array): void {
+    if (this.closed || this.ending) return;
+    const taken = this.unsentBytes > 0 ? 0 : Math.max(0, this.socket.write(bytes));
+    if (taken === bytes.length) return;
+    this.unsent.push(taken === 0 ? bytes : bytes.subarray(taken));
+    this.unsentBytes += bytes.length - taken;
   }
 }
 

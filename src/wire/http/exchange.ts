@@ -1,5 +1,6 @@
 /** One request and its response: what a caller holds, whatever connection carries it. */
 import { find, latin1 } from '../bytes.ts';
+import type { Tunnel } from '../tunnel.ts';
 import { type BodyReader, readerFor } from './body.ts';
 import { HttpError, ResponseHead } from './head.ts';
 
@@ -10,6 +11,12 @@ export interface Carrier {
   resume(): void;
   /** The exchange is over; `reusable`: another may follow on the same connection. */
   release(reusable: boolean): void;
+  /** Sends bytes after the request, at once or as soon as there is room. */
+  write(bytes: Uint8Array): void;
+  /** How many of them still wait. */
+  readonly unsentBytes: number;
+  /** Nothing more is sent once these are. */
+  end(): void;
 }
 
 /** Beyond this the connection is paused until the reader has caught up. */
@@ -17,7 +24,7 @@ const maxQueuedBytes = 512 * 1024;
 const maxHeadBytes = 64 * 1024;
 const headEnd = '\r\n\r\n';
 
-export class Exchange {
+export class Exchange implements Tunnel {
   /** Resolves with the exchange itself when status and headers are there. Rejects with HttpError. */
   readonly answered: Promise<Exchange>;
   private head!: ResponseHead;
@@ -31,13 +38,16 @@ export class Exchange {
   private paused = false;
   private ended = false;
   private error: HttpError | undefined;
+  /** Told when nothing waits to be sent any more. */
+  onDrained: (() => void) | undefined;
   private onHead!: (exchange: Exchange) => void;
   private onFailure!: (error: HttpError) => void;
   private waiting:
     | { resolve(bytes: Uint8Array | undefined): void; reject(error: HttpError): void }
     | undefined;
 
-  constructor() {
+  /** @param switching the request asks to go on in another protocol: 101 is an answer, and bytes follow both ways. */
+  constructor(private readonly switching = false) {
     this.answered = new Promise((resolve, reject) => {
       this.onHead = resolve;
       this.onFailure = reject;
@@ -85,6 +95,29 @@ export class Exchange {
     return new Promise((resolve, reject) => {
       this.waiting = { resolve, reject };
     });
+  }
+
+  /** Sends on, where the protocol was switched. */
+  write(bytes: Uint8Array): void {
+    this.carrier?.write(bytes);
+  }
+
+  get unsentBytes(): number {
+    return this.carrier?.unsentBytes ?? 0;
+  }
+
+  /** Sends no more: the other side is to end the connection when it has read all. */
+  end(): void {
+    this.carrier?.end();
+  }
+
+  drained(): void {
+    this.onDrained?.();
+  }
+
+  /** Breaks it off, whatever is under way. */
+  cut(): void {
+    if (!this.over) this.fail(new HttpError('aborted', 'given up'));
   }
 
   /** Takes what the connection brought. */
@@ -135,7 +168,7 @@ export class Exchange {
       const head = new ResponseHead(latin1(all, 0, end));
       all = all.subarray(end + headEnd.length);
       // 100 Continue and its like come before the answer. https://www.rfc-editor.org/rfc/rfc9110#name-informational-1xx
-      if (head.status < 200) continue;
+      if (head.status < 200 && !(this.switching && head.status === 101)) continue;
       this.headBytes = undefined;
       this.head = head;
       this.body = readerFor(head);

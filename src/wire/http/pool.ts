@@ -9,6 +9,8 @@ export interface Origin {
   tls: boolean;
   /** `host[:port]` as the Host header has it. */
   authority: string;
+  /** Name the server has to prove, where `host` is its address; otherwise `host`. */
+  serverName?: string;
 }
 
 /** @param url absolute, http or https. @throws TypeError when it is none. */
@@ -36,6 +38,17 @@ export class HttpPool {
     const connection = this.takeIdle(origin);
     if (connection === undefined) void this.connect(origin, exchange, head, body);
     else connection.carry(exchange, head, body);
+    return exchange;
+  }
+
+  /**
+   * Asks, on a connection of its own, to go on in another protocol: where the answer is 101, both sides send what they
+   * like from then on.
+   * @param head as of `ask`.
+   */
+  switch(origin: Origin, head: string): Exchange {
+    const exchange = new Exchange(true);
+    void this.connect(origin, exchange, head, undefined);
     return exchange;
   }
 
@@ -70,7 +83,7 @@ export class HttpPool {
     origin: Origin,
     exchange: Exchange,
     head: string,
-    body: Uint8Array | string,
+    body: Uint8Array | string | undefined,
   ): Promise<void> {
     try {
       const connection = await Connection.open(origin, this);

@@ -1,0 +1,123 @@
+/** One side of a WebSocket over bytes: sends and hears messages, answers pings, closes as the protocol wants it. */
+import type { Tunnel } from '../tunnel.ts';
+import {
+  closeCodes,
+  FrameError,
+  type Message,
+  MessageReader,
+  writeClose,
+  writeMessage,
+  writePing,
+  writePong,
+} from './frames.ts';
+
+export interface PeerEvents {
+  message(message: Message): void;
+  ping(data: Uint8Array): void;
+  /** All that waited to be sent is out. */
+  drained(): void;
+  /**
+   * Nothing comes any more; told once. 1005: closed without a code; 1006: without a word, or (with a reason) because
+   * what came could not be read.
+   */
+  closed(code: number, reason: string): void;
+}
+
+/** Whoever was told to close is not waited for longer. */
+const closingMs = 2000;
+
+export class WebSocketPeer {
+  private readonly reader: MessageReader;
+  /** A close frame was sent: nothing follows it. */
+  private closing = false;
+  private over = false;
+  private lateCut: ReturnType<typeof setTimeout> | undefined;
+
+  /**
+   * @param client we are the client, whose frames are masked.
+   * @param maxBytes of a message that is heard.
+   */
+  constructor(
+    private readonly tunnel: Tunnel,
+    private readonly events: PeerEvents,
+    private readonly client: boolean,
+    maxBytes: number,
+  ) {
+    tunnel.onDrained = () => events.drained();
+    const heard = {
+      message: (message: Message) => events.message(message),
+      ping: (data: Uint8Array) => {
+        if (!this.closing) tunnel.write(writePong(data, client));
+        events.ping(data);
+      },
+      pong: () => {},
+      close: (code: number, reason: string) => this.heardClose(code, reason),
+    };
+    this.reader = new MessageReader(heard, !client, maxBytes);
+  }
+
+  /**
+   * Reads until nothing comes any more. Never rejects, unless an event throws.
+   * @param ready asked before each reading: where it returns a promise, the other side waits until it resolves.
+   */
+  async listen(ready: () => Promise<void> | undefined = () => undefined): Promise<void> {
+    let reason = '';
+    try {
+      while (!this.over) {
+        const waiting = ready();
+        if (waiting !== undefined) await waiting;
+        const read = this.tunnel.read();
+        const bytes = read instanceof Promise ? await read.catch(() => undefined) : read;
+        if (bytes === undefined) break;
+        this.reader.push(bytes);
+      }
+    } catch (thrown) {
+      if (!(thrown instanceof FrameError)) throw thrown;
+      reason = thrown.message;
+      this.close(thrown.code, reason);
+    }
+    this.end(closeCodes.abnormal, reason);
+  }
+
+  /** Bytes that wait to be sent. */
+  get unsentBytes(): number {
+    return this.tunnel.unsentBytes;
+  }
+
+  send(message: Message): void {
+    if (!this.closing) this.tunnel.write(writeMessage(message, this.client));
+  }
+
+  ping(data: Uint8Array): void {
+    if (!this.closing) this.tunnel.write(writePing(data, this.client));
+  }
+
+  /** Says good-bye and hangs up, soon even where the other side does not answer. */
+  close(code: number, reason: string): void {
+    if (this.closing) return;
+    this.closing = true;
+    this.tunnel.write(writeClose(code, reason, this.client));
+    this.lateCut = setTimeout(() => this.tunnel.cut(), closingMs);
+  }
+
+  /** Hangs up without a word. */
+  cut(): void {
+    this.closing = true;
+    this.tunnel.cut();
+  }
+
+  private heardClose(code: number, reason: string): void {
+    this.close(code, '');
+    this.end(code, reason);
+  }
+
+  private end(code: number, reason: string): void {
+    if (this.over) return;
+    this.over = true;
+    clearTimeout(this.lateCut);
+    // The last words have their time to arrive.
+    this.tunnel.end();
+    setTimeout(() => this.tunnel.cut(), closingMs).unref();
+    this.events.closed(code, reason);
+  }
+}
