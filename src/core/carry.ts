@@ -5,14 +5,14 @@
 import type { DialectName, ReasoningBlock, VendorState } from './chat.ts';
 import { isObject, type Json } from './json.ts';
 
-/** What is carried: a reasoning block's state, or that of the tool call with the id `call` (of the text after it, without). */
+/** What is carried: a reasoning block's state, or that of the tool call with the id `call` (of the text before it, without). */
 export type Carried =
   | ({ type: 'reasoning' } & Pick<ReasoningBlock, 'signature' | 'redacted' | 'id'> & { vendor: DialectName })
   | ({ type: 'state'; call?: string } & VendorState);
 
 /** Its length is a multiple of three, so that every carried text begins with the same Base64 characters. */
 const prefix = 'sluice:1:';
-const mark = Buffer.from(prefix).toString('base64');
+export const carriedMark = Buffer.from(prefix).toString('base64');
 const maxChars = 4 * 1024 * 1024;
 
 /** Base64, because that is what vendors' own signatures are, and some clients check it. */
@@ -22,7 +22,7 @@ export function carry(carried: Carried): string {
 
 /** @returns undefined when the text is a vendor's own, or was tampered with beyond reading. */
 export function uncarry(text: string): Carried | undefined {
-  if (!text.startsWith(mark) || text.length > maxChars) return undefined;
+  if (!text.startsWith(carriedMark) || text.length > maxChars) return undefined;
   let value: Json;
   try {
     value = JSON.parse(Buffer.from(text, 'base64').toString().slice(prefix.length));

@@ -53,10 +53,12 @@ export interface ChatRequest {
   user?: string;
   metadata?: JsonObject;
   serviceTier?: string;
-  /** The answer is to be kept, so that a later request can go on from it (`previous`); absent: as the dialect does. */
+  /** The answer is to be kept, so that a later request can go on from it (`previousResponseId`); absent: as the dialect does. */
   store?: boolean;
   /** Id of a kept answer this request goes on from, where it is the provider's own to look up. */
-  previous?: string;
+  previousResponseId?: string;
+  /** What the model thinks is wanted encrypted, to be sent back by the client; answers of other dialects always carry it. */
+  replayable?: true;
   /** Top-level members only `dialect` knows, by wire name. */
   extra?: JsonObject;
 }
@@ -80,6 +82,8 @@ export type OutputFormat =
 export interface Message {
   role: 'system' | 'user' | 'assistant';
   blocks: Block[];
+  /** Instructions in a member of their own, where its dialect also has instructions among the messages. */
+  apart?: true;
   /** Members only the request's dialect knows (`name`, a `developer` role…). */
   extra?: JsonObject;
 }
@@ -261,7 +265,8 @@ export type ChatEvent =
       citation?: Citation;
       logprobs?: Json;
     }
-  | { type: 'close'; choice: number; block: number }
+  /** `extra`: members of the block that are known only at its end; they replace those it was opened with. */
+  | { type: 'close'; choice: number; block: number; extra?: JsonObject }
   | { type: 'finish'; choice: number; stop: StopReason; stopSequence?: string; extra?: JsonObject }
   | { type: 'usage'; usage: Usage }
   | { type: 'end' }

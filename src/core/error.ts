@@ -48,6 +48,8 @@ export interface ErrorDetail {
   code?: string;
   /** Seconds after which a retry makes sense. */
   retryAfterS?: number;
+  /** Nobody's health suffers from it, though others of its kind are the target's fault. */
+  blameless?: boolean;
   /** Asking again cannot help, now or later: SDKs that retry by themselves are told not to. */
   hopeless?: boolean;
   /** Status to answer with, where the upstream's own says more than the table. */
@@ -78,7 +80,7 @@ export class GatewayError extends Error {
   }
 
   get blame(): boolean {
-    return errorKinds[this.kind].blame;
+    return errorKinds[this.kind].blame && this.detail.blameless !== true;
   }
 }
 

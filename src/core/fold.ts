@@ -43,6 +43,8 @@ export function fold(events: Iterable<ChatEvent>, dialect: DialectName): ChatRes
       case 'close': {
         const block = open.get(`${event.choice}:${event.block}`);
         if (block?.type === 'tool-call' && block.input === '') block.input = '{}';
+        if (block !== undefined && block.type !== 'opaque' && event.extra !== undefined)
+          block.extra = event.extra;
         break;
       }
       case 'finish': {

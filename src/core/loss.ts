@@ -2,8 +2,9 @@
  * What a target cannot say. One generic walk over the request, so that no dialect can forget to report:
  * a lost hint is named in `x-sluice-lost`; lost meaning makes the target unsuitable.
  */
-import type { Block, ChatRequest, DialectName } from './chat.ts';
+import type { Block, ChatRequest, DialectName, OutputFormat } from './chat.ts';
 import { GatewayError } from './error.ts';
+import type { Json } from './json.ts';
 
 /** What a dialect can express beyond plain text. Absent names are lost: see `meaningful` for how badly. */
 export interface Expressible {
@@ -13,8 +14,17 @@ export interface Expressible {
   media: ReadonlySet<string>;
   /** Content it takes inside tool results, likewise; the writer may move it elsewhere, then it is listed here too. */
   toolResultMedia: ReadonlySet<string>;
-  /** Of its own top-level `extra` members: those that change what the answer is, not only how it is made. */
-  meaning: ReadonlySet<string>;
+  /** Of its own top-level `extra` members, some by their value: those that change what the answer is, not only how it is made. */
+  meaning: { has(name: string, value: Json | undefined): boolean };
+  /** What a client can do instead of saying what nobody else understands, as sentences by member of `meaning`. */
+  instead?: Readonly<Record<string, string>>;
+  /**
+   * Members of other dialects' requests, messages, blocks and tools (`cache_control`) that it has a word for; its
+   * writer names them where it leaves them out.
+   */
+  extras?: ReadonlySet<string>;
+  /** Forms of an answer that a model can be held to; absent: all there are, where `params` has `format`. */
+  formats?: ReadonlySet<OutputFormat['type']>;
   /** Instructions at the beginning stand in a member of their own, not among the messages. */
   systemApart?: boolean;
   /** Names a tool may have, and ids a tool call may have; absent: any. Others are rewritten on the way. */
@@ -30,13 +40,13 @@ const meaningful: ReadonlySet<keyof ChatRequest> = new Set([
   'n',
   'logprobs',
   'stop',
-  'previous',
+  'previousResponseId',
 ]);
 
 const optional: (keyof ChatRequest)[] = [
   'tools', 'toolChoice', 'parallelTools', 'maxTokens', 'temperature', 'topP', 'topK', 'stop', 'seed',
   'presencePenalty', 'frequencyPenalty', 'logitBias', 'n', 'logprobs', 'reasoning', 'format', 'user', 'metadata',
-  'serviceTier', 'store', 'previous',
+  'serviceTier', 'store', 'previousResponseId',
 ]; // biome-ignore format: one list
 
 export interface Losses {
@@ -44,6 +54,8 @@ export interface Losses {
   hints: string[];
   /** Paths of what cannot go unsaid. */
   meaning: string[];
+  /** What the client can do instead, where its dialect says so. */
+  instead?: string;
 }
 
 /**
@@ -63,25 +75,29 @@ export function foreign(
     const value = request[name];
     if (value === undefined || can.params.has(name)) continue;
     if (name === 'n' && value === 1) continue;
+    // What is not to be kept, nobody keeps.
+    if (name === 'store' && value === false) continue;
     (meaningful.has(name) ? losses.meaning : losses.hints).push(name);
   }
   for (const name in request.extra) {
-    (source.meaning.has(name) ? losses.meaning : losses.hints).push(name);
+    if (can.extras?.has(name)) continue;
+    const means = source.meaning.has(name, request.extra[name]);
+    (means ? losses.meaning : losses.hints).push(name);
+    if (means) losses.instead ??= source.instead?.[name];
   }
   if (request.toolChoice?.type === 'opaque') losses.meaning.push('tool_choice');
   request.tools?.forEach((tool, i) => {
     if (tool.opaque !== undefined) losses.meaning.push(`tools[${i}]`);
-    else if (tool.extra !== undefined) addExtra(losses, `tools[${i}]`, tool.extra);
+    else if (tool.extra !== undefined) addExtra(losses, `tools[${i}]`, tool.extra, can);
   });
   request.messages.forEach((message, i) => {
-    if (message.extra !== undefined) addExtra(losses, `messages[${i}]`, message.extra);
+    if (message.extra !== undefined) addExtra(losses, `messages[${i}]`, message.extra, can);
     const place: Place = { message: i, outer: -1 };
     addBlocks(losses, place, message.blocks, target, can.media, can);
   });
-  return {
-    hints: namePaths(losses.hints, request, source),
-    meaning: namePaths(losses.meaning, request, source),
-  };
+  losses.hints = namePaths(losses.hints, request, source);
+  losses.meaning = namePaths(losses.meaning, request, source);
+  return losses;
 }
 
 /** Where blocks stand; it becomes a path only where something is lost. */
@@ -110,7 +126,7 @@ function addBlocks(
       if (block.dialect !== target) losses.meaning.push(pathOf(place, i));
       continue;
     }
-    if (block.extra !== undefined) addExtra(losses, pathOf(place, i), block.extra);
+    if (block.extra !== undefined) addExtra(losses, pathOf(place, i), block.extra, can);
     if (block.type === 'media' && !media.has(`${block.media}:${block.source.type}`)) {
       losses.meaning.push(pathOf(place, i));
     }
@@ -127,8 +143,8 @@ function addBlocks(
   }
 }
 
-function addExtra(losses: Losses, path: string, extra: object): void {
-  for (const name in extra) losses.hints.push(`${path}.${name}`);
+function addExtra(losses: Losses, path: string, extra: object, { extras }: Expressible): void {
+  for (const name in extra) if (!extras?.has(name)) losses.hints.push(`${path}.${name}`);
 }
 
 /**
@@ -150,13 +166,13 @@ export function namePaths(paths: readonly string[], request: ChatRequest, source
 }
 
 /** @throws GatewayError `unsupported` when meaning would be lost. Returns the hints. */
-export function requireMeaning({ hints, meaning }: Losses, target: DialectName): string[] {
+export function requireMeaning({ hints, meaning, instead }: Losses, target: DialectName): string[] {
   const first = meaning[0];
   if (first !== undefined) {
     throw new GatewayError(
       'unsupported',
       `The model behind this route speaks ${target}, which has no way to say: ${meaning.join(', ')}. ` +
-        'Remove it, or route the call to a model that supports it.',
+        (instead ?? 'Remove it, or route the call to a model that supports it.'),
       { param: first },
     );
   }

@@ -1,5 +1,5 @@
 /** Money: usage → price → charge, in whole numbers only. */
-import type { Usage } from './usage.ts';
+import { countedUnits, emptyUsage, type Units, type Usage } from './usage.ts';
 
 /** 10⁻⁹ USD: what charges are counted in. */
 export type NanoUsd = number;
@@ -13,6 +13,23 @@ export interface Rates {
   output: number;
   audioInput: number;
   audioOutput: number;
+  /** Absent: images cost as much as other input and output. */
+  imageInput?: number;
+  imageOutput?: number;
+  /** Absent: it costs as much as cached text. */
+  cacheReadAudio?: number;
+  cacheReadImage?: number;
+}
+
+/** Rates of what is not sold by the token, in pico-dollars for one; absent: it has no price. */
+export interface UnitRates {
+  image?: number;
+  /** Images whose price is their own: by quality, by size, or by both (`hd/1024x1792`). */
+  images?: ReadonlyMap<string, number>;
+  /** Of audio: prices by the hour are whole numbers, by the second they would not be. */
+  hour?: number;
+  character?: number;
+  search?: number;
 }
 
 /** A resolved price: what one target costs now. `tiers` (sorted by `above`) replace the base rates for the whole call. */
@@ -21,32 +38,95 @@ export interface Price {
   tiers: { above: number; rates: Rates }[];
   /** Charge for each call, beside its tokens. */
   perCall: NanoUsd;
+  /** Absent: nothing but tokens is sold. */
+  units?: UnitRates;
   /** Where it came from and which version, kept with every charge: `genai-prices@0.1.8`, `config`. */
   source: string;
 }
 
 /**
- * What `usage` costs at `price`, in nano-dollars, rounded half up once at the end.
+ * What `counted` costs at `price`, in nano-dollars, rounded half up once at the end.
  * Cached and audio tokens are parts of `usage.input`/`usage.output` and are charged at their own rate instead.
  */
-export function charge(usage: Usage, price: Price): NanoUsd {
+export function charge(counted: Usage, price: Price): NanoUsd {
+  const { billed, units } = counted;
+  const usage: Usage =
+    billed === undefined ? counted : { ...emptyUsage(), ...billed, ...(units && { units }) };
   let rates = price.rates;
   for (const tier of price.tiers) if (usage.input > tier.above) rates = tier.rates;
   const cached = usage.cacheRead + usage.cacheWrite5m + usage.cacheWrite1h;
-  const audioIn = Math.min(usage.audioInput, Math.max(0, usage.input - cached));
-  const textIn = Math.max(0, usage.input - cached - audioIn);
-  const textOut = Math.max(0, usage.output - usage.audioOutput);
+  const fresh = Math.max(0, usage.input - cached);
+  const cachedAudio = Math.min(usage.cacheReadAudio ?? 0, usage.cacheRead);
+  const cachedImage = Math.min(usage.cacheReadImage ?? 0, usage.cacheRead - cachedAudio);
+  const audioIn = Math.min(Math.max(0, usage.audioInput - cachedAudio), fresh);
+  const imageIn = Math.min(Math.max(0, (usage.imageInput ?? 0) - cachedImage), fresh - audioIn);
+  const imageOut = Math.min(usage.imageOutput ?? 0, Math.max(0, usage.output - usage.audioOutput));
   const pico =
-    textIn * rates.input +
-    usage.cacheRead * rates.cacheRead +
+    (fresh - audioIn - imageIn) * rates.input +
+    (usage.cacheRead - cachedAudio - cachedImage) * rates.cacheRead +
+    cachedAudio * (rates.cacheReadAudio ?? rates.cacheRead) +
+    cachedImage * (rates.cacheReadImage ?? rates.cacheRead) +
     usage.cacheWrite5m * rates.cacheWrite5m +
     usage.cacheWrite1h * rates.cacheWrite1h +
     audioIn * rates.audioInput +
-    textOut * rates.output +
-    usage.audioOutput * rates.audioOutput;
+    imageIn * (rates.imageInput ?? rates.input) +
+    Math.max(0, usage.output - usage.audioOutput - imageOut) * rates.output +
+    usage.audioOutput * rates.audioOutput +
+    imageOut * (rates.imageOutput ?? rates.output) +
+    (usage.units === undefined || price.units === undefined ? 0 : chargeUnits(usage.units, price.units));
   // Beyond 9,000 USD for one call doubles are no longer whole; such a call is an error of counting, not of charging.
   if (!Number.isSafeInteger(pico)) return Math.min(Math.floor(pico / 1000), maxNanoUsd);
   return Math.floor((pico + 500) / 1000) + price.perCall;
+}
+
+const msPerHour = 3_600_000;
+
+/** In pico-dollars. */
+function chargeUnits(units: Units, rates: UnitRates): number {
+  let pico = 0;
+  for (const unit of countedUnits) {
+    const amount = units[unit] ?? 0;
+    if (amount === 0) continue;
+    const rate = rateOf(unit, units, rates) ?? 0;
+    pico += unit === 'millisecond' ? Math.round(amount * (rate / msPerHour)) : amount * rate;
+  }
+  return pico;
+}
+
+/** In pico-dollars for one, or for an hour. */
+function rateOf(
+  unit: (typeof countedUnits)[number],
+  { imageKind = '' }: Units,
+  rates: UnitRates,
+): number | undefined {
+  if (unit === 'millisecond') return rates.hour;
+  if (unit !== 'image') return rates[unit];
+  const { images } = rates;
+  if (images === undefined) return rates.image;
+  const [quality = '', size = ''] = imageKind.split('/');
+  return images.get(imageKind) ?? images.get(size) ?? images.get(quality) ?? rates.image;
+}
+
+/**
+ * Whether `price` says what `usage` costs. One that is stated in units alone says nothing of tokens, and one in tokens
+ * nothing of images or seconds, unless it is free.
+ */
+export function covers(price: Price, { input, output, units }: Usage): boolean {
+  if (price.units === undefined && units === undefined) return true;
+  if (units !== undefined && price.units !== undefined) {
+    for (const unit of countedUnits) {
+      if (units[unit] && rateOf(unit, units, price.units) !== undefined) return true;
+    }
+  }
+  if (price.perCall > 0) return true;
+  const { rates } = price;
+  const sold = rates.input > 0 || rates.output > 0;
+  return sold ? input + output > 0 : price.units === undefined;
+}
+
+/** What `usage` costs; undefined where no price says so: it is `unpriced` then, never free. */
+export function chargeKnown(usage: Usage, price: Price | undefined): NanoUsd | undefined {
+  return price !== undefined && covers(price, usage) ? charge(usage, price) : undefined;
 }
 
 /** Sums of charges stay whole below 2^53: a million USD is more than any call costs. */

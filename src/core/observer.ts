@@ -4,6 +4,8 @@ import type { Dispatched, Settled } from './record.ts';
 
 export interface CallEnd {
   id: string;
+  /** `chat`, or what else was asked for. */
+  operation: string;
   dialect: string;
   /** '' where the call ended before its key was known. */
   key: string;

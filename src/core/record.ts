@@ -17,6 +17,8 @@ export interface Names {
   tags: string;
   /** Where the price comes from: see Price.source; '' where there is none. */
   priceSource: string;
+  /** What was asked for, where it is not chat: `embeddings`. */
+  operation?: string;
 }
 
 /** An upstream request is about to leave. Written before it does. Times are milliseconds since 1970. */

@@ -19,7 +19,38 @@ export interface Usage {
   audioInput: number;
   /** The part of `output` that was audio. */
   audioOutput: number;
+  /** What is billed, at the plain rates, where a provider says that it is not what it counts. */
+  billed?: { input: number; output: number };
+  /** The parts of `input` and of `output` that were images; absent: none, or not told apart. */
+  imageInput?: number;
+  imageOutput?: number;
+  /** The parts of `cacheRead` that were audio and images; absent: none, or not told apart. */
+  cacheReadAudio?: number;
+  cacheReadImage?: number;
+  /** What was used beside tokens, or instead of them. */
+  units?: Units;
 }
+
+/** What is sold otherwise than by the token, in whole numbers. */
+export interface Units {
+  /** Images made. */
+  image?: number;
+  /** Quality and size of each, where the price depends on them: `hd/1024x1792`. */
+  imageKind?: string;
+  /** Milliseconds of audio heard. */
+  millisecond?: number;
+  /** Characters spoken. */
+  character?: number;
+  /** Queries answered over a list of documents. */
+  search?: number;
+}
+
+/** Nothing was used: neither tokens nor anything else. */
+export function usedNothing({ input, output, units }: Usage): boolean {
+  return input === 0 && output === 0 && (units === undefined || !countedUnits.some((unit) => units[unit]));
+}
+
+export const countedUnits = ['image', 'millisecond', 'character', 'search'] as const;
 
 export function emptyUsage(): Usage {
   return {

@@ -1,6 +1,6 @@
 /** Anthropic Messages. https://platform.claude.com/docs/en/api/messages */
 import type { JsonObject } from '../core/json.ts';
-import { dialectName } from './anthropic-messages/block.ts';
+import { dialectName, toolIds, toolNames } from './anthropic-messages/block.ts';
 import { writeError, writeStreamError } from './anthropic-messages/error.ts';
 import { writeModel, writeModels } from './anthropic-messages/models.ts';
 import { readRequest } from './anthropic-messages/read-request.ts';
@@ -18,6 +18,8 @@ import { classifyUpstreamError } from './upstream-error.ts';
 const media = new Set(['image:base64', 'image:url', 'document:base64', 'document:url', 'document:text']);
 
 const chat: Asked = { operation: 'chat' };
+const countTokens: Asked = { operation: 'count_tokens' };
+const countPath = '/v1/messages/count_tokens';
 
 export const anthropicMessages: ClientDialect = {
   name: dialectName,
@@ -29,11 +31,15 @@ export const anthropicMessages: ClientDialect = {
     media,
     toolResultMedia: media,
     meaning: new Set(['mcp_servers', 'container']),
+    // JSON without a schema is nothing a model can be held to.
+    formats: new Set(['schema']),
     systemApart: true,
+    toolNames,
+    toolIds,
   },
   framing: 'sse',
   clientPath: '/v1/messages',
-  match: (path) => (path === '/v1/messages' ? chat : undefined),
+  match: (path) => (path === '/v1/messages' ? chat : path === countPath ? countTokens : undefined),
   clientHeader: 'anthropic-version',
   idHeader: 'request-id',
   path: () => '/messages',
@@ -60,6 +66,15 @@ export const anthropicMessages: ClientDialect = {
   readError: classifyUpstreamError,
   writeError,
   writeStreamError,
+
+  // https://platform.claude.com/docs/en/api/messages/count_tokens
+  counting: {
+    path: () => '/messages/count_tokens',
+    requestOf: (body) => ({ ...body, max_tokens: 1 }),
+    write: (tokens) => ({ input_tokens: tokens }),
+  },
+
+  carriesState: true,
 
   writeModels,
   writeModel,

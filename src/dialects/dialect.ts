@@ -2,7 +2,7 @@
  * A dialect is a wire language: how it is read and how it is written. Nothing else lives here: no vendor's URL, no
  * routing, no retry. A new dialect implements this interface, adds a word to index.ts and a folder to fixtures/.
  */
-import type { ChatEvent, ChatRequest, ChatResponse, DialectName } from '../core/chat.ts';
+import type { ChatEvent, ChatRequest, ChatResponse, DialectName, Message } from '../core/chat.ts';
 import type { GatewayError } from '../core/error.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Expressible } from '../core/loss.ts';
@@ -45,6 +45,8 @@ export interface ClientDialect extends Dialect {
   readonly clientPath: string;
   /** What a client asks for by this path; undefined when the path is none of this dialect's. */
   match(path: string, query: string): Asked | undefined;
+  /** Where its clients list models, beside `/v1/models`, which dialects share. */
+  readonly modelsPaths?: readonly string[];
   /** A header that only clients of this dialect send; where a path is shared by dialects, it tells. */
   readonly clientHeader?: string;
   /** Answer header, beside `x-request-id`, in which its SDKs look for the request's id. */
@@ -53,8 +55,8 @@ export interface ClientDialect extends Dialect {
   readonly turns: TurnsMember;
   /** Request members that hold the output token limit; the largest of those present counts. A dot leads one level down. */
   readonly limitMembers: readonly string[];
-  /** Request member that says how many answers are wanted, likewise. */
-  readonly countMember?: string;
+  /** Request member that says how many answers are wanted, likewise; or several, of which the largest counts. */
+  readonly countMember?: string | readonly string[];
 
   // Requests
   /**
@@ -72,7 +74,10 @@ export interface ClientDialect extends Dialect {
   writeResponse(response: ChatResponse, wish?: AnswerWish): JsonObject;
   /** Top-level members of an answer that are its content: any of them makes a body an answer, and they go unread. */
   readonly contentMembers: readonly string[];
-  /** Usage of a whole answer that is relayed, from its top level without `contentMembers`; undefined when it has none. */
+  /**
+   * Usage of a whole answer that is relayed, from its top level without `contentMembers`; undefined when it has none.
+   * @throws GatewayError when it is an answer that failed.
+   */
   readUsage(body: JsonObject, quirks: Quirks): Usage | undefined;
 
   // Streams
@@ -96,6 +101,11 @@ export interface ClientDialect extends Dialect {
 
   // Counting tokens before they are sent, where clients can ask for it
   readonly counting?: Counting;
+
+  // Answers that clients go on from by id, where the dialect has them
+  readonly keeping?: Keeping;
+  /** Clients hand other vendors' state back (core/carry.ts), so that nobody has to remember it. */
+  readonly carriesState?: boolean;
 
   // Model lists
   writeModels(ids: readonly string[]): JsonObject;
@@ -122,6 +132,8 @@ export interface TurnsMember {
   orText?: boolean;
   /** It may be missing. */
   optional?: boolean;
+  /** A list of texts (or of lists) in it asks for an answer to each. */
+  several?: boolean;
 }
 
 /** How many tokens a request has: asked of a provider of the same dialect, counted by the gateway for others. */
@@ -131,6 +143,26 @@ export interface Counting {
   /** The chat request in the body of a counting request. */
   requestOf(body: JsonObject): JsonObject;
   write(tokens: number): JsonObject;
+}
+
+/** How clients go on from an answer by its id. */
+export interface Keeping {
+  /** Request member that names the answer to go on from. */
+  readonly member: string;
+  /** Below this path answers are looked up and deleted by id. */
+  readonly path: string;
+  /** What follows an id where what was asked is wanted, not what was answered. */
+  readonly inputs: string;
+  /** A text that every request with references to parts of kept answers holds. */
+  readonly mark: string;
+  /** Ids of the answers such references may lead to. */
+  referredTo(request: JsonObject): string[];
+  /** The request with the parts themselves, of those answers that were found. */
+  resolve(request: JsonObject, answers: ReadonlyMap<string, JsonObject>): JsonObject;
+  /** What was said in a kept exchange, as a later request has to repeat it: without its instructions. */
+  turns(request: JsonObject, response: JsonObject): Message[];
+  writeInputs(request: JsonObject, id: string): JsonObject;
+  writeDeleted(id: string): JsonObject;
 }
 
 /** How a request is relayed as bytes. */
@@ -155,6 +187,8 @@ export interface StreamReader {
 
 export interface StreamWriter {
   push(event: ChatEvent): void;
+  /** An error as text, where that depends on what was written before; otherwise writeStreamError writes it. */
+  writeError?(error: GatewayError, requestId: string): string;
 }
 
 /** What the client asked for, as far as the form of its answer depends on it. */
@@ -165,6 +199,10 @@ export interface AnswerWish {
   array?: boolean;
   /** The request, for dialects whose answers repeat it (Responses); read it only when needed. */
   request?: () => ChatRequest;
+  /** The id the answer is to have instead of the provider's, because the gateway keeps it under that id. */
+  id?: string;
+  /** Told the whole answer as it was written, also at the end of a stream, when it is to be kept. */
+  kept?: (answer: JsonObject) => void;
 }
 
 /** What a relayed stream has told so far. */

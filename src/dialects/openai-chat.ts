@@ -35,6 +35,9 @@ export const openaiChat: ClientDialect = {
       'web_search_options',
       'response_format',
     ]),
+    // https://platform.openai.com/docs/api-reference/chat/create refuses others, and longer ids of tool calls.
+    toolNames: /^[a-zA-Z0-9_-]{1,64}$/,
+    toolIds: /^[\s\S]{1,40}$/,
   },
   framing: 'sse',
   clientPath: '/v1/chat/completions',

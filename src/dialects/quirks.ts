@@ -11,6 +11,10 @@ export interface Quirks {
   defaultMaxTokens?: number;
   /** Sampling parameters (temperature, top_p, top_k) are refused: left out. */
   noSampling?: boolean;
+  /** Cannot be held to a JSON Schema: it is told the schema in words, and its answers are checked. */
+  noJsonSchema?: boolean;
+  /** Ids a tool call may have, where they are not those of the dialect: others are rewritten on the way. */
+  toolIds?: RegExp;
 
   // openai-chat
   /** The member that carries the output limit. Default: whichever the client used, `max_completion_tokens` when translated. */
@@ -21,8 +25,6 @@ export interface Quirks {
   noStreamOptions?: boolean;
   /** Message content must be plain strings: no images, no parts. */
   textOnly?: boolean;
-  /** Structured output is `json_object` only: the schema goes into the instructions. */
-  noJsonSchema?: boolean;
   /** Word for "must call a tool", where it is not `required`. */
   requiredWord?: string;
   /** Member in which an assistant turn's reasoning is sent back; none by default. */
@@ -31,14 +33,35 @@ export interface Quirks {
   efforts?: readonly Effort[];
   /** `completion_tokens` leaves reasoning out. */
   outputExcludesReasoning?: boolean;
-  /** Tool call ids must be exactly nine letters or digits. */
-  shortToolIds?: boolean;
+
+  // anthropic-messages, bedrock-converse, gemini
+  /**
+   * How the model is asked to reason: a token budget (default), adaptive thinking with an effort (Claude), a level
+   * (Gemini, from 3 on: those also want their signatures back, and read media in tool results), or not at all.
+   */
+  thinking?: 'budget' | 'adaptive' | 'level' | 'none';
+  /** Knows no answer by a schema, nor strict tools: structured output by a forced tool, unwrapped again. */
+  schemaByTool?: boolean;
 
   // anthropic-messages
-  /** How reasoning is asked for: a token budget (default) or adaptive thinking with an effort. */
-  thinking?: 'budget' | 'adaptive';
-  /** Knows no `output_config.format`: structured output by a forced tool, unwrapped again. */
-  schemaByTool?: boolean;
   /** Accepts `role: system` inside messages; otherwise later instructions are folded into user turns. */
   systemInMessages?: boolean;
+
+  // gemini
+  /** The smallest and the largest budget of thinking tokens. */
+  budgetRange?: readonly [least: number, most: number];
+  /** Thinking cannot be switched off. */
+  alwaysThinks?: boolean;
+  /** Presence and frequency penalties are refused: left out. */
+  noPenalties?: boolean;
+  /** A form for the answer and functions exclude each other. */
+  noSchemaWithTools?: boolean;
+  /** Does not know ids of function calls: matched by order. */
+  noCallIds?: boolean;
+  /** Asked for embeddings one by one, of older models by `:predict`, as at Vertex AI. */
+  predicts?: boolean;
+
+  // openai-responses
+  /** Keeps no answers: the gateway does, for clients that go on from them by id. */
+  keepsNothing?: boolean;
 }

@@ -24,6 +24,11 @@ const longestRetryS = 86_400;
 export function classifyUpstreamError(status: number, headers: Headers, body: Uint8Array): GatewayError {
   const text = new TextDecoder().decode(body.subarray(0, 65_536)).trim();
   const complaint = readComplaint(text);
+  const named = headers.get('x-amzn-errortype')?.split(':', 1)[0];
+  if (named) {
+    complaint.words = `${complaint.words} ${named}`.trim().toLowerCase();
+    complaint.code ??= named;
+  }
   const kind = kindOf(status < 400 ? (complaint.status ?? status) : status, complaint);
   const detail: ErrorDetail = {
     upstream: { status, body },
@@ -80,6 +85,7 @@ const tells: readonly { kind: ErrorKind; words: RegExp; text: RegExp | undefined
         'context (window|size|length|limit)', // OpenAI Responses, llama.cpp, Groq, LM Studio
         'input tokens? (count|exceed)', // Gemini, Bedrock
         'input (is too long|length exceeds)', // Bedrock, Together
+        'too many total text bytes', // Bedrock
         'too many (input )?tokens', // Cohere
         'reduce the length of the (messages|prompt|input)', // Groq
         'inputs` tokens \\+', // Text Generation Inference
@@ -90,7 +96,7 @@ const tells: readonly { kind: ErrorKind; words: RegExp; text: RegExp | undefined
   {
     kind: 'upstream_quota',
     words:
-      /insufficient_quota|billing_error|billing_hard_limit|payment_required|insufficient_(balance|credits)/,
+      /insufficient_quota|billing_error|billing_hard_limit|payment_required|insufficient_(balance|credits)|servicequotaexceeded/,
     text: /credit balance is too low|insufficient (balance|credits?|funds)|out of credits/i,
   },
   {
@@ -100,19 +106,20 @@ const tells: readonly { kind: ErrorKind; words: RegExp; text: RegExp | undefined
   },
   {
     kind: 'upstream_auth',
-    words: /invalid_api_key|api_key_invalid|authentication_error|permission_error|invalid_authentication/,
+    words:
+      /invalid_api_key|api_key_invalid|authentication_error|permission_error|invalid_authentication|expiredtoken|unrecognizedclient|invalidsignature|accessdenied/,
     // xAI and Gemini say it with a 400.
     text: /(incorrect|invalid) api key|api key (is )?(not valid|invalid)/i,
   },
   {
     kind: 'upstream_not_found',
     words: /model_not_found|deploymentnotfound|not_found_error/,
-    text: /not a valid model|model identifier is invalid|supported api model names|unknown model/i,
+    text: /not a valid model|model identifier is invalid|supported api model names|unknown model|on-demand throughput isn/i,
   },
   // Groq refuses with 413 what is too large for its tokens per minute.
   { kind: 'upstream_rate_limited', words: /rate_limit|resource_exhausted|throttling/, text: undefined },
-  { kind: 'upstream_overloaded', words: /overloaded|unavailable/, text: undefined },
-  { kind: 'upstream_timeout', words: /timeout_error|deadline_exceeded/, text: undefined },
+  { kind: 'upstream_overloaded', words: /overloaded|unavailable|modelnotready/, text: undefined },
+  { kind: 'upstream_timeout', words: /timeout_error|deadline_exceeded|modeltimeout/, text: undefined },
 ];
 
 const byStatus: Readonly<Record<number, ErrorKind>> = {
@@ -133,10 +140,10 @@ const byStatus: Readonly<Record<number, ErrorKind>> = {
 };
 
 function kindOf(status: number, complaint: Complaint): ErrorKind {
-  for (const tell of tells) {
-    if (tell.words.test(complaint.words)) return tell.kind;
-    // Texts are trusted where the status leaves the question open; a 429 that speaks of tokens is a rate limit.
-    if (byStatus[status] === undefined && tell.text?.test(complaint.message)) return tell.kind;
+  for (const { kind, words } of tells) if (words.test(complaint.words)) return kind;
+  // Texts are trusted where the status leaves the question open; a 429 that speaks of tokens is a rate limit.
+  if (byStatus[status] === undefined) {
+    for (const { kind, text } of tells) if (text?.test(complaint.message)) return kind;
   }
   const kind = byStatus[status];
   if (kind !== undefined) return kind;
@@ -170,8 +177,9 @@ function readComplaint(text: string): Complaint {
 }
 
 /**
- * Error objects seen: `{error:{message,type,code,param}}`, `{error:"text"}`, `{message}`, `{detail:"text"}`,
- * `{detail:[{msg,loc}]}`, `{errors:[…]}`, and any of them inside an array. Codes are words or numbers.
+ * Error objects seen: `{error:{message,type,code,param}}`, `{error:"text"}`, `{message}`, `{Message}`, `{detail:"text"}`,
+ * `{detail:[{msg,loc}]}`, `{errors:[…]}`, and any of them inside an array. Codes are words or numbers; AWS names its
+ * own in `__type`, or in the header `x-amzn-errortype`.
  */
 function readPayload(payload: Json): Complaint {
   const outer = Array.isArray(payload) ? payload[0] : payload;
@@ -181,8 +189,13 @@ function readPayload(payload: Json): Complaint {
   const metadata = isObject(error.metadata) ? error.metadata : {};
   const innerError = isObject(error.innererror) ? error.innererror : {};
   const message =
-    messageOf(error.message) || messageOf(error.detail) || messageOf(root.message) || messageOf(root.detail);
+    messageOf(error.message) ||
+    messageOf(error.detail) ||
+    messageOf(root.message) ||
+    messageOf(root.detail) ||
+    messageOf(root.Message);
   const words = [
+    root.__type,
     error.code,
     error.type,
     error.status,
@@ -284,6 +297,8 @@ const secrets: readonly [RegExp, string][] = [
   [/\bBearer\s+[^\s"',;]+/gi, 'Bearer [redacted]'],
   [/\beyJ[\w-]+\.[\w-]+(\.[\w-]*)?/g, '[redacted]'],
   [/\bAIza[\w-]{20,}/g, '[redacted]'],
+  // Names of AWS resources tell the account, the user and the role.
+  [/\barn:aws[\w-]*:[^\s"',;)]+/g, '[redacted]'],
   [/([?&](?:key|api_?key|token|access_token)=)[^&\s"']+/gi, '$1[redacted]'],
   [/\b(?:sk|pk|rk|gsk|csk|xai|nvapi|pplx|fw|hf|r8|tgp|org|proj)[-_][\w*.-]*[\w*]/g, '[redacted]'],
   [/\b(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{32,}\b/g, '[redacted]'],

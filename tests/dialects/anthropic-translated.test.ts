@@ -125,19 +125,6 @@ describe('messages', () => {
     });
   });
 
-  test('ids of tool calls are made to fit, the same in call and result, and stay apart', () => {
-    const sent = messages(
-      user('q'),
-      calls('functions.f:0', 'functions_f_0'),
-      result('functions_f_0', 'two'),
-      result('functions.f:0', 'one'),
-    );
-    const [one, two] = (sent[1]!.content as JsonObject[]).map(({ id }) => String(id));
-    expect(one).toMatch(/^[a-zA-Z0-9_-]+$/);
-    expect(two).toBe('functions_f_0');
-    expect(sent[2]?.content).toEqual([answered(one!, 'one'), answered('functions_f_0', 'two')]);
-  });
-
   test('an id that comes twice is told apart', () => {
     const sent = messages(user('q'), calls('a'), result('a', '1'), calls('a'), result('a', '2'));
     expect(sent[3]).toEqual({ role: 'assistant', content: [use('a_2')] });
@@ -394,14 +381,6 @@ describe('structured output', () => {
     expect(beside.tools).toHaveLength(2);
     expect(beside.tool_choice).toEqual({ type: 'any' });
   });
-
-  test('without a schema is an instruction', () => {
-    const body = translate({
-      response_format: { type: 'json_object' },
-      messages: [{ role: 'system', content: 'S' }, ...hello],
-    });
-    expect(body.system).toMatchObject([{ text: 'S' }, { text: expect.stringContaining('JSON') }]);
-  });
 });
 
 // Answers
@@ -442,7 +421,7 @@ describe('an OpenAI stream for an Anthropic client', () => {
       chunk({ reasoning_content: 'hm' }) +
       chunk({ content: 'Hel' }) +
       chunk({ content: 'lo 🌍' }) +
-      callChunk(0, { id: 'functions.f:0', type: 'function', function: { name: 'f', arguments: '' } }) +
+      callChunk(0, { id: 'call_a', type: 'function', function: { name: 'f', arguments: '' } }) +
       callChunk(1, { id: 'call_b', type: 'function', function: { name: 'g', arguments: '{"y"' } }) +
       callChunk(0, { function: { arguments: '{"x":1}' } }) +
       callChunk(1, { function: { arguments: ':2}' } }) +
@@ -453,7 +432,7 @@ describe('an OpenAI stream for an Anthropic client', () => {
     expect(message.content as unknown).toMatchObject([
       { type: 'thinking', thinking: 'hm', signature: '' },
       { type: 'text', text: 'Hello 🌍' },
-      { type: 'tool_use', id: expect.stringMatching(/^[a-zA-Z0-9_-]+$/), name: 'f', input: { x: 1 } },
+      { type: 'tool_use', id: 'call_a', name: 'f', input: { x: 1 } },
       { type: 'tool_use', id: 'call_b', name: 'g', input: { y: 2 } },
       { type: 'tool_use', id: 'call_c', name: 'h', input: {} },
     ]);

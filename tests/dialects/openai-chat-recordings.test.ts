@@ -81,9 +81,12 @@ describe.skipIf(!haveRecordings)('recorded answers', () => {
       expect(textOf(choice.blocks, 'refusal')).toBe(sum(said.map((each) => each.refusal)));
       const thought = sum(said.map((each) => each.reasoning_content ?? each.reasoning));
       expect(textOf(choice.blocks, 'reasoning')).toBe(thought);
-      const names = said.flatMap((each) => (each.tool_calls ?? []) as { function: { name?: string } }[]);
+      const functions = said.flatMap(({ tool_calls, function_call: legacy }) => [
+        ...((tool_calls ?? []) as { function: { name?: string } }[]).map((call) => call.function),
+        ...(legacy ? [legacy as { name?: string }] : []),
+      ]);
       expect(choice.blocks.flatMap((block) => (block.type === 'tool-call' ? [block.name] : []))).toEqual(
-        names.flatMap((each) => each.function.name ?? []),
+        functions.flatMap(({ name }) => name ?? []),
       );
     }
   });

@@ -1,11 +1,16 @@
 /** Content blocks of Anthropic Messages, as they stand in requests and in answers, to and from the hub. */
-import type { Block, Citation, MediaBlock, TextBlock } from '../../core/chat.ts';
+import { type Carried, uncarry } from '../../core/carry.ts';
+import type { Block, Citation, MediaBlock, ReasoningBlock, TextBlock } from '../../core/chat.ts';
 import { isObject, type Json, type JsonObject, rest } from '../../core/json.ts';
 
 /** Refuses what is at `path`; `expected` completes the sentence "`path` …". */
 type Fail = (path: string, expected: string) => never;
 
 export const dialectName = 'anthropic-messages';
+
+/** Names of tools and ids of their calls, as the API's refusals spell them: "String should match pattern …". */
+export const toolNames = /^[a-zA-Z0-9_-]{1,128}$/;
+export const toolIds = /^[a-zA-Z0-9_-]+$/;
 
 const members = {
   text: new Set(['type', 'text', 'citations']),
@@ -21,7 +26,33 @@ const members = {
 export function readContent(content: Json | undefined, path: string, fail: Fail): Block[] {
   if (typeof content === 'string') return content === '' ? [] : [{ type: 'text', text: content }];
   if (!Array.isArray(content)) return fail(path, 'must be a string or a list of content blocks');
-  return content.map((value, i) => readBlock(value, `${path}[${i}]`, fail));
+  const blocks: Block[] = [];
+  const states: CarriedState[] = [];
+  content.forEach((value, i) => {
+    const state = readCarriedState(value);
+    if (state === undefined) blocks.push(readBlock(value, `${path}[${i}]`, fail));
+    else states.push({ ...state, after: blocks.length });
+  });
+  for (const state of states) attachState(blocks, state);
+  return blocks;
+}
+
+/** Another vendor's state of a block beside it, and after how many blocks it stands. */
+type CarriedState = Extract<Carried, { type: 'state' }> & { after: number };
+
+function readCarriedState(value: Json): Extract<Carried, { type: 'state' }> | undefined {
+  if (!isObject(value) || value.type !== 'redacted_thinking' || typeof value.data !== 'string')
+    return undefined;
+  const carried = uncarry(value.data);
+  return carried?.type === 'state' ? carried : undefined;
+}
+
+function attachState(blocks: Block[], { vendor, value, call, after }: CarriedState): void {
+  const block =
+    call === undefined
+      ? blocks[after - 1]
+      : blocks.find((each) => each.type === 'tool-call' && each.id === call);
+  if (block?.type === 'tool-call' || block?.type === 'text') block.state = { vendor, value };
 }
 
 /** Blocks the hub has no word for (server tools and their results, search results, compaction…) are kept whole. */
@@ -42,7 +73,12 @@ export function readBlock(value: Json | undefined, path: string, fail: Fail): Bl
     case 'redacted_thinking':
       if (typeof value.data !== 'string') return fail(`${path}.data`, 'must be a string');
       return withExtra(
-        { type: 'reasoning', text: '', redacted: value.data, vendor: dialectName },
+        readCarriedReasoning('', value.data) ?? {
+          type: 'reasoning',
+          text: '',
+          redacted: value.data,
+          vendor: dialectName,
+        },
         value,
         members.redacted,
       );
@@ -87,10 +123,21 @@ export function readToolUseExtra(value: JsonObject): JsonObject | undefined {
 }
 
 /** Text without a signature belongs to no vendor: it can be shown, but never be sent back. */
-function readThinking(text: string, signature: Json | undefined): Block {
-  return typeof signature === 'string' && signature !== ''
-    ? { type: 'reasoning', text, signature, vendor: dialectName }
-    : { type: 'reasoning', text };
+function readThinking(text: string, signature: Json | undefined): ReasoningBlock {
+  if (typeof signature !== 'string' || signature === '') return { type: 'reasoning', text };
+  return readCarriedReasoning(text, signature) ?? { type: 'reasoning', text, signature, vendor: dialectName };
+}
+
+/** What another vendor thought, as the answer to this client carried it. */
+function readCarriedReasoning(text: string, opaque: string): ReasoningBlock | undefined {
+  const carried = uncarry(opaque);
+  if (carried?.type !== 'reasoning') return undefined;
+  const { type, vendor, signature, redacted, id } = carried;
+  const block: ReasoningBlock = { type, text, vendor };
+  if (signature !== undefined) block.signature = signature;
+  if (redacted !== undefined) block.redacted = redacted;
+  if (id !== undefined) block.id = id;
+  return block;
 }
 
 /** A string is what this gateway itself writes for arguments that a token limit cut short. */
@@ -154,17 +201,6 @@ function withExtra<B extends Block & { extra?: JsonObject }>(
 
 // Writing
 
-/** Tool arguments as the object the wire wants; undefined when the text is no JSON object. */
-export function parseInput(input: string): JsonObject | undefined {
-  if (input.trim() === '') return {};
-  try {
-    const value: Json = JSON.parse(input);
-    return isObject(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
 export function writeText(block: TextBlock): JsonObject {
   const written: JsonObject = { type: 'text', text: block.text };
   const citations = block.citations?.filter((citation) => citation.dialect === dialectName);
@@ -191,15 +227,4 @@ function writeSource(source: MediaBlock['source']): JsonObject {
     case 'text':
       return { type: 'text', media_type: source.mimeType, data: source.text };
   }
-}
-
-const wellFormedId = /^[a-zA-Z0-9_-]+$/;
-
-/**
- * A tool call id within the characters the API takes (`^[a-zA-Z0-9_-]+$`). The same id always becomes the same id, so
- * call and result stay a pair without any memory; a hash keeps ids apart that differ only in what was replaced.
- */
-export function safeToolId(id: string): string {
-  if (wellFormedId.test(id)) return id;
-  return `${id.replace(/[^a-zA-Z0-9_-]/g, '_')}_${Bun.hash(id).toString(36).slice(0, 8)}`;
 }

@@ -1,8 +1,11 @@
 /** Content blocks of a request, whoever's they were, in the form the API accepts. */
-import type { Block, MediaBlock } from '../../core/chat.ts';
+import type { Block, MediaBlock, ReasoningBlock } from '../../core/chat.ts';
 import { GatewayError } from '../../core/error.ts';
 import type { Json, JsonObject } from '../../core/json.ts';
-import { dialectName, parseInput, safeToolId, writeMedia, writeText } from './block.ts';
+import { sniffMimeType } from '../media-type.ts';
+import { inputObject } from '../tool-input.ts';
+import { type Placed, placeBlocks } from '../turns.ts';
+import { dialectName, writeMedia, writeText } from './block.ts';
 
 export interface Manner {
   /**
@@ -15,13 +18,31 @@ export interface Manner {
 }
 
 /** @throws GatewayError `bad_request` for arguments that are no JSON object, `unsupported` for media nobody reads. */
-export function writeBlocks(blocks: Block[], path: string, manner: Manner): JsonObject[] {
+export function writeBlocks(blocks: readonly Block[], path: string, manner: Manner): JsonObject[] {
+  return writePlaced(placeBlocks(blocks, path), manner);
+}
+
+/** The same for blocks that come from several messages. */
+export function writePlaced(content: readonly Placed[], manner: Manner): JsonObject[] {
   const written: JsonObject[] = [];
-  for (let i = 0; i < blocks.length; i++) {
-    const value = writeBlock(blocks[i]!, `${path}[${i}]`, manner);
-    if (value !== undefined) written.push(value);
+  for (const placed of content) {
+    if (isSayable(placed, manner)) written.push(writeBlock(placed, manner));
   }
   return written;
+}
+
+/** Whether there is a way to write it: the API refuses blank text blocks, and thinking that is not its own. */
+export function isSayable({ block, path }: Placed, { own, lost }: Manner): boolean {
+  if (block.type === 'text' || block.type === 'refusal') return own || block.text.trim() !== '';
+  if (block.type === 'opaque') return block.dialect === dialectName;
+  if (block.type !== 'reasoning' || isSigned(block)) return true;
+  lost.push(path);
+  return false;
+}
+
+/** Only what Anthropic itself has signed goes back to it, byte for byte; an empty text with a signature counts. */
+function isSigned({ vendor, redacted, signature }: ReasoningBlock): boolean {
+  return vendor === dialectName && (redacted !== undefined || Boolean(signature));
 }
 
 /** A single plain text block is written as the string it is. */
@@ -31,17 +52,16 @@ export function shorten(content: JsonObject[]): Json {
   return only.text ?? '';
 }
 
-function writeBlock(block: Block, path: string, manner: Manner): JsonObject | undefined {
-  if (block.type === 'opaque') return block.dialect === dialectName ? block.value : undefined;
-  const value = manner.own ? writeOwnBlock(block, path, manner) : writeForeignBlock(block, path, manner);
-  return manner.own && value !== undefined && block.extra !== undefined
-    ? { ...value, ...block.extra }
-    : value;
+function writeBlock({ block, path }: Placed, manner: Manner): JsonObject {
+  if (block.type === 'opaque') return block.value;
+  if (!manner.own) return writeForeignBlock(block, path, manner);
+  const value = writeOwnBlock(block, path, manner);
+  return block.extra === undefined ? value : { ...value, ...block.extra };
 }
 
 type Known = Exclude<Block, { type: 'opaque' }>;
 
-function writeOwnBlock(block: Known, path: string, manner: Manner): JsonObject | undefined {
+function writeOwnBlock(block: Known, path: string, manner: Manner): JsonObject {
   switch (block.type) {
     case 'text':
     case 'refusal':
@@ -49,56 +69,38 @@ function writeOwnBlock(block: Known, path: string, manner: Manner): JsonObject |
     case 'media':
       return writeMedia(block);
     case 'reasoning':
-      return writeThinking(block, path, manner);
+      return writeThinking(block);
     case 'tool-call':
-      return { type: 'tool_use', id: block.id, name: block.name, input: writeInput(block, path) };
+      return { type: 'tool_use', id: block.id, name: block.name, input: inputObject(block, path) };
     case 'tool-result':
       return writeToolResult(block, block.callId, path, manner);
   }
 }
 
-function writeForeignBlock(block: Known, path: string, manner: Manner): JsonObject | undefined {
+function writeForeignBlock(block: Known, path: string, manner: Manner): JsonObject {
   switch (block.type) {
     case 'text':
     case 'refusal':
-      // The API refuses blank text blocks.
-      return block.text.trim() === '' ? undefined : writeText({ ...block, type: 'text' });
+      return writeText({ ...block, type: 'text' });
     case 'media':
       return writeMedia(fitMedia(block, path));
     case 'reasoning':
-      return writeThinking(block, path, manner);
-    case 'tool-call': {
-      const input = block.custom ? { input: block.input } : writeInput(block, path);
-      return { type: 'tool_use', id: safeToolId(block.id), name: block.name, input };
-    }
+      return writeThinking(block);
+    case 'tool-call':
+      return {
+        type: 'tool_use',
+        id: block.id,
+        name: block.name,
+        input: inputObject(block, path),
+      };
     case 'tool-result':
-      return writeToolResult(block, safeToolId(block.callId), path, manner);
+      return writeToolResult(block, block.callId, path, manner);
   }
 }
 
-/** Only what Anthropic itself has signed goes back to it, byte for byte; an empty text with a signature counts. */
-function writeThinking(
-  block: Extract<Block, { type: 'reasoning' }>,
-  path: string,
-  { lost }: Manner,
-): JsonObject | undefined {
-  if (block.vendor === dialectName) {
-    if (block.redacted !== undefined) return { type: 'redacted_thinking', data: block.redacted };
-    if (block.signature) return { type: 'thinking', thinking: block.text, signature: block.signature };
-  }
-  lost.push(path);
-  return undefined;
-}
-
-function writeInput(block: Extract<Block, { type: 'tool-call' }>, path: string): JsonObject {
-  const input = parseInput(block.input);
-  if (input !== undefined) return input;
-  throw new GatewayError(
-    'bad_request',
-    `${path}: the arguments of the tool call '${block.name}' are not a JSON object. ` +
-      'Send back complete arguments, or leave that turn out.',
-    { param: path },
-  );
+function writeThinking({ text, signature, redacted }: ReasoningBlock): JsonObject {
+  if (redacted !== undefined) return { type: 'redacted_thinking', data: redacted };
+  return { type: 'thinking', thinking: text, signature };
 }
 
 function writeToolResult(
@@ -119,15 +121,6 @@ function writeToolResult(
 
 const imageTypes = new Set(['image/jpeg', 'image/png', 'image/gif', 'image/webp']);
 
-/** How files of a type begin, in base64: more reliable than the type clients declare. */
-const beginnings: readonly [string, string][] = [
-  ['/9j/', 'image/jpeg'],
-  ['iVBORw0KGgo', 'image/png'],
-  ['R0lGOD', 'image/gif'],
-  ['UklGR', 'image/webp'],
-  ['JVBERi0', 'application/pdf'],
-];
-
 /** https://platform.claude.com/docs/en/build-with-claude/vision and …/pdf-support */
 function fitMedia(block: MediaBlock, path: string): MediaBlock {
   const source = readDataUrl(block.source);
@@ -135,7 +128,7 @@ function fitMedia(block: MediaBlock, path: string): MediaBlock {
     return refuse(path, `${block.media} is not understood; send text, images or documents`);
   }
   if (source.type !== 'base64') return source === block.source ? block : { ...block, source };
-  const mimeType = beginnings.find(([start]) => source.data.startsWith(start))?.[1] ?? source.mimeType;
+  const mimeType = sniffMimeType(source.data) ?? source.mimeType;
   if (block.media === 'image') {
     if (!imageTypes.has(mimeType)) {
       return refuse(path, `images must be JPEG, PNG, GIF or WebP, not ${mimeType}`);

@@ -4,10 +4,12 @@ import { GatewayError } from '../../core/error.ts';
 import { isObject, type Json, type JsonObject, rest } from '../../core/json.ts';
 import type { Usage } from '../../core/usage.ts';
 import type { StreamReader } from '../dialect.ts';
+import { readException } from '../exception.ts';
+import { isJsonTool } from '../offered-tools.ts';
 import type { Quirks } from '../quirks.ts';
 import { classifyErrorPayload } from '../upstream-error.ts';
 import { dialectName, readCitation, readText, readToolUseExtra } from './block.ts';
-import { isJsonTool, readAnswerExtra, readRefusal } from './response.ts';
+import { readAnswerExtra, readRefusal } from './response.ts';
 import { readStop } from './stop.ts';
 import { dropNulls, readUsage, readUsageExtra } from './usage.ts';
 
@@ -54,6 +56,12 @@ export class MessagesReader implements StreamReader {
 
   push(event: string, data: string): void {
     if (this.over || event === 'ping') return;
+    // A host that wraps these events in its own has its own way to fail.
+    const failure = readException(event, data);
+    if (failure !== undefined) {
+      this.end(failure);
+      return;
+    }
     let value: Json;
     try {
       value = JSON.parse(data);

@@ -1,4 +1,5 @@
 /** What must change in a request that is passed on as bytes. */
+import { carriedMark } from '../../core/carry.ts';
 import { findInside, type Member, valueText } from '../../wire/splice.ts';
 import type { RelayPlan } from '../dialect.ts';
 import type { Quirks } from '../quirks.ts';
@@ -7,7 +8,7 @@ const samplingMembers = ['temperature', 'top_p', 'top_k'];
 
 /**
  * Undefined when the body has to be rewritten: the model takes another form of something below the top level, or the
- * messages hold thinking that nobody has signed, which the API would refuse.
+ * messages hold thinking that nobody has signed, or another vendor has, which the API would refuse.
  */
 export function planRelay(
   body: Uint8Array,
@@ -36,6 +37,7 @@ function needsRewrite(body: Uint8Array, member: Member, quirks: Quirks): boolean
     case 'messages':
       return (
         holds(body, member, '"signature"', '""') ||
+        findInside(body, member, carriedMark, member.start) >= 0 ||
         (quirks.systemInMessages === false && holds(body, member, '"role"', '"system"'))
       );
     case 'thinking':

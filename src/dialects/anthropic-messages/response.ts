@@ -1,12 +1,15 @@
 /** Whole answers of Anthropic Messages, read into the hub and written from it. */
-import type { Block, ChatResponse, Choice, ToolCallBlock } from '../../core/chat.ts';
+import { carry, carryReasoning } from '../../core/carry.ts';
+import type { Block, ChatResponse, Choice, ReasoningBlock } from '../../core/chat.ts';
 import { GatewayError } from '../../core/error.ts';
+import { randomId } from '../../core/id.ts';
 import { isObject, type Json, type JsonObject, rest } from '../../core/json.ts';
+import { isJsonTool } from '../offered-tools.ts';
 import type { Quirks } from '../quirks.ts';
+import { parseInput } from '../tool-input.ts';
 import { classifyErrorPayload } from '../upstream-error.ts';
-import { dialectName, parseInput, readBlock, safeToolId, writeMedia, writeText } from './block.ts';
+import { dialectName, readBlock, writeMedia, writeText } from './block.ts';
 import { readStop, writeStop } from './stop.ts';
-import { jsonToolName } from './tools.ts';
 import { dropNulls, readUsage, readUsageExtra, writeUsage } from './usage.ts';
 
 const known = new Set(['id', 'type', 'role', 'model', 'content', 'stop_reason', 'stop_sequence', 'usage']);
@@ -48,11 +51,6 @@ function readAnswerBlock(value: Json, path: string, quirks: Quirks): Block {
   return block;
 }
 
-/** The call of the tool by which the answer was made to follow a schema: to the client it is the answer's text. */
-export function isJsonTool(call: ToolCallBlock, quirks: Quirks): boolean {
-  return quirks.schemaByTool === true && call.name === jsonToolName;
-}
-
 function readAnswerStop(value: Json | undefined, blocks: Block[], quirks: Quirks): Choice['stop'] {
   const stop = readStop(value);
   // The call that was turned into text is nothing the client has to carry out.
@@ -86,6 +84,8 @@ export function writeResponse(response: ChatResponse): JsonObject {
   for (const block of blocks) {
     const written = writeAnswerBlock(block, response.dialect === dialectName);
     if (written !== undefined) content.push(written);
+    const state = writeState(block);
+    if (state !== undefined) content.push(state);
   }
   const refused = blocks.some(({ type }) => type === 'refusal');
   const called = content.some(({ type }) => type === 'tool_use');
@@ -121,7 +121,7 @@ function answerBlock(block: Exclude<Block, { type: 'opaque' }>): JsonObject | un
     case 'tool-call':
       return {
         type: 'tool_use',
-        id: safeToolId(block.id),
+        id: block.id,
         name: block.name,
         input: block.custom ? { input: block.input } : answerInput(block.input),
       };
@@ -142,15 +142,26 @@ export function hasOwnDetails(block: Extract<Block, { type: 'refusal' }>): boole
   return block.extra !== undefined && isObject(block.extra.stop_details);
 }
 
-/** Reasoning of other vendors is shown without a signature; their encrypted state means nothing here. */
-export function writeReasoning(block: Extract<Block, { type: 'reasoning' }>): JsonObject | undefined {
+/** Reasoning of other vendors is shown, and their state carried where clients hand it back. */
+export function writeReasoning(block: ReasoningBlock): JsonObject | undefined {
   const own = block.vendor === dialectName;
-  if (block.redacted !== undefined && own) return { type: 'redacted_thinking', data: block.redacted };
-  if (!own && block.text === '') return undefined;
-  return { type: 'thinking', thinking: block.text, signature: (own ? block.signature : undefined) ?? '' };
+  if (own && block.redacted !== undefined) return { type: 'redacted_thinking', data: block.redacted };
+  const signature = own ? block.signature : carryReasoning(block);
+  if (own || block.text !== '') {
+    return { type: 'thinking', thinking: block.text, signature: signature ?? '' };
+  }
+  return signature === undefined ? undefined : { type: 'redacted_thinking', data: signature };
+}
+
+/** Another vendor's state of a text or a tool call, carried in a block after it. */
+export function writeState(block: Block): JsonObject | undefined {
+  if ((block.type !== 'text' && block.type !== 'tool-call') || block.state === undefined) return undefined;
+  const call = block.type === 'tool-call' ? { call: block.id } : {};
+  return { type: 'redacted_thinking', data: carry({ type: 'state', ...call, ...block.state }) };
 }
 
 /** Clients expect ids that begin with `msg_`. */
 export function messageId(id: string): string {
+  if (id === '') return randomId('msg_');
   return id.startsWith('msg_') ? id : `msg_${id.replace(/[^a-zA-Z0-9_-]/g, '_')}`;
 }

@@ -1,20 +1,16 @@
 /** Writes a request of any dialect as Anthropic Messages. */
 import type { ChatRequest, OutputFormat } from '../../core/chat.ts';
 import { isObject, type Json, type JsonObject } from '../../core/json.ts';
+import { fitSampling, writeThinking } from '../claude.ts';
+import { closeSchema } from '../closed-schema.ts';
+import { fitMembers } from '../members.ts';
 import type { Quirks } from '../quirks.ts';
 import { dialectName } from './block.ts';
 import { shorten } from './content.ts';
-import { closeSchema } from './schema.ts';
-import { writeThinking } from './thinking.ts';
 import { writeTools } from './tools.ts';
 import { writeSystem, writeTurns } from './turns.ts';
 
 type SchemaFormat = Extract<OutputFormat, { type: 'schema' }>;
-
-const jsonInstruction: JsonObject = {
-  type: 'text',
-  text: 'Answer with one valid JSON value and nothing else: no explanation around it, no code fence.',
-};
 
 /**
  * @param lost gets hub names of hints that were left out or changed.
@@ -24,10 +20,9 @@ export function writeRequest(request: ChatRequest, quirks: Quirks, lost: string[
   const own = request.dialect === dialectName;
   const instructions = countInstructions(request, own);
   const system = writeSystem(request.messages.slice(0, instructions), { own, lost });
-  if (request.format?.type === 'json') system.push(jsonInstruction);
   const { messages, lostThinking } = writeTurns(request, instructions, quirks, lost);
   const tools = writeTools(request, quirks, lost);
-  const thought = writeThinking(request, quirks, { forcedTool: tools.forced, lostThinking }, lost);
+  const thought = writeThinking(request, quirks, { own, forcedTool: tools.forced, lostThinking }, lost);
 
   const body: JsonObject = { model: request.model, max_tokens: thought.maxTokens, messages };
   if (system.length > 0) body.system = shorten(system);
@@ -36,13 +31,13 @@ export function writeRequest(request: ChatRequest, quirks: Quirks, lost: string[
   if (thought.thinking !== undefined) body.thinking = thought.thinking;
   const config = writeOutputConfig(request, quirks, thought.effort, lost);
   if (config !== undefined) body.output_config = config;
-  writeSampling(request, body, quirks, lost);
+  writeSampling(request, body, thought.thinking, quirks, lost);
   writeIdentity(request, body);
   if (request.stream) body.stream = true;
   if (own) {
     for (const name in request.extra) if (name !== 'output_config') body[name] = request.extra[name];
   }
-  applyQuirks(body, quirks, lost);
+  fitMembers(body, quirks, lost);
   return body;
 }
 
@@ -87,12 +82,18 @@ const sampling = [
   ['topK', 'top_k'],
 ] as const;
 
-function writeSampling(request: ChatRequest, body: JsonObject, quirks: Quirks, lost: string[]): void {
+function writeSampling(
+  request: ChatRequest,
+  body: JsonObject,
+  thinking: JsonObject | undefined,
+  quirks: Quirks,
+  lost: string[],
+): void {
   const own = request.dialect === dialectName;
   for (const [name, member] of sampling) {
     const value = request[name];
     if (value === undefined) continue;
-    const fitting = quirks.noSampling ? undefined : own ? value : fitSampling(request, body, name, value);
+    const fitting = quirks.noSampling ? undefined : own ? value : fitSampling(request, thinking, name, value);
     if (fitting !== undefined) body[member] = fitting;
     // 1 is what temperature and top_p are without being said.
     if (fitting !== value && !(value === 1 && name !== 'topK')) lost.push(name);
@@ -104,29 +105,6 @@ function writeSampling(request: ChatRequest, body: JsonObject, quirks: Quirks, l
   if (stop.length < request.stop.length) lost.push('stop');
 }
 
-/**
- * Temperature ends at 1. While thinking it cannot be set, nor top_k, and top_p only near 1. Of temperature and top_p
- * newer models take one at most.
- * https://platform.claude.com/docs/en/build-with-claude/extended-thinking#feature-compatibility
- */
-function fitSampling(
-  request: ChatRequest,
-  body: JsonObject,
-  name: 'temperature' | 'topP' | 'topK',
-  value: number,
-): number | undefined {
-  const thinks = isObject(body.thinking) && body.thinking.type !== 'disabled';
-  switch (name) {
-    case 'temperature':
-      return thinks ? undefined : Math.min(1, Math.max(0, value));
-    case 'topP':
-      if (thinks ? value < 0.95 : request.temperature !== undefined || value === 1) return undefined;
-      return value;
-    case 'topK':
-      return thinks ? undefined : value;
-  }
-}
-
 function writeIdentity(request: ChatRequest, body: JsonObject): void {
   const own = request.dialect === dialectName;
   const metadata: JsonObject = own ? { ...request.metadata } : {};
@@ -134,17 +112,4 @@ function writeIdentity(request: ChatRequest, body: JsonObject): void {
   if (Object.keys(metadata).length > 0) body.metadata = metadata;
   // The tiers of other vendors have the same names for other things.
   if (own && request.serviceTier !== undefined) body.service_tier = request.serviceTier;
-}
-
-function applyQuirks(body: JsonObject, quirks: Quirks, lost: string[]): void {
-  for (const name of quirks.drop ?? []) {
-    if (body[name] === undefined) continue;
-    delete body[name];
-    lost.push(name);
-  }
-  for (const name in quirks.rename) {
-    if (body[name] === undefined) continue;
-    body[quirks.rename[name]!] = body[name];
-    delete body[name];
-  }
 }

@@ -1,10 +1,11 @@
 /** Writes a streamed answer as Anthropic Messages: named events, one block at a time, indexes counting up. */
-import type { Block, ChatEvent } from '../../core/chat.ts';
+import { carryReasoning } from '../../core/carry.ts';
+import type { Block, ChatEvent, ReasoningBlock } from '../../core/chat.ts';
 import { isObject, type Json, type JsonObject } from '../../core/json.ts';
 import type { Usage } from '../../core/usage.ts';
 import type { StreamWriter } from '../dialect.ts';
-import { dialectName, safeToolId } from './block.ts';
-import { hasOwnDetails, messageId, writeReasoning } from './response.ts';
+import { dialectName } from './block.ts';
+import { hasOwnDetails, messageId, writeReasoning, writeState } from './response.ts';
 import { writeStop } from './stop.ts';
 import { writeUsage } from './usage.ts';
 
@@ -26,6 +27,8 @@ interface Slot {
   prefix: string;
   /** Arguments have been written. */
   begun: boolean;
+  /** Reasoning of another vendor, gathered for its state. */
+  state?: ReasoningBlock;
 }
 
 /** Members of `finish.extra` that are this dialect's own and stand beside the stop reason. */
@@ -122,7 +125,8 @@ export class MessagesWriter implements StreamWriter {
   private enter(block: number, value: Block): Slot {
     this.start('', '', undefined);
     const slot: Slot = {
-      value,
+      // A state that comes later is added to a copy: events belong to whoever emits them.
+      value: { ...value },
       waiting: [],
       closed: false,
       done: false,
@@ -199,7 +203,7 @@ export class MessagesWriter implements StreamWriter {
       case 'tool-call': {
         this.called = true;
         const extra = isObject(value.extra?.caller) ? { caller: value.extra.caller } : {};
-        const call = { type: 'tool_use', id: safeToolId(value.id), name: value.name, input: {}, ...extra };
+        const call = { type: 'tool_use', id: value.id, name: value.name, input: {}, ...extra };
         this.writeStart(slot, call, 'input_json_delta', 'partial_json');
         if (value.input !== '') this.writeInput(slot, value.input);
         return;
@@ -223,19 +227,19 @@ export class MessagesWriter implements StreamWriter {
     }
   }
 
-  private openReasoning(slot: Slot, value: Extract<Block, { type: 'reasoning' }>): void {
-    const own = value.vendor === dialectName;
-    if (value.redacted !== undefined) {
-      const redacted = own ? writeReasoning(value) : undefined;
+  /** The state of other vendors follows at the end, when all of it is known. */
+  private openReasoning(slot: Slot, value: ReasoningBlock): void {
+    if (value.redacted !== undefined && (value.vendor === dialectName || value.text === '')) {
+      const redacted = writeReasoning(value);
       if (redacted === undefined) slot.silent = true;
       else this.writeStart(slot, redacted, '', '');
       return;
     }
     this.writeStart(slot, { type: 'thinking', thinking: '', signature: '' }, 'thinking_delta', 'thinking');
     if (value.text !== '') this.emit(`${slot.prefix}${JSON.stringify(value.text)}}}\n\n`);
-    if (own && value.signature) {
+    if (value.vendor === dialectName && value.signature) {
       this.writeOther(slot, { type: 'signature_delta', signature: value.signature });
-    }
+    } else if (value.vendor !== dialectName) slot.state = { ...value };
   }
 
   /** Server tools stream their input; everything else stands whole in the start. */
@@ -261,10 +265,16 @@ export class MessagesWriter implements StreamWriter {
     }
     if (event.input !== undefined) {
       if (event.input !== '') this.writeInput(slot, event.input);
-    } else if (event.signature !== undefined) {
+    } else if (event.signature !== undefined && slot.state === undefined) {
       if (slot.value.type === 'reasoning' && slot.value.vendor === dialectName) {
         this.writeOther(slot, { type: 'signature_delta', signature: event.signature });
       }
+    } else if (slot.state !== undefined) {
+      if (event.signature !== undefined)
+        slot.state.signature = (slot.state.signature ?? '') + event.signature;
+      if (event.redacted !== undefined) slot.state.redacted = event.redacted;
+    } else if (event.state !== undefined) {
+      if (slot.value.type === 'text' || slot.value.type === 'tool-call') slot.value.state = event.state;
     } else if (event.citation?.dialect === dialectName) {
       this.writeOther(slot, { type: 'citations_delta', citation: event.citation.value });
     }
@@ -293,8 +303,14 @@ export class MessagesWriter implements StreamWriter {
 
   private writeStop(slot: Slot): void {
     if (slot.value.type === 'tool-call') this.writeInputEnd(slot, slot.value.custom === true);
+    const carried = slot.state === undefined ? undefined : carryReasoning(slot.state);
+    if (carried !== undefined) this.writeOther(slot, { type: 'signature_delta', signature: carried });
     if (!slot.silent) this.frame('content_block_stop', { index: slot.index });
     slot.done = true;
     this.live = undefined;
+    const state = writeState(slot.value);
+    if (state === undefined) return;
+    this.frame('content_block_start', { index: this.index, content_block: state });
+    this.frame('content_block_stop', { index: this.index++ });
   }
 }

@@ -1,5 +1,13 @@
 /** Whole answers of Chat Completions: https://platform.openai.com/docs/api-reference/chat/object */
-import type { Block, ChatResponse, Choice, Citation, StopReason, TextBlock } from '../../core/chat.ts';
+import type {
+  Block,
+  ChatResponse,
+  Choice,
+  Citation,
+  StopReason,
+  TextBlock,
+  ToolCallBlock,
+} from '../../core/chat.ts';
 import { GatewayError } from '../../core/error.ts';
 import { randomId } from '../../core/id.ts';
 import { isObject, type Json, type JsonObject } from '../../core/json.ts';
@@ -101,7 +109,7 @@ function readChoice(value: Json, position: number): Choice {
   if (failure !== undefined) throw failure;
   const message = isObject(choice.message) ? choice.message : {};
   const blocks = readMessage(message);
-  const called = blocks.some((block) => block.type === 'tool-call' || isLegacyCall(block));
+  const called = blocks.some(({ type }) => type === 'tool-call');
   const read: Choice = {
     index: typeof choice.index === 'number' ? choice.index : position,
     blocks,
@@ -120,14 +128,15 @@ function readChoice(value: Json, position: number): Choice {
   return read;
 }
 
-export function isLegacyCall(block: Block): boolean {
-  return (
-    block.type === 'opaque' && block.dialect === 'openai-chat' && block.value.function_call !== undefined
-  );
+/** What tells the form before tools, `function_call`: one call without an id, for those only who asked in that form. */
+export const legacyCall = { id: 'function_call', function_call: true } as const;
+
+export function isLegacyCall({ extra }: ToolCallBlock): boolean {
+  return extra?.function_call === true;
 }
 
 /** Members of messages and deltas that no other dialect has, carried whole. */
-export const opaqueMembers: readonly string[] = ['audio', 'function_call', 'images'];
+export const opaqueMembers: readonly string[] = ['audio', 'images'];
 
 function readMessage(message: JsonObject): Block[] {
   const blocks: Block[] = [];
@@ -148,7 +157,8 @@ function readMessage(message: JsonObject): Block[] {
     if (value !== undefined && value !== null)
       blocks.push({ type: 'opaque', dialect: 'openai-chat', value: { [name]: value } });
   }
-  for (const call of Array.isArray(message.tool_calls) ? message.tool_calls : []) {
+  const legacy = isObject(message.function_call) ? [{ ...legacyCall, function: message.function_call }] : [];
+  for (const call of Array.isArray(message.tool_calls) ? message.tool_calls : legacy) {
     const block = readToolCall(call);
     if (block === undefined) continue;
     // Gemini's compatible API leaves ids empty; results could not be told apart.
@@ -202,8 +212,6 @@ export function readAnnotation(value: Json): Citation[] {
 
 // Writing
 
-const sameId = (id: string): string => id;
-
 /** Writes an answer read from any dialect. */
 export function writeResponse(response: ChatResponse): JsonObject {
   const own = response.dialect === 'openai-chat';
@@ -226,7 +234,7 @@ export function writeId(id: string, own: boolean): string {
 
 function writeChoice(choice: Choice, own: boolean): JsonObject {
   const { message: inside, ...beside } = (own && choice.extra) || {};
-  const legacy = choice.blocks.some(isLegacyCall);
+  const legacy = choice.blocks.some((block) => block.type === 'tool-call' && isLegacyCall(block));
   return {
     index: choice.index,
     message: Object.assign(writeMessage(choice.blocks, own), inside),
@@ -253,8 +261,11 @@ function writeMessage(blocks: readonly Block[], own: boolean): JsonObject {
       }
     } else if (block.type === 'reasoning') thought += block.text;
     else if (block.type === 'refusal') refusal = (refusal ?? '') + block.text;
-    else if (block.type === 'tool-call') calls.push(writeToolCall(block, sameId, own));
-    else if (block.type === 'opaque' && block.dialect === 'openai-chat') Object.assign(message, block.value);
+    else if (block.type === 'tool-call') {
+      if (isLegacyCall(block)) message.function_call = { name: block.name, arguments: block.input };
+      else calls.push(writeToolCall(block, own));
+    } else if (block.type === 'opaque' && block.dialect === 'openai-chat')
+      Object.assign(message, block.value);
   }
   const silent = calls.length > 0 || refusal !== undefined || Object.keys(message).length > 3;
   message.content = text ?? (silent ? null : '');

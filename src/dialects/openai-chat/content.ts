@@ -133,7 +133,7 @@ function asObject(value: Json | undefined): JsonObject {
 }
 
 /** A data: URL in base64 is taken apart; anything else stays a URL. */
-function readUrl(url: string): Extract<MediaBlock['source'], { type: 'base64' | 'url' }> {
+export function readUrl(url: string): Extract<MediaBlock['source'], { type: 'base64' | 'url' }> {
   const comma = url.startsWith('data:') ? url.indexOf(';base64,') : -1;
   if (comma === -1) return { type: 'url', url };
   return { type: 'base64', mimeType: url.slice(5, comma), data: url.slice(comma + 8) };
@@ -193,7 +193,7 @@ function writeMedia(block: MediaBlock, path: string, extra: JsonObject | undefin
   throw cannotSay(path, `${media} (${source.type})`);
 }
 
-function writeUrl(
+export function writeUrl(
   source: { type: 'base64'; mimeType: string; data: string } | { type: 'url'; url: string },
 ): string {
   return source.type === 'url' ? source.url : `data:${source.mimeType};base64,${source.data}`;
@@ -227,6 +227,6 @@ export function plainText(blocks: readonly Block[], path: string, own: boolean, 
   return texts.join('\n');
 }
 
-function documentText(title: string | undefined, text: string): string {
+export function documentText(title: string | undefined, text: string): string {
   return title ? `${title}\n\n${text}` : text;
 }

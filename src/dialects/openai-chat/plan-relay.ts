@@ -4,7 +4,7 @@ import { latin1 } from '../../wire/bytes.ts';
 import { findInside, type Member, valueText } from '../../wire/splice.ts';
 import type { RelayPlan } from '../dialect.ts';
 import type { Quirks } from '../quirks.ts';
-import { isShortToolId, samplingMembers } from './write-request.ts';
+import { samplingMembers } from './write-request.ts';
 
 /** Any of these in messages means that some content is a list of parts. */
 const partWords = ['"text"', '"image_url"', '"file"', '"input_audio"'];
@@ -35,7 +35,7 @@ export function planRelay(
   return plan;
 }
 
-function parseObject(text: string): JsonObject | undefined {
+export function parseObject(text: string): JsonObject | undefined {
   try {
     const value: Json = JSON.parse(text);
     return isObject(value) ? value : undefined;
@@ -44,7 +44,7 @@ function parseObject(text: string): JsonObject | undefined {
   }
 }
 
-function planMember(
+export function planMember(
   body: Uint8Array,
   member: Member,
   members: readonly Member[],
@@ -83,7 +83,7 @@ function needsRewrite(body: Uint8Array, member: Member, quirks: Quirks): boolean
     case 'messages':
       if (quirks.noDeveloperRole && stringsOf(body, member, '"role"').includes('developer')) return true;
       if (quirks.textOnly && holdsParts(body, member)) return true;
-      return quirks.shortToolIds === true && !stringsOf(body, member, '"tool_call_id"').every(isShortToolId);
+      return quirks.toolIds !== undefined && !holdsOnly(body, member, '"tool_call_id"', quirks.toolIds);
     case 'response_format':
       return quirks.noJsonSchema === true && findInside(body, member, '"json_schema"', member.start) >= 0;
     case 'tool_choice':
@@ -97,6 +97,11 @@ function needsRewrite(body: Uint8Array, member: Member, quirks: Quirks): boolean
   }
 }
 
+function holdsOnly(body: Uint8Array, member: Member, word: string, form: RegExp): boolean {
+  for (const text of stringsOf(body, member, word)) if (!form.test(text)) return false;
+  return true;
+}
+
 function holdsParts(body: Uint8Array, messages: Member): boolean {
   for (const word of partWords) if (findInside(body, messages, word, messages.start) >= 0) return true;
   return false;
@@ -106,7 +111,7 @@ function holdsParts(body: Uint8Array, messages: Member): boolean {
  * Every string that is the value of a member of this name, at any depth, as raw text. Inside strings quotes are
  * escaped, so that a quoted word is found only where it is a name or a whole string.
  */
-function stringsOf(body: Uint8Array, member: Member, word: string): string[] {
+export function stringsOf(body: Uint8Array, member: Member, word: string): string[] {
   const found: string[] = [];
   for (
     let at = findInside(body, member, word, member.start);

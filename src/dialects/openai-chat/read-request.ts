@@ -40,7 +40,7 @@ export function readRequest(body: JsonObject): ChatRequest {
   return request;
 }
 
-function set<K extends keyof ChatRequest>(
+export function set<K extends keyof ChatRequest>(
   request: ChatRequest,
   name: K,
   value: ChatRequest[K] | undefined,
@@ -48,31 +48,31 @@ function set<K extends keyof ChatRequest>(
   if (value !== undefined) request[name] = value;
 }
 
-function numberOf(body: JsonObject, name: string): number | undefined {
+export function numberOf(body: JsonObject, name: string): number | undefined {
   const value = body[name] ?? undefined;
   if (value === undefined || typeof value === 'number') return value;
   throw badRequest(name, `${name} must be a number, not ${JSON.stringify(value)?.slice(0, 40)}.`);
 }
 
-function booleanOf(body: JsonObject, name: string): boolean | undefined {
+export function booleanOf(body: JsonObject, name: string): boolean | undefined {
   const value = body[name] ?? undefined;
   if (value === undefined || typeof value === 'boolean') return value;
   throw badRequest(name, `${name} must be true or false.`);
 }
 
-function stringOf(body: JsonObject, name: string): string | undefined {
+export function stringOf(body: JsonObject, name: string): string | undefined {
   const value = body[name] ?? undefined;
   if (value === undefined || typeof value === 'string') return value;
   throw badRequest(name, `${name} must be a string.`);
 }
 
-function objectOf(body: JsonObject, name: string): JsonObject | undefined {
+export function objectOf(body: JsonObject, name: string): JsonObject | undefined {
   const value = body[name] ?? undefined;
   if (value === undefined || isObject(value)) return value;
   throw badRequest(name, `${name} must be an object.`);
 }
 
-function limitOf(body: JsonObject, name: string): number | undefined {
+export function limitOf(body: JsonObject, name: string): number | undefined {
   const value = numberOf(body, name);
   if (value === undefined || (Number.isInteger(value) && value > 0)) return value;
   throw badRequest(name, `${name} must be a whole number of tokens, at least 1.`);
@@ -98,7 +98,7 @@ function readSampling(body: JsonObject, request: ChatRequest, extra: JsonObject)
   set(request, 'stop', readStop(body.stop));
 }
 
-function readStop(stop: Json | undefined): string[] | undefined {
+export function readStop(stop: Json | undefined): string[] | undefined {
   if (stop === undefined || stop === null) return undefined;
   const list = typeof stop === 'string' ? [stop] : stop;
   if (!Array.isArray(list) || !list.every((each) => typeof each === 'string')) {
@@ -116,7 +116,7 @@ function readReasoning(body: JsonObject, request: ChatRequest, extra: JsonObject
   else request.reasoning = effort === 'none' ? { enabled: false, effort } : { effort: effort as Effort };
 }
 
-function readStreamOptions(body: JsonObject, request: ChatRequest, extra: JsonObject): void {
+export function readStreamOptions(body: JsonObject, request: ChatRequest, extra: JsonObject): void {
   const options = objectOf(body, 'stream_options');
   if (options === undefined) return;
   const { include_usage, ...more } = options;
@@ -162,7 +162,7 @@ function readTools(body: JsonObject, request: ChatRequest): void {
   set(request, 'parallelTools', booleanOf(body, 'parallel_tool_calls'));
 }
 
-function readTool(value: Json, path: string): Tool {
+export function readTool(value: Json, path: string): Tool {
   if (!isObject(value))
     throw badRequest(path, `${path} must be {"type": "function", "function": {"name", "parameters"}}.`);
   const { function: spec } = value;
@@ -305,7 +305,7 @@ function readAssistant(message: JsonObject, path: string): Message {
 
 const callMembers = new Set(['id', 'type', 'index', 'function', 'custom']);
 
-function readToolCalls(calls: Json | undefined, path: string): Block[] {
+export function readToolCalls(calls: Json | undefined, path: string): Block[] {
   if (calls === undefined || calls === null) return [];
   if (!Array.isArray(calls)) throw badRequest(`${path}.tool_calls`, `${path}.tool_calls must be a list.`);
   return calls.map((call, i) => {

@@ -12,6 +12,7 @@ import type { Quirks } from '../quirks.ts';
 import { classifyErrorPayload } from '../upstream-error.ts';
 import {
   choiceFailure,
+  legacyCall,
   opaqueMembers,
   readAnnotation,
   readFinish,
@@ -45,7 +46,6 @@ interface ChoiceState {
   open: number;
   running: Running;
   slots: Slot[];
-  legacyCall: boolean;
   finish: Json | undefined;
   stopReason: Json | undefined;
 }
@@ -114,6 +114,12 @@ export class ChatStreamReader implements StreamReader {
       this.fail(chunk);
       return;
     }
+    this.pushChunk(event, chunk);
+  }
+
+  /** The same of a chunk that is parsed already. */
+  pushChunk(event: string, chunk: JsonObject): void {
+    if (this.ended) return;
     const failure = streamFailure(event, chunk);
     if (failure !== undefined) {
       this.fail(failure);
@@ -196,6 +202,9 @@ export class ChatStreamReader implements StreamReader {
     if (Array.isArray(delta.tool_calls)) {
       for (const call of delta.tool_calls) if (isObject(call)) this.pushToolCall(state, call);
     }
+    if (isObject(delta.function_call)) {
+      this.pushToolCall(state, { ...legacyCall, index: legacyIndex, function: delta.function_call });
+    }
     if (Array.isArray(delta.annotations)) this.pushAnnotations(state, delta.annotations);
     for (const name of opaqueMembers) {
       const value = delta[name];
@@ -212,7 +221,6 @@ export class ChatStreamReader implements StreamReader {
       open: -1,
       running: 'text',
       slots: [],
-      legacyCall: false,
       finish: undefined,
       stopReason: undefined,
     };
@@ -256,7 +264,6 @@ export class ChatStreamReader implements StreamReader {
   }
 
   private pushOpaque(state: ChoiceState, name: string, value: Json): void {
-    if (name === 'function_call') state.legacyCall = true;
     this.closeFlow(state);
     const block = this.openBlock(state, { type: 'opaque', dialect: 'openai-chat', value: { [name]: value } });
     this.emit({ type: 'close', choice: state.index, block });
@@ -316,7 +323,7 @@ export class ChatStreamReader implements StreamReader {
     this.closeFlow(state);
     for (const slot of state.slots)
       if (slot.block !== -1) this.emit({ type: 'close', choice, block: slot.block });
-    const called = state.legacyCall || state.slots.some((slot) => slot.block !== -1);
+    const called = state.slots.some((slot) => slot.block !== -1);
     const stop = readFinish(state.finish, called);
     if (stop === 'stop' && typeof state.stopReason === 'string') {
       this.emit({ type: 'finish', choice, stop: 'stop_sequence', stopSequence: state.stopReason });
@@ -327,6 +334,9 @@ export class ChatStreamReader implements StreamReader {
 }
 
 const callMembers = new Set(['id', 'type', 'index', 'function', 'custom']);
+
+/** What the fragments of the one call before tools are known by. */
+const legacyIndex = -2;
 
 function startCall(call: JsonObject, id: string, name: string, custom: boolean): ToolCallBlock {
   const block: ToolCallBlock = { type: 'tool-call', id: id === '' ? randomId('call_') : id, name, input: '' };

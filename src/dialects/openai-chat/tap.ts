@@ -25,11 +25,13 @@ export const tapMarkers: readonly string[] = [
 
 const speaking = [
   'content',
+  'text',
   'reasoning_content',
   'reasoning',
   'reasoning_details',
   'refusal',
   'tool_calls',
+  'function_call',
   ...opaqueMembers,
 ];
 
@@ -81,9 +83,11 @@ export class ChatTap implements Tap {
       this.meaningful = true;
     } else if (!this.finished.has(index)) this.finished.set(index, false);
     this.complete = this.terminated || allTrue(this.finished);
-    if (this.meaningful || !isObject(choice.delta)) return;
+    if (this.meaningful) return;
+    // Completions before chat say in the choice itself what chat says in its delta.
+    const said = isObject(choice.delta) ? choice.delta : choice;
     for (const name of speaking) {
-      const value = choice.delta[name];
+      const value = said[name];
       if (
         value === undefined ||
         value === null ||

@@ -9,9 +9,6 @@ interface Writing {
   own: boolean;
   quirks: Quirks;
   lost: string[];
-  toolId: (id: string) => string;
-  /** Instructions to add to those of the request. */
-  instruction: string | undefined;
 }
 
 /** @throws GatewayError `unsupported` for a block that has no form here. */
@@ -45,19 +42,7 @@ export function writeMessages(messages: readonly Message[], writing: Writing): J
     written.push(writeTurn(message, others, path, writing));
   });
   flush();
-  if (writing.instruction !== undefined) addInstruction(written, writing.instruction);
   return written;
-}
-
-function addInstruction(written: JsonObject[], text: string): void {
-  const [first] = written;
-  if ((first?.role === 'system' || first?.role === 'developer') && typeof first.content === 'string') {
-    first.content = `${first.content}\n\n${text}`;
-  } else if ((first?.role === 'system' || first?.role === 'developer') && Array.isArray(first.content)) {
-    first.content = [...first.content, { type: 'text', text }];
-  } else {
-    written.unshift({ role: 'system', content: text });
-  }
 }
 
 /** Instructions and user turns. */
@@ -84,8 +69,7 @@ function writeToolResult(
   shown: Block[],
 ): JsonObject {
   const { own, quirks } = writing;
-  const id = writing.toolId(result.callId);
-  const turn: JsonObject = { role: 'tool', tool_call_id: id };
+  const turn: JsonObject = { role: 'tool', tool_call_id: result.callId };
   if (own) {
     turn.content = quirks.textOnly
       ? plainText(result.blocks, path, true, writing.lost)
@@ -99,7 +83,7 @@ function writeToolResult(
     else if (block.type !== 'media') throw cannotSay(`${path}.content`, block.type);
     else if (block.source.type === 'text' || quirks.textOnly)
       texts.push(plainText([block], path, false, writing.lost));
-    else shown.push({ type: 'text', text: `Result of tool call ${id}:` }, block);
+    else shown.push({ type: 'text', text: `Result of tool call ${result.callId}:` }, block);
   }
   if (texts.length === 0 && result.blocks.length > 0) texts.push('The result is in the next user message.');
   const text = texts.join('\n');
@@ -111,14 +95,18 @@ function writeToolResult(
 function writeAssistant(message: Message, path: string, writing: Writing): JsonObject {
   const { own, quirks, lost } = writing;
   const turn: JsonObject = { role: 'assistant', content: null };
+  const replay = quirks.replayReasoning ?? (own ? 'reasoning_content' : undefined);
   const parts: Block[] = [];
   const calls: JsonObject[] = [];
   let thought: string | undefined;
   let refusal: string | undefined;
   message.blocks.forEach((block, i) => {
-    if (block.type === 'reasoning') thought = (thought ?? '') + block.text;
-    else if (block.type === 'refusal') refusal = (refusal ?? '') + block.text;
-    else if (block.type === 'tool-call') calls.push(writeToolCall(block, writing.toolId, own));
+    if (block.type === 'reasoning') {
+      thought = (thought ?? '') + block.text;
+      // That of other vendors is named with their state.
+      if (replay === undefined && block.vendor === undefined) lost.push(`${path}.content[${i}]`);
+    } else if (block.type === 'refusal') refusal = (refusal ?? '') + block.text;
+    else if (block.type === 'tool-call') calls.push(writeToolCall(block, own));
     else if (block.type === 'opaque' && block.dialect === 'openai-chat' && block.value.type === undefined) {
       Object.assign(turn, block.value);
     } else {
@@ -136,34 +124,22 @@ function writeAssistant(message: Message, path: string, writing: Writing): JsonO
       ? plainText(parts, path, own, lost)
       : writeContent(parts, `${path}.content`, own);
   }
-  writeReplay(turn, thought, own, quirks);
+  // Hosts that want it back want it on every turn, empty where unknown:
+  // https://api-docs.deepseek.com/guides/thinking_mode
+  if (replay !== undefined && thought !== undefined) turn[replay] = thought;
+  else if (quirks.replayReasoning === 'reasoning_content') turn.reasoning_content = '';
   if (refusal !== undefined) turn.refusal = refusal;
   if (calls.length > 0) turn.tool_calls = calls;
   if (own) Object.assign(turn, message.extra);
   return turn;
 }
 
-/**
- * What the model thought in earlier turns. Hosts that want it back want it on every turn, empty where unknown:
- * https://api-docs.deepseek.com/guides/thinking_mode
- */
-function writeReplay(turn: JsonObject, thought: string | undefined, own: boolean, quirks: Quirks): void {
-  const member = quirks.replayReasoning ?? (own ? 'reasoning_content' : undefined);
-  if (member === undefined) return;
-  if (thought !== undefined) turn[member] = thought;
-  else if (quirks.replayReasoning === 'reasoning_content') turn.reasoning_content = '';
-}
-
 /** A tool call as requests and whole answers hold it. */
-export function writeToolCall(
-  block: ToolCallBlock,
-  toolId: (id: string) => string,
-  own: boolean,
-): JsonObject {
+export function writeToolCall(block: ToolCallBlock, own: boolean): JsonObject {
   const call: JsonObject = block.custom
-    ? { id: toolId(block.id), type: 'custom', custom: { name: block.name, input: block.input } }
+    ? { id: block.id, type: 'custom', custom: { name: block.name, input: block.input } }
     : {
-        id: toolId(block.id),
+        id: block.id,
         type: 'function',
         function: { name: block.name, arguments: block.input === '' ? '{}' : block.input },
       };

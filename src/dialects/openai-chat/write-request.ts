@@ -1,5 +1,4 @@
 /** Writes a Chat Completions request for a provider, in the words its quirks allow. */
-import { createHash } from 'node:crypto';
 import type { ChatRequest, Effort, ReasoningWish, Tool, ToolChoice } from '../../core/chat.ts';
 import { emptySchema } from '../../core/chat.ts';
 import { GatewayError } from '../../core/error.ts';
@@ -10,8 +9,6 @@ import { writeMessages } from './write-messages.ts';
 
 /** https://platform.openai.com/docs/api-reference/chat/create#chat_create-stop */
 const mostStops = 4;
-/** https://platform.openai.com/docs/api-reference/chat/create refuses longer ids of tool calls. */
-const longestToolId = 40;
 
 /**
  * @param lost gets the paths of hints that are left out or changed, beyond what the dialect's `can` tells.
@@ -20,14 +17,8 @@ const longestToolId = 40;
 export function writeRequest(request: ChatRequest, quirks: Quirks, lost: string[]): JsonObject {
   const own = request.dialect === 'openai-chat';
   const body: JsonObject = { model: request.model, messages: [] };
-  const schemaText = writeFormat(request, quirks, body);
-  body.messages = writeMessages(request.messages, {
-    own,
-    quirks,
-    lost,
-    toolId: toolIdWriter(quirks, own),
-    instruction: schemaText,
-  });
+  body.messages = writeMessages(request.messages, { own, quirks, lost });
+  writeFormat(request, body);
   writeTools(request, quirks, own, body);
   writeSampling(request, quirks, own, lost, body);
   const effort = writeEffort(request.reasoning, own, quirks.efforts, lost);
@@ -44,7 +35,7 @@ export function writeRequest(request: ChatRequest, quirks: Quirks, lost: string[
   return body;
 }
 
-function writeStream(request: ChatRequest, quirks: Quirks, own: boolean, body: JsonObject): void {
+export function writeStream(request: ChatRequest, quirks: Quirks, own: boolean, body: JsonObject): void {
   if (request.stream) body.stream = true;
   if (quirks.noStreamOptions) delete body.stream_options;
   else if (request.stream && request.streamUsage) {
@@ -54,7 +45,7 @@ function writeStream(request: ChatRequest, quirks: Quirks, own: boolean, body: J
 }
 
 /** Renames and drops top-level members last, whoever wrote them. */
-function applyQuirks(body: JsonObject, quirks: Quirks, lost: string[]): void {
+export function applyQuirks(body: JsonObject, quirks: Quirks, lost: string[]): void {
   if (quirks.noSampling) {
     for (const name of samplingMembers) remove(body, name, lost);
   }
@@ -111,7 +102,7 @@ const commonEfforts: readonly Effort[] = ['low', 'medium', 'high'];
  * A token budget becomes an effort: up to 4,096 low, below 16,384 medium, from there high. Adaptive thinking
  * without an effort says nothing: the model's own default is what was asked for.
  */
-function writeEffort(
+export function writeEffort(
   wish: ReasoningWish | undefined,
   own: boolean,
   words: readonly Effort[] | undefined,
@@ -137,25 +128,17 @@ function writeEffort(
 
 // Structured output
 
-/** Writes `response_format`; returns instructions to add where the host cannot take the schema itself. */
-function writeFormat(request: ChatRequest, quirks: Quirks, body: JsonObject): string | undefined {
-  const { format } = request;
-  if (format === undefined) return undefined;
+function writeFormat({ format }: ChatRequest, body: JsonObject): void {
+  if (format === undefined) return;
   if (format.type === 'json') {
     body.response_format = { type: 'json_object' };
-    return undefined;
-  }
-  if (quirks.noJsonSchema) {
-    body.response_format = { type: 'json_object' };
-    const about = format.description === undefined ? '' : ` It is ${format.description}`;
-    return `Answer with one JSON object and nothing else.${about} It must conform to this JSON Schema:\n${JSON.stringify(format.schema)}`;
+    return;
   }
   const spec: JsonObject = { name: format.name ?? 'answer' };
   if (format.description !== undefined) spec.description = format.description;
   spec.schema = format.schema;
   if (format.strict !== undefined) spec.strict = format.strict;
   body.response_format = { type: 'json_schema', json_schema: spec };
-  return undefined;
 }
 
 // Tools
@@ -168,7 +151,7 @@ function writeTools(request: ChatRequest, quirks: Quirks, own: boolean, body: Js
   if (request.parallelTools !== undefined) body.parallel_tool_calls = request.parallelTools;
 }
 
-function writeTool(tool: Tool, own: boolean): JsonObject {
+export function writeTool(tool: Tool, own: boolean): JsonObject {
   if (tool.opaque !== undefined) {
     if (own) return tool.opaque;
     throw new GatewayError('unsupported', `The tool ${tool.name} is known to its own provider only.`, {
@@ -203,20 +186,4 @@ function writeToolChoice(choice: ToolChoice, quirks: Quirks, own: boolean): Json
     default:
       return choice.type;
   }
-}
-
-/** Whether an id of a tool call passes where `shortToolIds` holds. */
-export function isShortToolId(id: string): boolean {
-  return /^[A-Za-z0-9]{9}$/.test(id);
-}
-
-/** Ids a host refuses become a digest of themselves, alike in the call and in its result. */
-function toolIdWriter(quirks: Quirks, own: boolean): (id: string) => string {
-  if (quirks.shortToolIds) return (id) => (isShortToolId(id) ? id : digest(id).slice(0, 9));
-  if (own) return (id) => id;
-  return (id) => (id.length <= longestToolId ? id : `call_${digest(id).slice(0, 32)}`);
-}
-
-function digest(id: string): string {
-  return createHash('sha256').update(id).digest('hex');
 }

@@ -13,7 +13,7 @@ export const terminator = 'data: [DONE]\n\n';
 interface Piece {
   /** The delta member its text goes into; undefined for what is not written. */
   member: 'content' | 'reasoning_content' | 'refusal' | 'tool' | undefined;
-  /** Position among the choice's tool calls. */
+  /** Position among the choice's tool calls; -1 for the one call before tools. */
   tool: number;
   custom: boolean;
   /** Some of a tool's arguments have been written. */
@@ -121,9 +121,15 @@ export class ChatStreamWriter implements StreamWriter {
         break;
       case 'tool-call': {
         piece.member = 'tool';
+        piece.filled = block.input !== '';
+        if (isLegacyCall(block)) {
+          choice.legacy = true;
+          const call = { name: block.name, arguments: block.input };
+          this.write(index, `{"function_call":${JSON.stringify(call)}}`);
+          break;
+        }
         piece.tool = choice.tools++;
         piece.custom = block.custom === true;
-        piece.filled = block.input !== '';
         const call: JsonObject = piece.custom
           ? {
               index: piece.tool,
@@ -144,7 +150,6 @@ export class ChatStreamWriter implements StreamWriter {
       }
       case 'opaque':
         if (block.dialect !== 'openai-chat') break;
-        if (isLegacyCall(block)) choice.legacy = true;
         this.write(index, JSON.stringify(block.value));
         break;
     }
@@ -173,6 +178,10 @@ export class ChatStreamWriter implements StreamWriter {
 
   private writeInput(index: number, piece: Piece, input: string): void {
     piece.filled = true;
+    if (piece.tool === -1) {
+      this.write(index, `{"function_call":{"arguments":${JSON.stringify(input)}}}`);
+      return;
+    }
     const spec = piece.custom ? '"custom":{"input":' : '"function":{"arguments":';
     this.write(index, `{"tool_calls":[{"index":${piece.tool},${spec}${JSON.stringify(input)}}}]}`);
   }

@@ -1,0 +1,74 @@
+/** Token counts: on this wire thoughts stand beside the candidates' tokens, in the hub `output` includes them. */
+import { isObject, type Json, type JsonObject, rest } from '../../core/json.ts';
+import { count, emptyUsage, normaliseUsage, type Usage } from '../../core/usage.ts';
+
+const known = new Set([
+  'promptTokenCount',
+  'candidatesTokenCount',
+  'thoughtsTokenCount',
+  'cachedContentTokenCount',
+  'totalTokenCount',
+]);
+
+/**
+ * Counts of an answer or of one chunk, where they are cumulative. Undefined where nothing is counted: the first chunks
+ * of Vertex AI tell the kind of traffic only. What tools have put into the prompt is input too.
+ * https://ai.google.dev/api/generate-content#UsageMetadata
+ */
+export function readUsage(value: Json | undefined): Usage | undefined {
+  if (!isObject(value)) return undefined;
+  const { promptTokenCount: prompt, candidatesTokenCount: candidates } = value;
+  if (typeof prompt !== 'number' && typeof candidates !== 'number') return undefined;
+  const usage = emptyUsage();
+  usage.input = count(prompt) + count(value.toolUsePromptTokenCount);
+  usage.cacheRead = count(value.cachedContentTokenCount);
+  usage.reasoning = count(value.thoughtsTokenCount);
+  usage.output = count(candidates) + usage.reasoning;
+  const { promptTokensDetails, toolUsePromptTokensDetails, candidatesTokensDetails } = value;
+  usage.audioInput = tokensOf('AUDIO', promptTokensDetails) + tokensOf('AUDIO', toolUsePromptTokensDetails);
+  usage.audioOutput = tokensOf('AUDIO', candidatesTokensDetails);
+  const imageInput = tokensOf('IMAGE', promptTokensDetails);
+  const imageOutput = tokensOf('IMAGE', candidatesTokensDetails);
+  if (imageInput > 0) usage.imageInput = imageInput;
+  if (imageOutput > 0) usage.imageOutput = imageOutput;
+  return normaliseUsage(usage);
+}
+
+function tokensOf(modality: string, details: Json | undefined): number {
+  let tokens = 0;
+  for (const each of Array.isArray(details) ? details : []) {
+    if (isObject(each) && each.modality === modality) tokens += count(each.tokenCount);
+  }
+  return tokens;
+}
+
+/** What the wire says beside those counts: the same by modality, the kind of traffic. */
+export function readUsageExtra(value: Json | undefined): JsonObject | undefined {
+  return isObject(value) ? rest(value, known) : undefined;
+}
+
+/** `extra` is what readUsageExtra has read; without it modalities are told as far as they are known. */
+export function writeUsage(usage: Usage | undefined, extra: Json | undefined): JsonObject {
+  const { input, cacheRead, output, reasoning, audioInput, audioOutput } = usage ?? emptyUsage();
+  const more: JsonObject = isObject(extra)
+    ? extra
+    : {
+        ...(audioInput > 0 && { promptTokensDetails: byModality(input, audioInput) }),
+        ...(audioOutput > 0 && { candidatesTokensDetails: byModality(output - reasoning, audioOutput) }),
+      };
+  const written: JsonObject = {
+    promptTokenCount: Math.max(0, input - count(more.toolUsePromptTokenCount)),
+    candidatesTokenCount: output - reasoning,
+    totalTokenCount: input + output,
+  };
+  if (cacheRead > 0) written.cachedContentTokenCount = cacheRead;
+  if (reasoning > 0) written.thoughtsTokenCount = reasoning;
+  return { ...written, ...more };
+}
+
+function byModality(tokens: number, audio: number): Json {
+  return [
+    { modality: 'TEXT', tokenCount: Math.max(0, tokens - audio) },
+    { modality: 'AUDIO', tokenCount: audio },
+  ];
+}
