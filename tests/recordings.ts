@@ -1,7 +1,9 @@
 /** Real provider traffic, read in place from ../shared/recordings where that folder is present. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { JsonObject } from '../src/core/json.ts';
+import type { DialectName } from '../src/core/chat.ts';
+import type { Json, JsonObject } from '../src/core/json.ts';
+import { dialects } from '../src/dialects/index.ts';
 
 const folder = join(import.meta.dir, '..', '..', 'shared', 'recordings');
 
@@ -30,6 +32,9 @@ export interface Recording {
     /** A stream as text. */
     sse?: string;
     ndjson?: string;
+    /** A binary event stream, and the frames in it. */
+    eventstream_base64?: string;
+    events?: { headers: Record<string, string>; payload: Json }[];
   };
 }
 
@@ -80,6 +85,27 @@ function load(entry: IndexEntry): Recording {
     request: typeof request?.body === 'object' && request.body !== null ? request : undefined,
     response: { ...response, status: response.status ?? entry.status, headers: response.headers ?? {} },
   };
+}
+
+/** Hosts of a dialect whose recordings are filed under a name of their own. */
+const spokenBy: Readonly<Record<string, DialectName>> = {
+  'deepseek-chat': 'openai-chat',
+  'mistral-chat': 'openai-chat',
+  'ollama-chat': 'ollama',
+};
+
+/** The name under which calls in a model vendor's own language through another host are filed. */
+export const invoked = 'bedrock-invoke';
+
+/** The language of an exchange; undefined: nobody speaks it here. */
+export function dialectOf({ dialect, model, request }: Recording): DialectName | undefined {
+  if (dialect === invoked) return /\banthropic\b/.test(model) ? 'anthropic-messages' : undefined;
+  // Completions before chat are recorded under the same dialect here and there.
+  if (dialect === 'openai-chat' && request !== undefined && request.body.messages === undefined) {
+    return 'openai-completions';
+  }
+  const spoken = spokenBy[dialect] ?? dialect;
+  return dialects.has(spoken as DialectName) ? (spoken as DialectName) : undefined;
 }
 
 /** Splits recorded SSE text into events (the `event:` name and the joined `data:` lines), comments left out. */

@@ -1,4 +1,4 @@
-/** Chance that is the same on every run. */
+/** Where streams are cut: by a chance that is the same on every run, and where it is most telling. */
 
 /** Numbers from 0 up to 1, by xorshift32 (https://www.jstatsoft.org/article/view/v008i14), the same for the same seed. */
 function randomFrom(seed: string): () => number {
@@ -29,4 +29,10 @@ function randomPieces(bytes: Uint8Array, random: () => number): Uint8Array[] {
   );
   const ends = [...new Set([...cuts, bytes.length])].sort((a, b) => a - b);
   return ends.map((end, i) => bytes.subarray(ends[i - 1] ?? 0, end)).filter(({ length }) => length > 0);
+}
+
+/** How many frames are left: every number for fixtures; of long recordings, the first and the last ones. */
+export function cutsOf(length: number, fixture: boolean): number[] {
+  const every = Array.from({ length }, (_, i) => i);
+  return fixture || length <= 60 ? every : [...every.slice(0, 20), ...every.slice(-30)];
 }

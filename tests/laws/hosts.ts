@@ -1,7 +1,7 @@
 /** How the catalogue's hosts and model families differ from each dialect: every set of quirks that a call may meet. */
 import type { DialectName } from '../../src/core/chat.ts';
 import type { Quirks } from '../../src/dialects/quirks.ts';
-import { catalogue, quirksOf } from '../../src/providers/catalog.ts';
+import { catalogue, placesOf, quirksOf } from '../../src/providers/catalog.ts';
 
 export interface Host {
   /** A provider and a model of it that have these quirks; many may. */
@@ -13,8 +13,9 @@ export interface Host {
 export function hostsOf(dialect: DialectName): Host[] {
   const hosts = new Map<string, Host>();
   for (const [provider, entry] of Object.entries(catalogue)) {
-    if (entry.speaks[dialect] === undefined) continue;
+    const places = placesOf(entry, dialect);
     for (const model of ['any', ...(entry.known ?? [])]) {
+      if (!places.some(({ models }) => models === undefined || models.test(model))) continue;
       const quirks = quirksOf(entry, model);
       const { defaultMaxTokens: _, ...kind } = quirks;
       const key = JSON.stringify(kind);

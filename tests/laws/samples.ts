@@ -4,12 +4,13 @@
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { DialectName } from '../../src/core/chat.ts';
 import { isObject, type JsonObject } from '../../src/core/json.ts';
-import type { Dialect } from '../../src/dialects/dialect.ts';
-import { dialects } from '../../src/dialects/index.ts';
+import { type ClientDialect, type Dialect, isClientDialect } from '../../src/dialects/dialect.ts';
+import { clientDialects, dialects } from '../../src/dialects/index.ts';
 import type { Quirks } from '../../src/dialects/quirks.ts';
-import { loadRecordings, type Recording } from '../recordings.ts';
+import type { Framing } from '../../src/wire/framing.ts';
+import { dialectOf, invoked, loadRecordings, type Recording } from '../recordings.ts';
+import { joinFrames } from './reading.ts';
 
 export interface Sample<Content> {
   /** Says where it comes from; the last word of a test's failure. */
@@ -23,26 +24,28 @@ export interface Sample<Content> {
   refused: boolean;
 }
 
+/** A stream as the bytes on the wire. */
+export interface StreamSample extends Sample<Uint8Array> {
+  framing: Framing;
+}
+
+/** A stream that the gateway may pass on as it is. */
+export interface RelayedSample extends StreamSample {
+  dialect: ClientDialect;
+}
+
 /** A fixture that holds one answer both ways. */
 export interface Pair {
-  name: string;
-  dialect: Dialect;
-  quirks: Quirks;
   response: JsonObject;
-  stream: string;
+  stream: StreamSample;
 }
 
 export const requests: Sample<JsonObject>[] = [];
 export const responses: Sample<JsonObject>[] = [];
-/** Streams as the text on the wire. */
-export const streams: Sample<string>[] = [];
+export const streams: StreamSample[] = [];
 export const pairs: Pair[] = [];
-
-/** Hosts of a dialect whose recordings are filed under a name of their own. */
-const spokenBy: Readonly<Record<string, DialectName>> = {
-  'deepseek-chat': 'openai-chat',
-  'mistral-chat': 'openai-chat',
-};
+/** How many recordings no law is tried on, by the language they are filed under: nobody speaks it here. */
+export const untried = new Map<string, number>();
 
 const fixtures = join(import.meta.dir, '../../fixtures');
 
@@ -56,23 +59,61 @@ function addFixture(dialect: Dialect, name: string, folder: string): void {
   const sample = { name, dialect, quirks, fixture: true, refused: false };
   const request = readJson(join(folder, 'request.json'));
   const response = readJson(join(folder, 'response.json'));
-  const file = join(folder, 'stream.sse');
-  const stream = existsSync(file) ? readFileSync(file, 'utf8') : undefined;
+  const stream = readStreamFixture(folder);
   if (request !== undefined) requests.push({ ...sample, content: request, refused: error });
   if (response !== undefined) responses.push({ ...sample, content: response });
-  if (stream !== undefined) streams.push({ ...sample, content: stream });
-  if (response !== undefined && stream !== undefined) pairs.push({ name, dialect, quirks, response, stream });
+  if (stream === undefined) return;
+  streams.push({ ...sample, ...stream });
+  if (response !== undefined) pairs.push({ response, stream: { ...sample, ...stream } });
 }
 
-function addRecording(dialect: Dialect, { file: name, request, response }: Recording): void {
+function readStreamFixture(folder: string): Pick<StreamSample, 'framing' | 'content'> | undefined {
+  for (const framing of ['sse', 'ndjson'] as const) {
+    const file = join(folder, `stream.${framing}`);
+    if (existsSync(file)) return { framing, content: new Uint8Array(readFileSync(file)) };
+  }
+  // Binary frames are kept as text: a line for each, its payload as JSON.
+  const file = join(folder, 'stream.events.jsonl');
+  if (!existsSync(file)) return undefined;
+  const lines = readFileSync(file, 'utf8').split('\n').filter(Boolean);
+  const frames = lines.map((line) => {
+    const { name, data } = JSON.parse(line);
+    return { event: name, data: JSON.stringify(data) };
+  });
+  return { framing: 'aws-events', content: joinFrames('aws-events', frames) };
+}
+
+function addRecording(recording: Recording): void {
+  const { file: name, request, response, model } = recording;
+  const spoken = dialectOf(recording);
+  const dialect = spoken && dialects.get(spoken);
+  if (dialect === undefined) {
+    untried.set(recording.dialect, (untried.get(recording.dialect) ?? 0) + 1);
+    return;
+  }
   const sample = { name, dialect, quirks: {}, fixture: false, refused: response.status >= 400 };
-  // Completions before chat are recorded under the same dialect here and there.
-  if (isObject(request?.body) && request.body.messages !== undefined) {
-    requests.push({ ...sample, content: request.body });
+  if (isObject(request?.body)) {
+    // On that host the path names the model, and the body the version of its language.
+    const { anthropic_version: _, ...body } = request.body;
+    requests.push({ ...sample, content: recording.dialect === invoked ? { model, ...body } : request.body });
   }
   if (response.status >= 400) return;
-  if (response.sse !== undefined) streams.push({ ...sample, content: response.sse });
+  const stream = recordedStream(recording);
+  if (stream !== undefined) streams.push({ ...sample, ...stream });
   else if (isObject(response.body)) responses.push({ ...sample, content: response.body });
+}
+
+function recordedStream({
+  dialect,
+  response,
+}: Recording): Pick<StreamSample, 'framing' | 'content'> | undefined {
+  const { sse, ndjson, eventstream_base64: binary } = response;
+  const utf8 = new TextEncoder();
+  if (sse !== undefined) return { framing: 'sse', content: utf8.encode(sse) };
+  if (ndjson !== undefined) return { framing: 'ndjson', content: utf8.encode(ndjson) };
+  if (binary === undefined) return undefined;
+  const framing = dialect === invoked ? 'aws-chunks' : 'aws-events';
+  return { framing, content: new Uint8Array(Buffer.from(binary, 'base64')) };
 }
 
 if (existsSync(fixtures)) {
@@ -84,12 +125,23 @@ if (existsSync(fixtures)) {
     }
   }
 }
-for (const recording of loadRecordings(() => true)) {
-  const dialect = dialects.get(spokenBy[recording.dialect] ?? (recording.dialect as DialectName));
-  if (dialect !== undefined) addRecording(dialect, recording);
+for (const recording of loadRecordings(() => true)) addRecording(recording);
+
+export const relayed: RelayedSample[] = streams.flatMap((sample) =>
+  sample.framing === 'sse' && isClientDialect(sample.dialect) ? [{ ...sample, dialect: sample.dialect }] : [],
+);
+
+/** The stream as it is and, where its frames are lines, with the other kind of line ends. */
+export function textsOf(framing: Framing, content: Uint8Array): Uint8Array[] {
+  if (framing !== 'sse' && framing !== 'ndjson') return [content];
+  const text = new TextDecoder().decode(content);
+  return [content, new TextEncoder().encode(text.replace(/\r?\n/g, '\r\n'))];
 }
 
-/** Every ordered pair of two dialects. */
-export const translations: [Dialect, Dialect][] = [...dialects.values()].flatMap((from) =>
-  [...dialects.values()].filter((to) => to !== from).map((to): [Dialect, Dialect] => [from, to]),
+/** From whose words into whose a request may be written: only clients ask, anybody may be asked. */
+export const askings: [ClientDialect, Dialect][] = clientDialects.flatMap((from) =>
+  [...dialects.values()].filter((to) => to !== from).map((to): [ClientDialect, Dialect] => [from, to]),
 );
+
+/** From whose words into whose an answer may be written: anybody answers, only clients are answered. */
+export const answerings: [Dialect, ClientDialect][] = askings.map(([client, provider]) => [provider, client]);

@@ -4,6 +4,8 @@ import type { Json, JsonObject } from '../../src/core/json.ts';
 import { foreign, requireMeaning } from '../../src/core/loss.ts';
 import type { Dialect } from '../../src/dialects/dialect.ts';
 import type { Quirks } from '../../src/dialects/quirks.ts';
+import { adaptRequest } from '../../src/gateway/adapt.ts';
+import { isVerbatim } from './verbatim.ts';
 
 /** From whose words into whose. */
 export interface Way {
@@ -15,27 +17,30 @@ export interface Way {
 export interface Translation {
   /** Undefined where the target cannot say it. */
   body: Json | undefined;
+  /** Where it is posted to: some dialects say there what others say in the body. */
+  path: string;
   refusal: GatewayError | undefined;
   lost: string[];
 }
 
 /** @throws GatewayError `bad_request` when `body` is no request of `from`. */
 export function translate(body: JsonObject, { from, to, quirks }: Way): Translation {
-  const request = from.readRequest(structuredClone(body));
+  const asked = from.readRequest(structuredClone(body));
+  // The target's name for it is set by the gateway, also where the path and not the body names it.
+  asked.model ||= 'any';
   try {
+    const { request } = adaptRequest(asked, to.can, quirks, from === to);
     const lost = requireMeaning(foreign(request, to.name, to.can, from.can), to.name);
     const written = JSON.stringify(to.writeRequest(request, quirks, lost));
-    return { body: JSON.parse(written), refusal: undefined, lost };
+    const path = to.path(request.model, request.stream);
+    return { body: JSON.parse(written), path, refusal: undefined, lost };
   } catch (thrown) {
     if (!(thrown instanceof GatewayError)) throw thrown;
-    return { body: undefined, refusal: thrown, lost: [] };
+    return { body: undefined, path: '', refusal: thrown, lost: [] };
   }
 }
 
 export type Path = (string | number)[];
-
-/** What applications fill with members of their own; in there a name means nothing to a dialect. */
-const theirs = new Set(['parameters', 'input_schema', 'schema', 'input', 'arguments', 'logit_bias']);
 
 /**
  * Every member of every object in `value` that says something, and every element of every list, outer ones first.
@@ -49,7 +54,7 @@ export function walk(value: Json | undefined, enter: (path: Path) => boolean, pa
   for (const [name, member] of entries) {
     if (member === null || member === undefined) continue;
     const here = [...path, name];
-    if (enter(here) && !theirs.has(String(name))) walk(member, enter, here);
+    if (enter(here) && !isVerbatim(name, path.length)) walk(member, enter, here);
   }
 }
 

@@ -1,0 +1,112 @@
+/** A call asks the same in every dialect: the same words of the same speakers, the same tools, the same numbers. */
+import { describe, expect, test } from 'bun:test';
+import type { Block, ChatRequest, Message, ToolCallBlock } from '../../src/core/chat.ts';
+import { isObject, type Json } from '../../src/core/json.ts';
+import { parse } from './gist.ts';
+import { askings, requests } from './samples.ts';
+import { translate } from './translating.ts';
+import { throwsKind } from './verdict.ts';
+
+for (const [from, to] of askings) {
+  describe(`a call in ${from.name} to ${to.name}`, () => {
+    for (const { name, dialect, content } of requests) {
+      if (dialect !== from || throwsKind(() => from.readRequest(content)) !== undefined) continue;
+      test(`asks the same: ${name}`, () => {
+        const { body, lost } = translate(content, { from, to, quirks: {} });
+        if (!isObject(body)) return;
+        const asked = from.readRequest(content);
+        const written = to.readRequest(body);
+        expect(unsaid(asked, written)).toEqual([]);
+        expectSameExchanges(written, asked);
+        // Some want the tools of the past declared where none are offered any more.
+        if (asked.tools !== undefined && !lost.includes('tools'))
+          expect(toolsOf(written, asked)).toEqual(toolsOf(asked, asked));
+        const told = namesOfNumbers(asked, lost);
+        expect(valuesOf(written, told)).toEqual(valuesOf(asked, told));
+      });
+    }
+  });
+}
+
+/** Of what was said, the texts that those who said it do not say any more. */
+function unsaid(asked: ChatRequest, written: ChatRequest): string[] {
+  const said = (isModel: boolean) =>
+    written.messages.filter(({ role }) => (role === 'assistant') === isModel).flatMap(textsOf);
+  const texts = { model: said(true).join('\n'), others: said(false).join('\n') };
+  return asked.messages.flatMap((message) => {
+    const whole = message.role === 'assistant' ? texts.model : texts.others;
+    return textsOf(message).filter((text) => !whole.includes(text.trim()));
+  });
+}
+
+function textsOf({ blocks }: Message): string[] {
+  return blocks.flatMap((block) => {
+    if (block.type === 'tool-result') return [textOf(block.blocks)];
+    return block.type === 'text' || block.type === 'refusal' ? [block.text] : [];
+  });
+}
+
+function textOf(blocks: readonly Block[]): string {
+  return blocks.map((block) => (block.type === 'text' ? block.text : '')).join('\n');
+}
+
+/** Some dialects say in words that a tool failed. */
+function expectSameExchanges(written: ChatRequest, asked: ChatRequest): void {
+  const given = exchangesOf(asked);
+  const copies = exchangesOf(written);
+  expect(copies.map(({ input }) => input)).toEqual(given.map(({ input }) => input));
+  given.forEach(({ result }, i) => {
+    expect(copies[i]?.result).toContain(result.trim());
+  });
+}
+
+/** The tool calls of the conversation, and what came of each that was answered. */
+function exchangesOf({ messages }: ChatRequest): { input: Json; result: string }[] {
+  const blocks = messages.flatMap((message) => message.blocks);
+  const calls = blocks.filter((block): block is ToolCallBlock => block.type === 'tool-call');
+  return calls.flatMap(({ id, input, custom }) => {
+    const result = blocks.find((block) => block.type === 'tool-result' && block.callId === id);
+    if (result?.type !== 'tool-result') return [];
+    // Free text is an argument of that name where tools take objects only.
+    return [{ input: custom ? { input } : parse(input), result: textOf(result.blocks) }];
+  });
+}
+
+/** A choice of some tools, or of one, may be told by leaving out the others. */
+function toolsOf({ tools = [] }: ChatRequest, { toolChoice }: ChatRequest): object[] {
+  const chosen =
+    toolChoice?.type === 'allowed'
+      ? toolChoice.names
+      : toolChoice?.type === 'tool'
+        ? [toolChoice.name]
+        : undefined;
+  const allowed = tools.filter(
+    ({ name, opaque }) => opaque === undefined && (chosen?.includes(name) ?? true),
+  );
+  return allowed.map(({ description = '', schema }) => ({
+    description,
+    parameters: isObject(schema) && isObject(schema.properties) ? Object.keys(schema.properties) : [],
+  }));
+}
+
+const numbers = [
+  'maxTokens', 'temperature', 'topP', 'topK', 'seed', 'presencePenalty', 'frequencyPenalty', 'n', 'stop',
+] as const; // biome-ignore format: one list
+
+type NumberName = (typeof numbers)[number];
+
+/** These are 1 where nothing is said. */
+const usuallyOne: ReadonlySet<NumberName> = new Set(['temperature', 'topP', 'n']);
+
+/** What the client said that means something and is not named as lost or changed. */
+function namesOfNumbers(asked: ChatRequest, lost: readonly string[]): NumberName[] {
+  return numbers.filter((name) => {
+    if (asked[name] === undefined || (asked[name] === 1 && usuallyOne.has(name))) return false;
+    const wire = name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    return !lost.some((path) => path.endsWith(wire) || path.endsWith(name));
+  });
+}
+
+function valuesOf(request: ChatRequest, names: readonly NumberName[]): object {
+  return Object.fromEntries(names.map((name) => [name, request[name]]));
+}
