@@ -1,11 +1,14 @@
 /** Turns a configuration into the immutable snapshot that calls are served from. */
-import type { DialectName } from '../core/chat.ts';
 import { parseUsd } from '../core/money.ts';
 import { hashSecret } from '../core/secret.ts';
 import { dialects } from '../dialects/index.ts';
-import { type AuthScheme, authHeader } from '../providers/auth.ts';
-import { type CatalogueEntry, catalogued, quirksOf } from '../providers/catalog.ts';
+import { authHeader } from '../providers/auth.ts';
+import { preferredDialect, quirksOf } from '../providers/catalog.ts';
+import type { CatalogueEntry } from '../providers/entry.ts';
+import { identities, isIdentity } from '../providers/identity.ts';
 import { nextPriceChange, resolvePrice } from '../providers/prices.ts';
+import { entryOf } from './complete.ts';
+import { endpointOf, schemeOf, servesModel, speaksOf } from './hosting.ts';
 import type { Config, LimitConfig, ProviderConfig, RouteConfig } from './schema.ts';
 import type {
   Endpoint,
@@ -36,17 +39,20 @@ const defaultTimeouts = { firstByteMs: 300_000, idleMs: 120_000, totalMs: 1_800_
 /** Clients choose the names of direct targets: both their number and their length are bounded. */
 const maxDirectRoutes = 1000;
 const maxModelLength = 256;
+/** Whose signature is asked for where the catalogue does not say. */
+const usualService = 'bedrock';
 
 /** @param config one that `readConfig` or `configFromEnvironment` has made: names resolve, routes end. */
 export function compile(config: Config, options: CompileOptions): Snapshot {
   const now = options.now ?? Date.now();
-  const providers = new Map<string, Provider>();
+  const hosts = new Map<string, Host>();
   for (const [name, given] of Object.entries(config.providers ?? {})) {
-    providers.set(name, compileProvider(name, given, options));
+    const entry = entryOf(name, given);
+    hosts.set(name, { entry, provider: compileProvider(name, given, entry, options) });
   }
   const targets = new Map<string, Target>();
   const targetOf = (id: string): Target | undefined =>
-    targets.get(id) ?? compileTarget(id, providers, config.prices, now);
+    targets.get(id) ?? compileTarget(id, hosts, config.prices, now);
   const models = compileModels(config.models, (id) => {
     const target = targetOf(id);
     if (target === undefined) throw new Error(`no provider for the target ${id}`);
@@ -57,7 +63,7 @@ export function compile(config: Config, options: CompileOptions): Snapshot {
   const { listen } = config;
   return Object.freeze({
     version: options.version,
-    providers,
+    providers: new Map([...hosts].map(([name, { provider }]) => [name, provider])),
     models,
     keys: new Map(config.keys.map((key) => [hashSecret(key.key), compileKey(key, teams)])),
     teams,
@@ -68,6 +74,7 @@ export function compile(config: Config, options: CompileOptions): Snapshot {
       store: config.store,
       shared: config.shared,
       bodyLimitBytes: config.body_limit,
+      fetchMedia: config.fetch_media,
       drainMs: config.drain,
       logLevel: config.log.level,
     }),
@@ -79,33 +86,39 @@ export function compile(config: Config, options: CompileOptions): Snapshot {
     ),
     listed: [
       ...models.keys(),
-      ...[...providers.keys()].flatMap((name) =>
-        (catalogued(name)?.known ?? []).map((model) => `${name}/${model}`),
+      ...[...hosts].flatMap(([name, { entry, provider }]) =>
+        (entry?.known ?? [])
+          .filter((model) => servesModel(provider.speaks, model))
+          .map((model) => `${name}/${model}`),
       ),
     ],
-    pricesChangeAt: nextPriceChange(entriesOf(providers.keys()), now),
+    pricesChangeAt: nextPriceChange(
+      [...hosts.values()].flatMap(({ entry }) => entry ?? []),
+      now,
+    ),
     resolve: resolver(models, targetOf),
   });
 }
 
-function entriesOf(names: Iterable<string>): CatalogueEntry[] {
-  return [...names].flatMap((name) => catalogued(name) ?? []);
+/** A provider, and what the catalogue says of it. */
+interface Host {
+  provider: Provider;
+  entry: CatalogueEntry | undefined;
 }
 
-function compileProvider(name: string, given: ProviderConfig, options: CompileOptions): Provider {
-  const entry = catalogued(name);
-  const speaks = basesOf(entry, given);
-  const secrets = given.keys ?? [given.key ?? ''];
+function compileProvider(
+  name: string,
+  given: ProviderConfig,
+  entry: CatalogueEntry | undefined,
+  options: CompileOptions,
+): Provider {
   const builtIn =
     given.url === undefined && given.speaks === undefined ? options.transports?.[name] : undefined;
   const transport = builtIn ?? options.transport;
-  const scheme = given.auth ?? entry?.auth ?? usualAuth(speaks);
   return Object.freeze({
     name,
-    speaks,
-    keys: secrets.map(
-      (secret, i): ProviderKey => ({ id: `${name}#${i + 1}`, header: authHeader(scheme, secret) }),
-    ),
+    speaks: speaksOf(entry, given),
+    keys: compileKeys(name, given, entry),
     timeouts: {
       firstByteMs: given.timeout?.first_byte ?? defaultTimeouts.firstByteMs,
       idleMs: given.timeout?.idle ?? defaultTimeouts.idleMs,
@@ -115,42 +128,31 @@ function compileProvider(name: string, given: ProviderConfig, options: CompileOp
   });
 }
 
-/**
- * Base URL per dialect. A configured `url` takes the place of the preferred dialect's base and of every base equal to
- * it; dialects that live elsewhere (api.deepseek.com/anthropic) are then unknown at the new host, and left out.
- */
-function basesOf(entry: CatalogueEntry | undefined, given: ProviderConfig): ReadonlyMap<DialectName, string> {
-  const known = Object.entries(entry?.speaks ?? {}) as [DialectName, string][];
-  const usual = new Map(known);
-  const { speaks, url } = given;
-  if (typeof speaks === 'object' && !Array.isArray(speaks)) {
-    return new Map(Object.entries(speaks) as [DialectName, string][]);
+function compileKeys(
+  name: string,
+  given: ProviderConfig,
+  entry: CatalogueEntry | undefined,
+): readonly ProviderKey[] {
+  const scheme = schemeOf(entry, given);
+  if (isIdentity(scheme)) {
+    const authorise = identities[scheme].authorise(given, entry?.service ?? usualService);
+    return [{ id: `${name}#1`, header: undefined, authorise }];
   }
-  if (speaks !== undefined) {
-    return new Map(
-      [speaks].flat().map((dialect) => [dialect, url ?? usual.get(dialect) ?? known[0]?.[1] ?? '']),
-    );
-  }
-  if (url === undefined) return usual;
-  return new Map(known.filter(([, base]) => base === known[0]?.[1]).map(([dialect]) => [dialect, url]));
-}
-
-/** Hosts that speak nothing but Anthropic's dialect expect its header; all others take a bearer token. */
-function usualAuth(speaks: ReadonlyMap<DialectName, string>): AuthScheme {
-  return speaks.size === 1 && speaks.has('anthropic-messages') ? 'x-api-key' : 'bearer';
+  const secrets = given.keys ?? [given.key ?? ''];
+  return secrets.map((secret, i) => ({ id: `${name}#${i + 1}`, header: authHeader(scheme, secret) }));
 }
 
 function compileTarget(
   id: string,
-  providers: ReadonlyMap<string, Provider>,
+  hosts: ReadonlyMap<string, Host>,
   prices: Config['prices'],
   now: number,
 ): Target | undefined {
   const slash = id.indexOf('/');
-  const provider = slash < 0 ? undefined : providers.get(id.slice(0, slash));
+  const host = slash < 0 ? undefined : hosts.get(id.slice(0, slash));
   const model = id.slice(slash + 1);
-  if (provider === undefined || model === '') return undefined;
-  const entry = catalogued(provider.name);
+  if (host === undefined || !servesModel(host.provider.speaks, model)) return undefined;
+  const { provider, entry } = host;
   const override = Object.hasOwn(prices, id) ? prices[id] : undefined;
   return Object.freeze({
     id,
@@ -158,21 +160,24 @@ function compileTarget(
     model,
     modelJson: JSON.stringify(model),
     quirks: Object.freeze(quirksOf(entry, model)),
-    endpoints: [...provider.speaks].flatMap(([name, base]): Endpoint[] => {
-      const dialect = dialects.get(name);
-      if (dialect === undefined) return [];
-      return [
-        {
-          dialect,
-          base,
-          headers: { 'content-type': 'application/json', ...dialect.headers, ...entry?.headers },
-          framing: dialect.framing,
-          path: dialect.path,
-        },
-      ];
-    }),
+    endpoints: compileEndpoints(provider, entry, model),
     price: resolvePrice(entry, model, override, now),
   });
+}
+
+function compileEndpoints(
+  provider: Provider,
+  entry: CatalogueEntry | undefined,
+  model: string,
+): readonly Endpoint[] {
+  const endpoints = [...provider.speaks].flatMap(([name, places]): Endpoint[] => {
+    const dialect = dialects.get(name);
+    const endpoint = dialect && endpointOf(dialect, places, model, entry?.headers);
+    return endpoint === undefined ? [] : [endpoint];
+  });
+  const preferred = preferredDialect(entry, model);
+  const first = endpoints.filter(({ dialect }) => dialect.name === preferred);
+  return [...first, ...endpoints.filter((endpoint) => !first.includes(endpoint))];
 }
 
 /** A name that is a configured model's is an alias: it stands for that model's own route. */

@@ -2,13 +2,12 @@
 import { readFileSync } from 'node:fs';
 import { isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
 import { isObject } from '../core/json.ts';
-import { secretFrom } from '../providers/auth.ts';
-import { catalogue, catalogued } from '../providers/catalog.ts';
+import { completeProvider, type Env, providersFrom } from './complete.ts';
 import { type Finding, formatPath, type Mistake, type Path, readIssues } from './mistakes.ts';
 import { type Config, configSchema, type ProviderConfig } from './schema.ts';
-import { verify } from './verify.ts';
+import { verify, verifyTargets } from './verify.ts';
 
-export type Env = Readonly<Record<string, string | undefined>>;
+export type { Env };
 
 /** Either a configuration that can be compiled, or what is wrong with it. */
 export type Loaded = { config: Config; mistakes: [] } | { config: undefined; mistakes: Mistake[] };
@@ -70,9 +69,11 @@ export function readConfig(text: string, env: Env): Loaded {
     if (!spoiled.has(formatPath(finding.path))) findings.push(finding);
   }
   if (parsed.success && findings.length === 0) {
-    const providers =
-      parsed.data.providers === undefined ? providersFrom(env) : completedAll(parsed.data.providers, env);
-    return { config: { ...parsed.data, providers }, mistakes: [] };
+    const given = parsed.data.providers;
+    const providers = given === undefined ? providersFrom(env) : completeAll(given, env);
+    const config = { ...parsed.data, providers };
+    findings.push(...verifyTargets(config));
+    if (findings.length === 0) return { config, mistakes: [] };
   }
   return wrong(
     findings.map(({ path, message, hint, onKey }) => ({
@@ -89,55 +90,17 @@ function wrong(mistakes: Mistake[]): Loaded {
 }
 
 /**
- * The configuration when there is no file: every catalogue provider whose usual variable is set is on, and so is `mock`.
- * An empty variable is one that is not set.
+ * The configuration when there is no file: every catalogue provider whose usual variables are set is on, and so is
+ * `mock`. An empty variable is one that is not set.
  */
 export function configFromEnvironment(env: Env): Config {
   return { ...configSchema.parse({}), providers: providersFrom(env) };
 }
 
-function providersFrom(env: Env): Record<string, ProviderConfig> {
-  const providers: Record<string, ProviderConfig> = {};
-  for (const [name, entry] of Object.entries(catalogue)) {
-    const url = entry.urlEnv === undefined ? '' : secretFrom(env, [entry.urlEnv]);
-    if (name === 'mock' || url !== '' || secretFrom(env, entry.env) !== '')
-      providers[name] = completed(name, {}, env);
-  }
-  return providers;
-}
-
-function completedAll(providers: Record<string, ProviderConfig>, env: Env): Record<string, ProviderConfig> {
+function completeAll(providers: Record<string, ProviderConfig>, env: Env): Record<string, ProviderConfig> {
   return Object.fromEntries(
-    Object.entries(providers).map(([name, provider]) => [name, completed(name, provider, env)]),
+    Object.entries(providers).map(([name, provider]) => [name, completeProvider(name, provider, env)]),
   );
-}
-
-/** With `keys` and `url` filled in from the provider's usual variables where the configuration leaves them out. */
-function completed(name: string, given: ProviderConfig, env: Env): ProviderConfig {
-  const entry = catalogued(name);
-  const provider = { ...given };
-  if (entry === undefined) return provider;
-  if (provider.key === undefined && provider.keys === undefined) {
-    const usual = secretFrom(env, entry.env);
-    if (usual !== '') provider.keys = [usual];
-  }
-  if (provider.url === undefined && provider.speaks === undefined && entry.urlEnv !== undefined) {
-    const host = secretFrom(env, [entry.urlEnv]);
-    if (host !== '') provider.url = localUrl(host, Object.values(entry.speaks)[0] ?? '');
-  }
-  return provider;
-}
-
-/** `OLLAMA_HOST` and its like name a host, a host and port, or a URL; whatever is left out is as in `usual`. */
-function localUrl(host: string, usual: string): string {
-  const text = /^https?:\/\//.test(host) ? host : `http://${host}`;
-  if (!URL.canParse(text)) return usual;
-  const url = new URL(text);
-  if (url.port === '' && !/^https?:\/\//.test(host)) url.port = new URL(usual).port;
-  // What a server listens on everywhere is reached here.
-  if (url.hostname === '0.0.0.0' || url.hostname === '[::]') url.hostname = '127.0.0.1';
-  if (url.pathname === '/') url.pathname = '/v1';
-  return url.href.replace(/\/+$/, '');
 }
 
 /** Replaces `${NAME}` and `${NAME:-default}` in scalar values; `$${` stands for `${`. Reports variables that are not set. */

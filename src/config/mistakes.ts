@@ -44,7 +44,7 @@ export function formatPath(path: Path): string {
 }
 
 /** `did you mean "x"?`, or a list of what is there, or ''. */
-export function suggest(given: string, known: Iterable<string>): string {
+function suggest(given: string, known: Iterable<string>): string {
   const names = [...known];
   let best = '';
   let bestDistance = Math.max(1, Math.floor(given.length / 3)) + 1;
@@ -54,6 +54,12 @@ export function suggest(given: string, known: Iterable<string>): string {
   }
   if (best !== '') return `did you mean "${best}"?`;
   return names.length === 0 || names.length > 12 ? '' : `known here: ${names.join(', ')}`;
+}
+
+/** The nearest name, else what to do. Lists of names are left out: they can be long. */
+export function nearestOr(given: string, known: Iterable<string>, otherwise: string): string {
+  const hint = suggest(given, known);
+  return hint.startsWith('did you mean') ? hint : otherwise;
 }
 
 /** How many letters have to be added, removed, changed or swapped with their neighbour. */

@@ -1,10 +1,13 @@
 /** The one schema of the configuration file; `sluice schema` publishes it as JSON Schema. */
 import { z } from 'zod';
 import type { DialectName } from '../core/chat.ts';
+import { dialects } from '../dialects/index.ts';
+import { type AuthScheme, keySchemes } from '../providers/auth.ts';
+import { identities } from '../providers/identity.ts';
+import { type SettingName, settingForms } from '../providers/places.ts';
 
-/** Dialects a provider can be called in. */
-const availableDialects = ['openai-chat', 'anthropic-messages'] as const satisfies readonly DialectName[];
-const plannedDialects = ['openai-responses', 'gemini', 'bedrock-converse', 'cohere-v2', 'ollama'];
+/** Those a provider can be called in. */
+const spoken: readonly DialectName[] = [...dialects.keys()];
 /** Strategies that have a name but no code: refused by name, so that nobody takes them for a typing mistake. */
 export const plannedStrategies = ['cheapest', 'fastest', 'least_busy', 'sticky', 'when', 'hedge', 'mirror'];
 
@@ -71,12 +74,11 @@ const url = text
   })
   .transform((value) => value.replace(/\/+$/, ''));
 
-const dialect = z.enum(availableDialects, {
-  error: (issue) =>
-    plannedDialects.includes(String(issue.input))
-      ? `the dialect ${issue.input} is not available yet; write ${availableDialects.join(' or ')}`
-      : `must be a dialect: ${availableDialects.join(' or ')}`,
-});
+const dialect = z.enum(spoken, { error: `must be a dialect: ${listed(spoken)}` });
+
+function listed(words: readonly string[]): string {
+  return `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`;
+}
 
 const timeout = z.strictObject({
   first_byte: duration.optional().describe('Longest wait for the first bytes of an answer (default 5m).'),
@@ -84,7 +86,24 @@ const timeout = z.strictObject({
   total: duration.optional().describe('Longest time a whole answer may take (default 30m).'),
 });
 
+const authSchemes: readonly AuthScheme[] = [
+  ...keySchemes,
+  ...(Object.keys(identities) as (keyof typeof identities)[]),
+];
+
+function setting(name: SettingName, says: string) {
+  const { form, example } = settingForms[name];
+  const error = `is not usable; write, for example, ${name}: ${example}`;
+  return text
+    .refine((value) => form.test(value), { error })
+    .optional()
+    .describe(says);
+}
+
 const provider = z.strictObject({
+  like: text
+    .optional()
+    .describe('Name of a catalogue provider that this one is another account, region or server of.'),
   key: secret
     .optional()
     .describe("The provider's key, best as ${VARIABLE}. Default: the provider's usual variable."),
@@ -99,13 +118,25 @@ const provider = z.strictObject({
     .describe('Dialect(s) the provider understands, the preferred first, or a map of dialect to base URL.'),
   url: url
     .optional()
-    .describe('Base URL, including /v1 where there is one. Needed for providers outside the catalogue.'),
+    .describe(
+      'Base URL, including /v1 where there is one, with {model} where the name of the model stands. Needed for providers outside the catalogue.',
+    ),
   auth: z
-    .enum(['bearer', 'x-api-key'], { error: 'must be bearer or x-api-key' })
+    .enum(authSchemes, { error: `must be ${listed(authSchemes)}` })
     .optional()
     .describe(
-      'How the key is sent: as Authorization: Bearer, or as x-api-key. Default: as the provider expects.',
+      'How calls are authorised: the header a key is sent in, or whose signature or token stands for one. Default: as the provider expects.',
     ),
+  region: setting('region', 'Region of a provider that has several.'),
+  project: setting('project', 'Project that calls are made in.'),
+  location: setting('location', 'Location of a provider that has several.'),
+  resource: setting('resource', "Name of the resource that is part of the provider's host name."),
+  account: setting('account', "Id of the account that is part of the provider's URLs."),
+  api_version: setting('api_version', 'Dated version of an API that has them.'),
+  access_key_id: secret.optional().describe('Id of the key that requests are signed with.'),
+  secret_access_key: secret.optional().describe('The key that requests are signed with.'),
+  session_token: secret.optional().describe('Goes with a temporary key that requests are signed with.'),
+  credentials: text.min(1).optional().describe('JSON file with the credentials that tokens are fetched by.'),
   timeout: timeout.optional().describe('Time limits of calls to this provider.'),
 });
 
@@ -208,21 +239,46 @@ const team = z.strictObject({
   limits,
 });
 
-const price = z.strictObject({
-  input: perMillionUsd.describe('Input tokens.'),
-  output: perMillionUsd.describe('Output tokens, reasoning included.'),
-  cached: perMillionUsd.optional().describe('Input read from a cache (default: input).'),
-  cache_read: perMillionUsd.optional().describe('The same as cached.'),
-  cache_write: perMillionUsd.optional().describe('Input written to a cache (default: input).'),
-  cache_write_1h: perMillionUsd
-    .optional()
-    .describe('Input written to a cache for an hour (default: cache_write).'),
-  audio_input: perMillionUsd.optional().describe('Audio input (default: input).'),
-  audio_output: perMillionUsd.optional().describe('Audio output (default: output).'),
-  request: amount('must be USD per call, from 0 to 1000', (n) => n >= 0 && n <= 1000)
-    .optional()
-    .describe('Charge for each call beside its tokens, in USD.'),
-});
+const oneUsd = amount('must be USD for one, from 0 to 1000', (n) => n >= 0 && n <= 1000);
+
+const price = z
+  .strictObject({
+    input: perMillionUsd.optional().describe('Input tokens.'),
+    output: perMillionUsd.optional().describe('Output tokens, reasoning included.'),
+    cached: perMillionUsd.optional().describe('Input read from a cache (default: input).'),
+    cache_read: perMillionUsd.optional().describe('The same as cached.'),
+    cache_write: perMillionUsd.optional().describe('Input written to a cache (default: input).'),
+    cache_write_1h: perMillionUsd
+      .optional()
+      .describe('Input written to a cache for an hour (default: cache_write).'),
+    audio_input: perMillionUsd.optional().describe('Audio input (default: input).'),
+    audio_output: perMillionUsd.optional().describe('Audio output (default: output).'),
+    image_input: perMillionUsd.optional().describe('Image input (default: input).'),
+    image_output: perMillionUsd.optional().describe('Image output (default: output).'),
+    request: amount('must be USD per call, from 0 to 1000', (n) => n >= 0 && n <= 1000)
+      .optional()
+      .describe('Charge for each call beside its tokens, in USD.'),
+    image: oneUsd.optional().describe('Each image made, in USD.'),
+    images: z
+      .record(z.string(), oneUsd)
+      .optional()
+      .describe('The same by quality, size or both (hd, 1024x1792, hd/1024x1792), where it differs.'),
+    second: oneUsd.optional().describe('Each second of audio heard, in USD.'),
+    character: perMillionUsd.optional().describe('Characters spoken, in USD per million.'),
+    search: oneUsd.optional().describe('Each query over a list of documents, in USD.'),
+  })
+  .superRefine((value, context) => {
+    const { input, output } = value;
+    const mistake = (message: string, path: string[]) => context.addIssue({ code: 'custom', message, path });
+    const stated = ownUnits.some((unit) => value[unit] !== undefined);
+    if (input === undefined && output === undefined) {
+      if (!stated) mistake(`says no price; write input and output, or one of ${ownUnits.join(', ')}`, []);
+    } else if (output === undefined) mistake('is missing', ['output']);
+    else if (input === undefined) mistake('is missing', ['input']);
+  });
+
+/** What a price may be stated in where tokens have none. */
+const ownUnits = ['request', 'image', 'images', 'second', 'character', 'search'] as const;
 
 export const configSchema = z
   .strictObject({
@@ -237,6 +293,12 @@ export const configSchema = z
       .default('none')
       .describe('What several nodes share their limits through.'),
     body_limit: size.prefault('32mb').describe('Largest request body.'),
+    fetch_media: z
+      .enum(['public', 'any', 'off'], { error: 'must be public, any or off' })
+      .default('public')
+      .describe(
+        'Where the gateway fetches images and files from that clients name by address and a model takes by value only: the public internet, anywhere it can reach, or nowhere.',
+      ),
     drain: duration.prefault('30s').describe('How long open calls may go on after SIGTERM.'),
     log: z
       .strictObject({
@@ -268,7 +330,9 @@ export const configSchema = z
     prices: z
       .record(z.string(), price)
       .default({})
-      .describe('Prices by provider/model, USD per million tokens; they override the catalogue.'),
+      .describe(
+        'Prices by provider/model, USD per million tokens or in units of their own; they override the catalogue.',
+      ),
   })
   .describe(
     'Configuration of Sluice. ${VARIABLE} and ${VARIABLE:-default} are replaced from the environment.',

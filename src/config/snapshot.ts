@@ -3,6 +3,8 @@ import type { DialectName } from '../core/chat.ts';
 import type { NanoUsd, Price } from '../core/money.ts';
 import type { Dialect } from '../dialects/dialect.ts';
 import type { Quirks } from '../dialects/quirks.ts';
+import type { Authorise } from '../providers/auth.ts';
+import type { Place } from '../providers/places.ts';
 import type { Framing } from '../wire/framing.ts';
 
 export interface Snapshot {
@@ -36,14 +38,16 @@ export interface Settings {
   store: string;
   shared: string;
   bodyLimitBytes: number;
+  /** Where images and files are fetched from that clients name by address and a target takes by value only. */
+  fetchMedia: 'public' | 'any' | 'off';
   drainMs: number;
   logLevel: string;
 }
 
 export interface Provider {
   name: string;
-  /** Base URL per dialect, the preferred dialect first. */
-  speaks: ReadonlyMap<DialectName, string>;
+  /** Dialect → the places where it is spoken, the preferred dialect first. */
+  speaks: ReadonlyMap<DialectName, readonly Place[]>;
   /** The pool: one entry per key; one entry with empty `secret` where none is needed. */
   keys: readonly ProviderKey[];
   timeouts: Timeouts;
@@ -56,6 +60,8 @@ export interface ProviderKey {
   id: string;
   /** Header that carries the secret, ready to send; undefined where none is needed. */
   header: readonly [name: string, value: string] | undefined;
+  /** Makes the headers that authorise one request, where no header is good for all of them. */
+  authorise?: Authorise;
 }
 
 export interface Timeouts {
@@ -89,6 +95,10 @@ export interface Endpoint {
   path(model: string, stream: boolean): string;
   /** Top-level members that the host wants set (JSON text) or left out (undefined) in every request. */
   edits?: Readonly<Record<string, string | undefined>>;
+  /** Headers of a client of the same dialect that are top-level members here: a list of what stands between commas. */
+  lift?: Readonly<Record<string, string>>;
+  /** Refusals are in the host's own words: no client of the dialect would understand them as they are. */
+  ownErrors?: boolean;
 }
 
 export type Route =

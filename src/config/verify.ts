@@ -1,8 +1,11 @@
 /** What the schema cannot see: names that must exist, routes that must end, keys that must differ. */
 import { isObject } from '../core/json.ts';
-import { secretFrom } from '../providers/auth.ts';
 import { catalogue, catalogued } from '../providers/catalog.ts';
-import { type Finding, type Path, suggest } from './mistakes.ts';
+import { entryOf } from './complete.ts';
+import { servesModel, speaksOf } from './hosting.ts';
+import { type Finding, nearestOr, type Path } from './mistakes.ts';
+import type { Config } from './schema.ts';
+import { verifyProvider } from './verify-provider.ts';
 
 /** The file as it stands, before or beside its validation: members of any kind, wrong ones included. */
 export interface Draft {
@@ -15,7 +18,7 @@ export interface Draft {
 export function verify(draft: Draft): Finding[] {
   const { providers, models, prices } = draft.sections;
   return [
-    ...entriesOf(providers).flatMap(([name, provider]) => verifyProvider(draft, name, provider)),
+    ...entriesOf(providers).flatMap(([name, provider]) => verifyProvider(draft.env, name, provider)),
     ...entriesOf(models).flatMap(([name, route]) => verifyRoute(draft, ['models', name], route)),
     ...findCycles(new Map(entriesOf(models))),
     ...verifyKeys(draft),
@@ -24,42 +27,25 @@ export function verify(draft: Draft): Finding[] {
   ];
 }
 
+/** Looks at models that a host does not serve: what only the completed configuration tells. */
+export function verifyTargets(config: Config): Finding[] {
+  return Object.entries(config.models).flatMap(([model, route]) =>
+    leavesOf(['models', model], route).flatMap(({ path, name }) => {
+      const slash = name.indexOf('/');
+      const provider = config.providers?.[name.slice(0, slash)];
+      if (Object.hasOwn(config.models, name) || provider === undefined) return [];
+      const entry = entryOf(name.slice(0, slash), provider);
+      if (servesModel(speaksOf(entry, provider), name.slice(slash + 1))) return [];
+      const known = (entry?.known ?? []).map((id) => `${name.slice(0, slash)}/${id}`);
+      const hint = known.length === 0 ? 'write another model' : `write, for example, ${known[0]}`;
+      return [{ path, message: `"${name}" is no model that is served there`, hint }];
+    }),
+  );
+}
+
 const entriesOf = (section: unknown): [string, unknown][] =>
   isObject(section) ? Object.entries(section) : [];
 const listOf = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
-
-function verifyProvider(draft: Draft, name: string, provider: unknown): Finding[] {
-  if (!isObject(provider)) return [];
-  const path = ['providers', name];
-  const findings: Finding[] = [];
-  const report = (message: string, hint: string, at: Path = path) =>
-    findings.push({ path: at, message, hint, onKey: true });
-  if (!/^[A-Za-z0-9][\w.-]*$/.test(name)) {
-    report(`"${name}" is no provider name`, 'use letters, digits, "-", "_" and "."');
-  }
-  const entry = catalogued(name);
-  const { speaks, url, key, keys } = provider;
-  if (entry === undefined && (speaks === undefined || (url === undefined && !isObject(speaks)))) {
-    report(
-      `no provider "${name}" in the catalogue, and one of your own needs ${speaks === undefined ? 'speaks' : 'url'}`,
-      nearestOr(name, Object.keys(catalogue), 'write speaks: openai-chat and url: http://host:port/v1'),
-    );
-  }
-  if (isObject(speaks) && Object.keys(speaks).length === 0) {
-    findings.push({ path: [...path, 'speaks'], message: 'names no dialect', hint: 'write openai-chat' });
-  }
-  if (key !== undefined && keys !== undefined) {
-    report('key and keys are both given', 'keep one of them', [...path, 'key']);
-  }
-  if (entry === undefined || entry.keyless || key !== undefined || keys !== undefined) return findings;
-  if (secretFrom(draft.env, entry.env) === '') {
-    report(
-      `has no key, and ${entry.env.join(' or ')} is not set`,
-      'set it, or write key: "${VARIABLE}" with the variable you use',
-    );
-  }
-  return findings;
-}
 
 function verifyRoute(draft: Draft, path: Path, route: unknown): Finding[] {
   return leavesOf(path, route).flatMap((leaf) => verifyModelName(draft, leaf.path, leaf.name));
@@ -106,12 +92,6 @@ function unknownProvider(draft: Draft, path: Path, provider: string): Finding {
   const [variable] = entry.env;
   const value = entry.keyless || variable === undefined ? '{}' : `{ key: "\${${variable}}" }`;
   return { path, message, hint: `add ${provider}: ${value} under providers:` };
-}
-
-/** The nearest name, else what to do. Lists of names are left out: they can be long. */
-function nearestOr(given: string, known: Iterable<string>, otherwise: string): string {
-  const hint = suggest(given, known);
-  return hint.startsWith('did you mean') ? hint : otherwise;
 }
 
 function findCycles(models: ReadonlyMap<string, unknown>): Finding[] {

@@ -1,14 +1,34 @@
-/** How a provider's key travels: the header that carries it, ready to send. */
+/** How calls are authorised: by a header that carries a key, or by headers made for each request. */
 
-export type AuthScheme = 'bearer' | 'x-api-key';
+/** Ways a key travels. */
+export const keySchemes = ['bearer', 'api-key', 'x-api-key', 'x-goog-api-key'] as const;
+
+export type KeyScheme = (typeof keySchemes)[number];
+
+/** Whose signature or token authorises a call that carries no key. */
+export type Identity = 'aws-sigv4' | 'google';
+
+export type AuthScheme = KeyScheme | Identity;
+
+/** What a signature covers. The method is always POST. */
+export interface Signable {
+  url: string;
+  body: Uint8Array | string;
+}
+
+/**
+ * Headers that authorise one request; at once where nothing has to be waited for.
+ * Rejects with GatewayError `upstream_auth` or `upstream_network`.
+ */
+export type Authorise = (request: Signable) => Record<string, string> | Promise<Record<string, string>>;
 
 /** @returns the header for `secret`; undefined when there is no secret to send. */
 export function authHeader(
-  scheme: AuthScheme,
+  scheme: KeyScheme,
   secret: string,
 ): readonly [name: string, value: string] | undefined {
   if (secret === '') return undefined;
-  return scheme === 'bearer' ? ['authorization', `Bearer ${secret}`] : ['x-api-key', secret];
+  return scheme === 'bearer' ? ['authorization', `Bearer ${secret}`] : [scheme, secret];
 }
 
 /**

@@ -1,119 +1,101 @@
 /** The catalogue: whom Sluice knows how to call. Data only; a new provider is one entry, in alphabetical order. */
 import type { DialectName } from '../core/chat.ts';
 import type { Quirks } from '../dialects/quirks.ts';
-import type { AuthScheme } from './auth.ts';
-
-export interface CatalogueEntry {
-  /** Variables that usually hold its key, the first set one counts. */
-  env: readonly string[];
-  /** Dialect → base URL (the dialect's path is appended), the preferred dialect first. */
-  speaks: Readonly<Partial<Record<DialectName, string>>>;
-  /** How the key is sent; default: bearer. */
-  auth?: AuthScheme;
-  /** Needs no key: it is on when configured, or when one of `env` or `urlEnv` is set. */
-  keyless?: boolean;
-  /** Variable that says where a local server listens. */
-  urlEnv?: string;
-  /** Differences of the provider from its dialects. */
-  quirks?: Quirks;
-  /** Differences of model families; later rules win over earlier ones and over `quirks`. */
-  models?: readonly ModelRule[];
-  /** Some of its models, for lists; any other may be asked for too. */
-  known?: readonly string[];
-  /** Its id in the price list (genai-prices); absent: no prices are known. */
-  prices?: string;
-  /** Made-up prices in USD per million tokens, for a provider that bills nobody. */
-  price?: { input: number; output: number };
-  /** Static headers of every call. */
-  headers?: Readonly<Record<string, string>>;
-}
-
-interface ModelRule {
-  match: RegExp;
-  quirks: Quirks;
-}
-
-/**
- * Claude, by whatever host (`anthropic/claude-opus-4.8` at OpenRouter). Unknown, newer families are taken to be like
- * the newest known one: adaptive thinking only, sampling refused. The output limits are the families' own.
- * https://platform.claude.com/docs/en/about-claude/models/overview
- */
-const claude: readonly ModelRule[] = [
-  { match: /claude/, quirks: { thinking: 'adaptive', noSampling: true, defaultMaxTokens: 64_000 } },
-  { match: /claude-(opus|sonnet|haiku)-4[-.][678]/, quirks: { defaultMaxTokens: 128_000 } },
-  { match: /claude-(opus|sonnet|haiku)-4[-.]6/, quirks: { noSampling: false } },
-  // Seen accepted on this model only; elsewhere later instructions are folded into user turns.
-  { match: /claude-opus-4[-.]8/, quirks: { systemInMessages: true } },
-  { match: /claude-(opus|sonnet|haiku)-4[-.]5/, quirks: { thinking: 'budget', noSampling: false } },
-  {
-    match: /claude-opus-4[-.]1(?!\d)/,
-    quirks: { thinking: 'budget', noSampling: false, defaultMaxTokens: 32_000 },
-  },
-  // `claude-sonnet-4`, `-4-0`, `-4-20250514`
-  {
-    match: /claude-(opus|sonnet)-4($|[-.:@]0$|[-@]\d{8}|:)/,
-    quirks: { thinking: 'budget', noSampling: false, schemaByTool: true },
-  },
-  { match: /claude-opus-4($|[-.:@]0$|[-@]\d{8}|:)/, quirks: { defaultMaxTokens: 32_000 } },
-  {
-    match: /claude-([123][-.]|v?[12]|instant|3)/,
-    quirks: { thinking: 'budget', noSampling: false, schemaByTool: true, defaultMaxTokens: 4096 },
-  },
-  { match: /claude-3[-.]5/, quirks: { defaultMaxTokens: 8192 } },
-  { match: /claude-3[-.]7/, quirks: { defaultMaxTokens: 64_000 } },
-];
-
-/**
- * OpenAI's reasoning models refuse `max_tokens`, and sampling parameters while they reason: always (o-series, gpt-5,
- * -pro, -chat, 5.1-codex) or unless told not to (5.5 and later). 5.1 to 5.4 do not reason unless asked.
- */
-const openaiModels: readonly ModelRule[] = [
-  // Words for effort grew with the models. https://platform.openai.com/docs/guides/reasoning
-  { match: /^(openai\/)?o\d/, quirks: { efforts: ['low', 'medium', 'high'] } },
-  { match: /^(openai\/)?gpt-5(?!\.|-chat)/, quirks: { efforts: ['minimal', 'low', 'medium', 'high'] } },
-  { match: /^(openai\/)?gpt-5\.1/, quirks: { efforts: ['none', 'low', 'medium', 'high'] } },
-  { match: /^(openai\/)?gpt-5\.[2-5]/, quirks: { efforts: ['none', 'low', 'medium', 'high', 'xhigh'] } },
-  { match: /^(openai\/)?gpt-5\.6/, quirks: { efforts: ['none', 'low', 'medium', 'high', 'xhigh', 'max'] } },
-  { match: /^(openai\/)?(o\d|gpt-([5-9]|\d\d))/, quirks: { limitMember: 'max_completion_tokens' } },
-  {
-    match: /^(openai\/)?(o\d|gpt-5(?!\.[1-4]|-chat)|gpt-5\.[1-4]-(pro|chat)|gpt-5\.1-codex|gpt-([6-9]|\d\d))/,
-    quirks: { noSampling: true },
-  },
-];
-
-/** Thinking mode wants its reasoning back on every replayed turn. https://api-docs.deepseek.com/guides/thinking_mode */
-const deepseekModels: readonly ModelRule[] = [
-  { match: /deepseek-(v[4-9]|flash|pro|reasoner)/i, quirks: { replayReasoning: 'reasoning_content' } },
-  { match: /vision/i, quirks: { textOnly: false } },
-];
-
-/** Rules of model families that hold at any host, for providers without rules of their own. */
-const familyRules: readonly ModelRule[] = [...claude, ...openaiModels];
+import { azure, azureAnthropic, bedrock, bedrockMantle, vertex } from './clouds.ts';
+import type { CatalogueEntry } from './entry.ts';
+import {
+  chatModels,
+  claudeModels,
+  deepseekModels,
+  familyRules,
+  type ModelRule,
+  mistral,
+  openaiPreferences,
+  openModels,
+} from './families.ts';
+import type { Place } from './places.ts';
 
 /** Sent to a model of unknown family when the dialect requires an output limit and the client gave none. */
 const fallbackMaxTokens = 8192;
 
-/** Servers of open models: chat templates know no `developer`, and the older word for the limit is understood by all. */
-const openModels: Quirks = { limitMember: 'max_tokens', noDeveloperRole: true };
+/** Servers on this machine that speak for open models all that others are asked in. */
+const everyOpenDialect = {
+  'openai-chat': '/v1',
+  'anthropic-messages': '/v1',
+  'openai-responses': '/v1',
+  'openai-completions': '/v1',
+} as const;
+
+const ollama: Quirks = {
+  ...openModels,
+  efforts: ['none', 'low', 'medium', 'high', 'max'],
+  keepsNothing: true,
+};
 
 export const catalogue: Readonly<Record<string, CatalogueEntry>> = {
+  alibaba: {
+    env: ['DASHSCOPE_API_KEY'],
+    speaks: {
+      'openai-chat': 'https://dashscope-intl.aliyuncs.com/compatible-mode/v1',
+      'anthropic-messages': 'https://dashscope-intl.aliyuncs.com/apps/anthropic/v1',
+    },
+    quirks: openModels,
+  },
   anthropic: {
     env: ['ANTHROPIC_API_KEY'],
     known: ['claude-haiku-4-5', 'claude-opus-4-8', 'claude-opus-5', 'claude-sonnet-4-5', 'claude-sonnet-5'],
     speaks: { 'anthropic-messages': 'https://api.anthropic.com/v1' },
     auth: 'x-api-key',
-    models: claude,
+    models: claudeModels,
     prices: 'anthropic',
   },
+  azure,
+  'azure-anthropic': azureAnthropic,
+  baseten: {
+    env: ['BASETEN_API_KEY'],
+    speaks: { 'openai-chat': 'https://inference.baseten.co/v1' },
+    quirks: openModels,
+    prices: 'baseten',
+  },
+  bedrock,
+  'bedrock-mantle': bedrockMantle,
   cerebras: {
     env: ['CEREBRAS_API_KEY'],
     known: ['gpt-oss-120b'],
-    speaks: { 'openai-chat': 'https://api.cerebras.ai/v1' },
+    speaks: {
+      'openai-chat': 'https://api.cerebras.ai/v1',
+      'openai-completions': 'https://api.cerebras.ai/v1',
+    },
     prices: 'cerebras',
+  },
+  chutes: {
+    env: ['CHUTES_API_KEY'],
+    speaks: { 'openai-chat': 'https://llm.chutes.ai/v1' },
+    quirks: openModels,
+  },
+  cloudflare: {
+    env: ['CLOUDFLARE_API_KEY', 'CLOUDFLARE_API_TOKEN'],
+    settings: { account: ['CLOUDFLARE_ACCOUNT_ID'] },
+    speaks: { 'openai-chat': 'https://api.cloudflare.com/client/v4/accounts/{account}/ai/v1' },
+    quirks: openModels,
+    prices: 'cloudflare',
+  },
+  cohere: {
+    env: ['COHERE_API_KEY', 'CO_API_KEY'],
+    known: ['command-a-03-2025', 'command-r7b-12-2024'],
+    speaks: {
+      'cohere-v2': 'https://api.cohere.com/v2',
+      'openai-chat': 'https://api.cohere.ai/compatibility/v1',
+    },
+    quirks: openModels,
+    prices: 'cohere',
   },
   deepinfra: {
     env: ['DEEPINFRA_API_KEY', 'DEEPINFRA_TOKEN'],
-    speaks: { 'openai-chat': 'https://api.deepinfra.com/v1/openai' },
+    speaks: {
+      'openai-chat': 'https://api.deepinfra.com/v1/openai',
+      'openai-completions': 'https://api.deepinfra.com/v1/openai',
+    },
     quirks: openModels,
   },
   deepseek: {
@@ -122,8 +104,10 @@ export const catalogue: Readonly<Record<string, CatalogueEntry>> = {
     speaks: {
       'openai-chat': 'https://api.deepseek.com/v1',
       'anthropic-messages': 'https://api.deepseek.com/anthropic/v1',
+      'openai-responses': 'https://api.deepseek.com',
     },
     quirks: {
+      keepsNothing: true,
       ...openModels,
       textOnly: true,
       noJsonSchema: true,
@@ -135,9 +119,25 @@ export const catalogue: Readonly<Record<string, CatalogueEntry>> = {
   },
   fireworks: {
     env: ['FIREWORKS_API_KEY'],
-    speaks: { 'openai-chat': 'https://api.fireworks.ai/inference/v1' },
+    speaks: {
+      'openai-chat': 'https://api.fireworks.ai/inference/v1',
+      'openai-responses': 'https://api.fireworks.ai/inference/v1',
+      'openai-completions': 'https://api.fireworks.ai/inference/v1',
+    },
     quirks: openModels,
     prices: 'fireworks',
+  },
+  friendli: {
+    env: ['FRIENDLI_TOKEN'],
+    speaks: { 'openai-chat': 'https://api.friendli.ai/serverless/v1' },
+    quirks: openModels,
+  },
+  gemini: {
+    env: ['GEMINI_API_KEY', 'GOOGLE_API_KEY', 'GOOGLE_GENERATIVE_AI_API_KEY'],
+    known: ['gemini-2.5-flash', 'gemini-2.5-pro', 'gemini-3.1-pro-preview', 'gemini-3.5-flash'],
+    speaks: { gemini: 'https://generativelanguage.googleapis.com/v1beta' },
+    auth: 'x-goog-api-key',
+    prices: 'google',
   },
   github: {
     env: ['GITHUB_API_KEY'],
@@ -146,48 +146,84 @@ export const catalogue: Readonly<Record<string, CatalogueEntry>> = {
   groq: {
     env: ['GROQ_API_KEY'],
     known: ['llama-3.3-70b-versatile', 'openai/gpt-oss-120b', 'openai/gpt-oss-20b'],
-    speaks: { 'openai-chat': 'https://api.groq.com/openai/v1' },
+    speaks: {
+      'openai-chat': 'https://api.groq.com/openai/v1',
+      'openai-responses': 'https://api.groq.com/openai/v1',
+    },
     prices: 'groq',
+    quirks: { keepsNothing: true },
+  },
+  heroku: {
+    env: ['HEROKU_INFERENCE_KEY'],
+    speaks: { 'openai-chat': 'https://us.inference.heroku.com/v1' },
+    quirks: openModels,
   },
   huggingface: {
     env: ['HF_TOKEN'],
-    speaks: { 'openai-chat': 'https://router.huggingface.co/v1' },
-    quirks: openModels,
+    speaks: {
+      'openai-chat': 'https://router.huggingface.co/v1',
+      'openai-responses': 'https://router.huggingface.co/v1',
+    },
+    quirks: { ...openModels, keepsNothing: true },
   },
   hyperbolic: {
     env: ['HYPERBOLIC_API_KEY'],
-    speaks: { 'openai-chat': 'https://api.hyperbolic.xyz/v1' },
+    speaks: {
+      'openai-chat': 'https://api.hyperbolic.xyz/v1',
+      'openai-completions': 'https://api.hyperbolic.xyz/v1',
+    },
+    quirks: openModels,
+  },
+  'inference-net': {
+    env: ['INFERENCE_API_KEY'],
+    speaks: { 'openai-chat': 'https://api.inference.net/v1' },
     quirks: openModels,
   },
   llamacpp: {
     env: ['LLAMACPP_API_KEY'],
-    speaks: { 'openai-chat': 'http://127.0.0.1:8080/v1', 'anthropic-messages': 'http://127.0.0.1:8080/v1' },
+    url: 'http://127.0.0.1:8080',
+    speaks: everyOpenDialect,
     keyless: true,
     urlEnv: 'LLAMACPP_HOST',
-    quirks: openModels,
+    quirks: { ...openModels, keepsNothing: true },
   },
   lmstudio: {
     env: ['LM_API_TOKEN'],
-    speaks: { 'openai-chat': 'http://127.0.0.1:1234/v1', 'anthropic-messages': 'http://127.0.0.1:1234/v1' },
+    url: 'http://127.0.0.1:1234',
+    speaks: everyOpenDialect,
     keyless: true,
     urlEnv: 'LMSTUDIO_HOST',
     quirks: openModels,
   },
-  // Mistral's reference knows neither `developer` nor `stream_options`; usage comes unasked.
+  minimax: {
+    env: ['MINIMAX_API_KEY'],
+    speaks: {
+      'openai-chat': 'https://api.minimax.io/v1',
+      'anthropic-messages': 'https://api.minimax.io/anthropic/v1',
+    },
+    quirks: openModels,
+    prices: 'minimax',
+  },
   mistral: {
     env: ['MISTRAL_API_KEY'],
     known: ['mistral-large-latest', 'mistral-medium-latest', 'mistral-small-latest'],
     speaks: { 'openai-chat': 'https://api.mistral.ai/v1' },
-    quirks: { ...openModels, noStreamOptions: true, shortToolIds: true, rename: { seed: 'random_seed' } },
+    quirks: mistral,
     prices: 'mistral',
   },
   // Answered inside this process: the address is never opened.
   mock: {
     env: [],
     known: ['echo'],
-    speaks: { 'openai-chat': 'http://mock.invalid/v1', 'anthropic-messages': 'http://mock.invalid/v1' },
+    speaks: {
+      'openai-chat': 'http://mock.invalid/v1',
+      'anthropic-messages': 'http://mock.invalid/v1',
+      'openai-responses': 'http://mock.invalid/v1',
+      'openai-completions': 'http://mock.invalid/v1',
+      gemini: 'http://mock.invalid/v1beta',
+    },
     keyless: true,
-    quirks: { systemInMessages: true },
+    quirks: { keepsNothing: true, systemInMessages: true },
     price: { input: 1, output: 2 },
   },
   moonshot: {
@@ -201,12 +237,18 @@ export const catalogue: Readonly<Record<string, CatalogueEntry>> = {
   },
   nebius: {
     env: ['NEBIUS_API_KEY'],
-    speaks: { 'openai-chat': 'https://api.tokenfactory.nebius.com/v1' },
+    speaks: {
+      'openai-chat': 'https://api.tokenfactory.nebius.com/v1',
+      'openai-completions': 'https://api.tokenfactory.nebius.com/v1',
+    },
     quirks: openModels,
   },
   novita: {
     env: ['NOVITA_API_KEY'],
-    speaks: { 'openai-chat': 'https://api.novita.ai/v3/openai' },
+    speaks: {
+      'openai-chat': 'https://api.novita.ai/v3/openai',
+      'openai-completions': 'https://api.novita.ai/v3/openai',
+    },
     quirks: openModels,
     prices: 'novita',
   },
@@ -216,17 +258,34 @@ export const catalogue: Readonly<Record<string, CatalogueEntry>> = {
     quirks: openModels,
   },
   ollama: {
-    env: ['OLLAMA_API_KEY'],
-    speaks: { 'openai-chat': 'http://127.0.0.1:11434/v1', 'anthropic-messages': 'http://127.0.0.1:11434/v1' },
+    env: [],
+    url: 'http://127.0.0.1:11434',
+    speaks: { ...everyOpenDialect, ollama: '' },
     keyless: true,
     urlEnv: 'OLLAMA_HOST',
-    quirks: { ...openModels, efforts: ['none', 'low', 'medium', 'high', 'max'] },
+    quirks: ollama,
+  },
+  'ollama-cloud': {
+    env: ['OLLAMA_API_KEY'],
+    url: 'https://ollama.com',
+    speaks: { 'openai-chat': '/v1', ollama: '' },
+    quirks: ollama,
   },
   openai: {
     env: ['OPENAI_API_KEY'],
     known: ['gpt-4.1-mini', 'gpt-4o', 'gpt-4o-mini', 'gpt-5', 'gpt-5-mini', 'gpt-5.5', 'gpt-5.6'],
-    speaks: { 'openai-chat': 'https://api.openai.com/v1' },
-    models: openaiModels,
+    speaks: {
+      'openai-chat': { url: 'https://api.openai.com/v1', models: chatModels },
+      'openai-responses': {
+        url: 'https://api.openai.com/v1',
+        models: /^(?!gpt-3\.5-turbo-instruct|babbage|davinci)/,
+      },
+      'openai-completions': {
+        url: 'https://api.openai.com/v1',
+        models: /^(gpt-3\.5-turbo-instruct|babbage|davinci)/,
+      },
+    },
+    models: openaiPreferences,
     prices: 'openai',
   },
   openrouter: {
@@ -235,8 +294,22 @@ export const catalogue: Readonly<Record<string, CatalogueEntry>> = {
     speaks: {
       'openai-chat': 'https://openrouter.ai/api/v1',
       'anthropic-messages': 'https://openrouter.ai/api/v1',
+      'openai-responses': 'https://openrouter.ai/api/v1',
+      'openai-completions': 'https://openrouter.ai/api/v1',
     },
     prices: 'openrouter',
+    quirks: { keepsNothing: true },
+  },
+  ovhcloud: {
+    env: ['OVHCLOUD_API_KEY'],
+    speaks: { 'openai-chat': 'https://oai.endpoints.kepler.ai.cloud.ovh.net/v1' },
+    quirks: openModels,
+    prices: 'ovhcloud',
+  },
+  parasail: {
+    env: ['PARASAIL_API_KEY'],
+    speaks: { 'openai-chat': 'https://api.parasail.io/v1' },
+    quirks: openModels,
   },
   // Usage rides on every chunk, unasked.
   perplexity: {
@@ -251,23 +324,62 @@ export const catalogue: Readonly<Record<string, CatalogueEntry>> = {
     speaks: { 'openai-chat': 'https://api.sambanova.ai/v1' },
     quirks: openModels,
   },
+  scaleway: {
+    env: ['SCALEWAY_API_KEY'],
+    speaks: { 'openai-chat': 'https://api.scaleway.ai/v1' },
+    quirks: openModels,
+  },
+  siliconflow: {
+    env: ['SILICONFLOW_API_KEY'],
+    speaks: { 'openai-chat': 'https://api.siliconflow.com/v1' },
+    quirks: openModels,
+  },
   together: {
     env: ['TOGETHER_API_KEY'],
-    speaks: { 'openai-chat': 'https://api.together.xyz/v1' },
+    speaks: {
+      'openai-chat': 'https://api.together.xyz/v1',
+      'openai-completions': 'https://api.together.xyz/v1',
+    },
     quirks: openModels,
     prices: 'together',
   },
+  upstage: {
+    env: ['UPSTAGE_API_KEY'],
+    speaks: { 'openai-chat': 'https://api.upstage.ai/v1' },
+    quirks: openModels,
+  },
+  venice: {
+    env: ['VENICE_API_KEY'],
+    speaks: { 'openai-chat': 'https://api.venice.ai/api/v1' },
+    quirks: openModels,
+  },
+  vercel: {
+    env: ['AI_GATEWAY_API_KEY'],
+    speaks: {
+      'openai-chat': 'https://ai-gateway.vercel.sh/v1',
+      'anthropic-messages': 'https://ai-gateway.vercel.sh/v1',
+      'openai-responses': 'https://ai-gateway.vercel.sh/v1',
+    },
+    quirks: { keepsNothing: true },
+  },
+  vertex,
   vllm: {
     env: ['VLLM_API_KEY'],
-    speaks: { 'openai-chat': 'http://127.0.0.1:8000/v1', 'anthropic-messages': 'http://127.0.0.1:8000/v1' },
+    url: 'http://127.0.0.1:8000',
+    speaks: everyOpenDialect,
     keyless: true,
     urlEnv: 'VLLM_HOST',
+    quirks: openModels,
+  },
+  volcengine: {
+    env: ['ARK_API_KEY'],
+    speaks: { 'openai-chat': 'https://ark.cn-beijing.volces.com/api/v3' },
     quirks: openModels,
   },
   xai: {
     env: ['XAI_API_KEY'],
     known: ['grok-4.5', 'grok-4.6'],
-    speaks: { 'openai-chat': 'https://api.x.ai/v1' },
+    speaks: { 'openai-chat': 'https://api.x.ai/v1', 'openai-responses': 'https://api.x.ai/v1' },
     quirks: { outputExcludesReasoning: true, efforts: ['none', 'low', 'medium', 'high', 'xhigh'] },
     prices: 'x-ai',
   },
@@ -287,11 +399,25 @@ export function catalogued(name: string): CatalogueEntry | undefined {
   return Object.hasOwn(catalogue, name) ? catalogue[name] : undefined;
 }
 
+/** The places where an entry speaks a dialect, in the order they are tried. */
+export function placesOf(entry: CatalogueEntry, dialect: DialectName): readonly Place[] {
+  return [entry.speaks[dialect] ?? []]
+    .flat()
+    .map((place) => (typeof place === 'string' ? { url: place } : place));
+}
+
 /** How `model` at a provider differs from its dialects: the provider's quirks, then each rule that matches, in order. */
 export function quirksOf(entry: CatalogueEntry | undefined, model: string): Quirks {
-  let quirks: Quirks = { defaultMaxTokens: fallbackMaxTokens, ...entry?.quirks };
-  for (const rule of entry?.models ?? familyRules) {
-    if (rule.match.test(model)) quirks = { ...quirks, ...rule.quirks };
-  }
+  const quirks: Quirks = { defaultMaxTokens: fallbackMaxTokens, ...entry?.quirks };
+  for (const rule of rulesFor(entry, model)) Object.assign(quirks, rule.quirks);
   return quirks;
+}
+
+/** The dialect that requests to `model` are best written in, where the client's own is not spoken; undefined: the provider's first. */
+export function preferredDialect(entry: CatalogueEntry | undefined, model: string): DialectName | undefined {
+  return rulesFor(entry, model).findLast(({ prefer }) => prefer !== undefined)?.prefer;
+}
+
+function rulesFor(entry: CatalogueEntry | undefined, model: string): ModelRule[] {
+  return (entry?.models ?? familyRules).filter(({ match }) => match.test(model));
 }

@@ -4,26 +4,45 @@
  */
 import { calcPrice, findProvider } from '@pydantic/genai-prices';
 import manifest from '../../package.json' with { type: 'json' };
-import type { Price, Rates } from '../core/money.ts';
+import type { Price, Rates, UnitRates } from '../core/money.ts';
 import { parseUsd, perMillion } from '../core/money.ts';
-import type { CatalogueEntry } from './catalog.ts';
+import type { CatalogueEntry } from './entry.ts';
+import { unitPrices } from './unit-prices.ts';
 
-/** Prices as a person states them: USD per million tokens, `request` in USD per call. */
+/**
+ * Prices as a person states them: USD per million tokens and characters, USD for one of all else. Tokens have no price
+ * where neither `input` nor `output` is stated.
+ */
 export interface StatedPrice {
-  input: number;
-  output: number;
+  input?: number;
+  output?: number;
   cached?: number;
   cache_read?: number;
   cache_write?: number;
   cache_write_1h?: number;
   audio_input?: number;
   audio_output?: number;
+  image_input?: number;
+  image_output?: number;
+  /** For each call. */
   request?: number;
+  image?: number;
+  /** Images whose price is their own, by `quality`, `size` or `quality/size`. */
+  images?: Readonly<Record<string, number>>;
+  /** Of audio that is heard. */
+  second?: number;
+  /** That is spoken. */
+  character?: number;
+  /** A query over a list of documents. */
+  search?: number;
 }
 
 const listSource = `genai-prices@${manifest.dependencies['@pydantic/genai-prices']}`;
-/** Anthropic bills a one-hour cache write at twice the input rate, where the list says nothing of it. */
-const hourWriteFactor: Readonly<Record<string, number>> = { anthropic: 2 };
+/**
+ * A one-hour cache write of Claude costs twice the input, at whatever host, where the list says nothing of it.
+ * https://platform.claude.com/docs/en/about-claude/pricing
+ */
+const hourWrite = { models: /claude/, factor: 2 };
 const dayMs = 86_400_000;
 
 /**
@@ -40,24 +59,49 @@ export function resolvePrice(
   if (override !== undefined) return statedPrice(override, 'config');
   if (entry?.price !== undefined) return statedPrice(entry.price, 'mock');
   if (entry?.prices === undefined) return undefined;
-  return listedPrice(entry.prices, model, at);
+  const known = unitPrices[entry.prices]?.find(({ models }) => models.test(model));
+  return known === undefined
+    ? listedPrice(entry.prices, model, at)
+    : statedPrice(known.price, 'published prices');
 }
 
 function statedPrice(price: StatedPrice, source: string): Price {
+  const units = unitRates(price);
   return {
     rates: ratesOf({
-      input: price.input,
-      output: price.output,
+      input: price.input ?? 0,
+      output: price.output ?? 0,
       cacheRead: price.cached ?? price.cache_read,
       cacheWrite5m: price.cache_write,
       cacheWrite1h: price.cache_write_1h,
       audioInput: price.audio_input,
       audioOutput: price.audio_output,
+      imageInput: price.image_input,
+      imageOutput: price.image_output,
     }),
     tiers: [],
     perCall: parseUsd(price.request ?? 0),
+    ...(units === undefined ? {} : { units }),
     source,
   };
+}
+
+/** Undefined where nothing but tokens and calls is priced. */
+function unitRates({ image, images, second, character, search }: StatedPrice): UnitRates | undefined {
+  const rates: UnitRates = {};
+  if (image !== undefined) rates.image = perOne(image);
+  if (images !== undefined) {
+    rates.images = new Map(Object.entries(images).map(([kind, usd]) => [kind, perOne(usd)]));
+  }
+  if (second !== undefined) rates.hour = perOne(second * 3600);
+  if (character !== undefined) rates.character = perMillion(character);
+  if (search !== undefined) rates.search = perOne(search);
+  return Object.keys(rates).length === 0 ? undefined : rates;
+}
+
+/** USD for one in pico-dollars. */
+function perOne(usd: number): number {
+  return Math.round(usd * 1e12);
 }
 
 type ListedRate = number | { base: number; tiers: { start: number; price: number }[] } | undefined;
@@ -67,24 +111,27 @@ function listedPrice(listId: string, model: string, at: number): Price | undefin
   const listed: Record<string, ListedRate> | undefined = found?.model_price;
   if (listed === undefined) return undefined;
   const free = model.endsWith(':free') && Object.keys(listed).length === 0;
-  // Prices of other things only (minutes of audio, pages): what a token costs is not known.
-  if (!free && listed.input_mtok === undefined) return undefined;
+  const perHour = listed.input_audio_hours ?? listed.audio_hours;
+  const units = typeof perHour === 'number' ? unitRates({ second: perHour / 3600 }) : undefined;
+  // Prices of other things only (pages of documents): what a call costs is not known.
+  if (!free && listed.input_mtok === undefined && units === undefined) return undefined;
   const starts = new Set<number>();
   for (const rate of Object.values(listed)) {
     if (typeof rate === 'object') for (const tier of rate.tiers) starts.add(tier.start);
   }
   const perThousandCalls = listed.requests_kcount;
   return {
-    rates: listedRates(listId, listed, 0),
+    rates: listedRates(model, listed, 0),
     tiers: [...starts]
       .sort((a, b) => a - b)
-      .map((above) => ({ above, rates: listedRates(listId, listed, above + 1) })),
+      .map((above) => ({ above, rates: listedRates(model, listed, above + 1) })),
     perCall: typeof perThousandCalls === 'number' ? parseUsd(perThousandCalls / 1000) : 0,
+    ...(units === undefined ? {} : { units }),
     source: listSource,
   };
 }
 
-function listedRates(listId: string, listed: Record<string, ListedRate>, inputTokens: number): Rates {
+function listedRates(model: string, listed: Record<string, ListedRate>, inputTokens: number): Rates {
   const rate = (name: string): number | undefined => {
     const value = listed[name];
     if (typeof value !== 'object') return value;
@@ -93,21 +140,28 @@ function listedRates(listId: string, listed: Record<string, ListedRate>, inputTo
     return price;
   };
   const input = rate('input_mtok') ?? 0;
-  const factor = hourWriteFactor[listId];
+  const hourly = hourWrite.models.test(model) ? input * hourWrite.factor : undefined;
   return ratesOf({
     input,
     output: rate('output_mtok') ?? input,
     cacheRead: rate('cache_read_mtok'),
     cacheWrite5m: rate('cache_write_mtok'),
-    cacheWrite1h: rate('cache_write_1h_mtok') ?? (factor === undefined ? undefined : input * factor),
+    cacheWrite1h: rate('cache_write_1h_mtok') ?? hourly,
     audioInput: rate('input_audio_mtok'),
     audioOutput: rate('output_audio_mtok'),
+    imageInput: rate('input_image_mtok'),
+    imageOutput: rate('output_image_mtok'),
+    cacheReadAudio: rate('cache_audio_read_mtok'),
+    cacheReadImage: rate('cache_image_read_mtok'),
   });
 }
 
 /** USD per million to pico-dollars per token; what is not stated costs as much as plain input or output. */
-function ratesOf(usd: { input: number; output: number } & { [rate in keyof Rates]?: number }): Rates {
+function ratesOf(
+  usd: { input: number; output: number } & { [rate in keyof Rates]?: number | undefined },
+): Rates {
   const cacheWrite5m = usd.cacheWrite5m ?? usd.input;
+  const { imageInput, imageOutput, cacheReadAudio, cacheReadImage } = usd;
   return {
     input: perMillion(usd.input),
     cacheRead: perMillion(usd.cacheRead ?? usd.input),
@@ -116,6 +170,10 @@ function ratesOf(usd: { input: number; output: number } & { [rate in keyof Rates
     output: perMillion(usd.output),
     audioInput: perMillion(usd.audioInput ?? usd.input),
     audioOutput: perMillion(usd.audioOutput ?? usd.output),
+    ...(imageInput === undefined ? {} : { imageInput: perMillion(imageInput) }),
+    ...(imageOutput === undefined ? {} : { imageOutput: perMillion(imageOutput) }),
+    ...(cacheReadAudio === undefined ? {} : { cacheReadAudio: perMillion(cacheReadAudio) }),
+    ...(cacheReadImage === undefined ? {} : { cacheReadImage: perMillion(cacheReadImage) }),
   };
 }
 
@@ -130,8 +188,7 @@ export function nextPriceChange(entries: Iterable<CatalogueEntry>, at: number): 
     if (moment > at && (next === undefined || moment < next)) next = moment;
   };
   for (const { prices: listId } of entries) {
-    const models = listId === undefined ? [] : (findProvider({ providerId: listId })?.models ?? []);
-    for (const { prices } of models) {
+    for (const { prices } of listId === undefined ? [] : modelsOf(listId)) {
       if (!Array.isArray(prices)) continue;
       for (const { constraint } of prices) {
         if (constraint?.type === 'start_date') consider(Date.parse(constraint.start_date));
@@ -145,3 +202,12 @@ export function nextPriceChange(entries: Iterable<CatalogueEntry>, at: number): 
   }
   return next;
 }
+
+/** The models of a list and of those that stand in where it has none. */
+function modelsOf(listId: string): readonly ListedModel[] {
+  const list = findProvider({ providerId: listId });
+  const others = list?.fallback_model_providers ?? [];
+  return [listId, ...others].flatMap((id) => findProvider({ providerId: id })?.models ?? []);
+}
+
+type ListedModel = NonNullable<ReturnType<typeof findProvider>>['models'][number];

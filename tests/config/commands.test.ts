@@ -38,6 +38,13 @@ keys: [{ name: ci, key: k }]`);
     });
   });
 
+  test('clouds that sign or fetch tokens have what stands for a key', () => {
+    const file = fileWith(
+      'providers: { bedrock: { region: us-east-1, access_key_id: a, secret_access_key: b }, vertex: { project: p }, azure: { resource: r, keys: [a, b] } }',
+    );
+    expect(checkConfig(file, {}).text).toInclude('  providers bedrock, vertex, azure (2 keys)');
+  });
+
   test('prints every mistake and exits with 2', () => {
     const file = fileWith('listn: a\ndrian: b');
     expect(checkConfig(file, {})).toEqual({
@@ -112,9 +119,35 @@ test('the manual lists every provider of the catalogue with its variables and di
   }
 });
 
+test('the manual lists what clouds have to be told, and where it usually is', () => {
+  const manual = readFileSync(join(import.meta.dir, '../../docs/configuration.md'), 'utf8');
+  for (const [name, { settings }] of Object.entries(catalogue)) {
+    for (const [setting, variables] of Object.entries(settings ?? {})) {
+      const usual = variables.map((variable) => `\`${variable}\``).join(', ');
+      expect(manual).toContain(`| \`${name}\` | \`${setting}\` | ${usual} |`);
+    }
+  }
+});
+
 test('the example of the manual is right', () => {
   const manual = readFileSync(join(import.meta.dir, '../../docs/configuration.md'), 'utf8');
   const example = /```yaml\n(listen[\s\S]*?)```/.exec(manual)?.[1] ?? '';
   const env = { OPENAI_API_KEY: 'a', A1: 'b', A2: 'c', ACME: 'd', CI_KEY: 'e' };
   expect(readConfig(example, env).mistakes).toEqual([]);
+});
+
+test('the example of clouds is right, but for a file that is not here', () => {
+  const manual = readFileSync(join(import.meta.dir, '../../docs/configuration.md'), 'utf8');
+  const example = /```yaml\n(providers:\n {2}azure:[\s\S]*?)```/.exec(manual)?.[1] ?? '';
+  const env = {
+    AZURE_OPENAI_API_KEY: 'a',
+    EAST: 'b',
+    BEDROCK_API_KEY: 'c',
+    AWS_ACCESS_KEY_ID: 'd',
+    AWS_SECRET_ACCESS_KEY: 'e',
+  };
+  const mistakes = readConfig(example, env).mistakes.map(({ path, message }) => `${path}: ${message}`);
+  expect(mistakes).toEqual([
+    'providers.vertex.credentials: there is no file /etc/sluice/service-account.json',
+  ]);
 });

@@ -1,9 +1,9 @@
 /** Prices: from the list or the configuration into whole pico-dollars per token; unknown stays unknown. */
 import { describe, expect, test } from 'bun:test';
-import { charge, type Price } from '../../src/core/money.ts';
-import { emptyUsage } from '../../src/core/usage.ts';
+import { charge, chargeKnown, type Price } from '../../src/core/money.ts';
+import { emptyUsage, type Units, type Usage } from '../../src/core/usage.ts';
 import { catalogue } from '../../src/providers/catalog.ts';
-import { nextPriceChange, resolvePrice } from '../../src/providers/prices.ts';
+import { nextPriceChange, resolvePrice, type StatedPrice } from '../../src/providers/prices.ts';
 
 const noon = Date.UTC(2026, 8, 1, 12);
 
@@ -53,9 +53,15 @@ describe('listed prices', () => {
     });
   });
 
-  test('a one-hour cache write costs Anthropic twice the input where the list is silent', () => {
-    const price = listed('anthropic', 'claude-2');
-    expect(price?.rates.cacheWrite1h).toBe(2 * (price?.rates.input ?? 0));
+  test.each([
+    ['anthropic', 'claude-2'],
+    ['bedrock', 'us.anthropic.claude-sonnet-4-5-20250929-v1:0'],
+    ['vertex', 'claude-opus-4-8'],
+    ['azure-anthropic', 'claude-opus-4-8'],
+  ])('a one-hour cache write costs twice the input: %s/%s', (provider, model) => {
+    const price = listed(provider, model);
+    expect(price?.rates.input).toBeGreaterThan(0);
+    expect(price?.rates.cacheWrite1h).toBe(2 * price!.rates.input);
   });
 
   test('a charge per call is counted beside the tokens', () => {
@@ -98,7 +104,7 @@ describe('listed prices', () => {
 describe('unknown prices', () => {
   const cases: [provider: string, model: string][] = [
     ['openai', 'no-such-model'],
-    ['openai', 'whisper-1'],
+    ['openai', 'no-such-embedding'],
     ['nvidia', 'meta/llama'],
     ['ollama', 'llama3.2'],
     ['acme', 'anything'],
@@ -108,6 +114,60 @@ describe('unknown prices', () => {
       expect(listed(provider, model)).toBeUndefined();
     });
   }
+});
+
+describe('prices that are not of tokens', () => {
+  const usageOf = (units: Units): Usage => ({ ...emptyUsage(), units });
+  const nano = (provider: string, model: string, units: Units) =>
+    chargeKnown(usageOf(units), listed(provider, model));
+
+  test.each([
+    // 0.006 USD a minute
+    ['openai', 'whisper-1', { millisecond: 60_000 }, 6_000_000],
+    ['openai', 'whisper-1', { millisecond: 1 }, 100],
+    ['azure', 'whisper', { millisecond: 30_500 }, 3_050_000],
+    ['groq', 'whisper-large-v3', { millisecond: 3_600_000 }, 111_000_000],
+    ['openai', 'tts-1', { character: 1000 }, 15_000_000],
+    ['openai', 'tts-1-hd', { character: 1 }, 30_000],
+    ['openai', 'dall-e-3', { image: 2 }, 80_000_000],
+    ['openai', 'dall-e-3', { image: 1, imageKind: 'standard/1024x1792' }, 80_000_000],
+    ['openai', 'dall-e-3', { image: 1, imageKind: 'hd/1024x1024' }, 80_000_000],
+    ['openai', 'dall-e-3', { image: 1, imageKind: 'hd/1792x1024' }, 120_000_000],
+    ['openai', 'dall-e-2', { image: 3, imageKind: '/256x256' }, 48_000_000],
+    ['openai', 'dall-e-3', { image: 1, imageKind: 'constructor/__proto__' }, 40_000_000],
+    ['cohere', 'rerank-v3.5', { search: 3 }, 6_000_000],
+    ['gemini', 'imagen-4.0-generate-001', { image: 1 }, 40_000_000],
+  ])('%s/%s: %j', (provider, model, units, expected) => {
+    expect(nano(provider, model, units)).toBe(expected);
+  });
+
+  test('of images in tokens stand beside those of text', () => {
+    const usage = { ...emptyUsage(), input: 150, imageInput: 100, output: 1056, imageOutput: 1056 };
+    // 50 × $5 + 100 × $8 + 1056 × $32, per million
+    expect(chargeKnown(usage, listed('openai', 'gpt-image-1.5'))).toBe(34_842_000);
+  });
+
+  test('moderation is free, and known to be', () => {
+    expect(chargeKnown({ ...emptyUsage(), input: 500 }, listed('openai', 'omni-moderation-latest'))).toBe(0);
+  });
+
+  test('say nothing of what is not counted in them: never a silent zero', () => {
+    expect(chargeKnown({ ...emptyUsage(), input: 500 }, listed('openai', 'tts-1'))).toBeUndefined();
+    expect(nano('openai', 'gpt-5', { image: 1 })).toBeUndefined();
+    expect(nano('openai', 'whisper-1', { character: 1 })).toBeUndefined();
+  });
+
+  test('of the configuration may be in any unit, beside tokens or alone', () => {
+    const price = (stated: StatedPrice) => resolvePrice(undefined, 'm', stated, noon);
+    const units = { image: 2, imageKind: 'hd/', millisecond: 1000, character: 10, search: 1 };
+    const stated = { image: 1, images: { hd: 2 }, second: 0.5, character: 1_000, search: 0.25 };
+    expect(chargeKnown(usageOf(units), price(stated))).toBe(4_760_000_000);
+    expect(
+      chargeKnown({ ...usageOf({ image: 1 }), input: 10 }, price({ input: 1, output: 1, image: 1 })),
+    ).toBe(1_000_010_000);
+    expect(chargeKnown(usageOf({ search: 1 }), price({ request: 0.001 }))).toBe(1_000_000);
+    expect(chargeKnown(usageOf({ search: 1 }), price({ input: 0, output: 0 }))).toBe(0);
+  });
 });
 
 describe('prices of the configuration', () => {
@@ -164,6 +224,13 @@ describe('the next change of a price', () => {
     expect(next(5)).toBe(Date.UTC(2026, 8, 1, 6));
     expect(next(6)).toBe(Date.UTC(2026, 8, 1, 10));
     expect(next(23)).toBe(Date.UTC(2026, 8, 2, 0, 30));
+  });
+
+  test('is also that of a list that stands in for another', () => {
+    const morning = Date.UTC(2026, 8, 1, 5);
+    expect(nextPriceChange([catalogue.azure!], morning)).toBe(
+      nextPriceChange([catalogue.deepseek!], morning)!,
+    );
   });
 
   test('is none where prices stay as they are', () => {
