@@ -3,11 +3,11 @@ import type { CapturedRequest } from '../src/mock/mock.ts';
 import { type MockServer, startMock } from '../src/mock/serve.ts';
 
 export interface FakeProvider extends MockServer {
-  /** Base URL of both dialects: `http://127.0.0.1:PORT/v1`. */
+  /** Base URL of OpenAI's and Anthropic's dialects: `http://127.0.0.1:PORT/v1`. Others begin at `url`. */
   base: string;
   /** Requests in the order they came. */
   requests: CapturedRequest[];
-  /** How often a model was asked for, by the name that was sent. */
+  /** How often a model was asked for, by the name that was sent in the path or in the body. */
   callsOf(model: string): number;
   /** Successive calls of `model` behave as listed; the last one stays. */
   script(model: string, ...behaviours: string[]): void;
@@ -30,7 +30,7 @@ export async function startFakeProvider(
     ...server,
     base: `${server.url}/v1`,
     requests,
-    callsOf: (model) => requests.filter((request) => request.body?.model === model).length,
+    callsOf: (model) => requests.filter((request) => request.model === model).length,
     script: (model, ...behaviours) => void scripts.set(model, behaviours),
     until: async (condition) => {
       for (let waited = 0; !condition(); waited += 5) {

@@ -1,9 +1,9 @@
 /** Turns what is said into what is sent: status, headers and writes, with the fault that was asked for. */
-import type { Refusal, Wire } from './ask.ts';
+import type { Refusal } from './ask.ts';
 import type { Behaviour } from './behaviour.ts';
-import { errorBody, failure } from './errors.ts';
-
-export type Bytes = Uint8Array<ArrayBuffer>;
+import { failure } from './errors.ts';
+import type { Bytes, Framing } from './framing.ts';
+import type { Event, Turn, Voice } from './wire.ts';
 
 export interface Answer {
   status: number;
@@ -24,13 +24,6 @@ export interface Answer {
 /** Events that pass before a fault, where the model name does not say. */
 const usualAfter = 3;
 
-const brokenEvents: Record<Wire, string> = {
-  openai:
-    'data: {"id":"chatcmpl-mock","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"con\n\n',
-  anthropic:
-    'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":{"type":"text_d\n\n',
-};
-
 function answerOf(
   behaviour: Behaviour,
   status: number,
@@ -41,29 +34,28 @@ function answerOf(
   return { status, headers, pieces, ending: 'end', beforeMs, firstMs, delayMs, apart: false };
 }
 
-/** The header both wires use for the request's id, each by its own name. */
-function requestIdHeader(wire: Wire, requestId: string): Record<string, string> {
-  return { [wire === 'openai' ? 'x-request-id' : 'request-id']: requestId };
+function idHeader({ idHeader }: Voice, requestId: string): Record<string, string> {
+  return idHeader === undefined ? {} : { [idHeader]: requestId };
 }
 
 /** A whole JSON body; faults take effect in its middle. */
-export function answerWhole(wire: Wire, body: object, behaviour: Behaviour, requestId: string): Answer {
+export function answerWhole(voice: Voice, body: object, behaviour: Behaviour, requestId: string): Answer {
   if (behaviour.fault === 'error-event')
-    return answerError(wire, failure(wire, 'server'), behaviour, requestId);
-  const headers = { 'content-type': 'application/json', ...requestIdHeader(wire, requestId) };
+    return answerError(voice, failure(voice, 'server'), behaviour, requestId);
+  const headers = { 'content-type': 'application/json', ...idHeader(voice, requestId) };
   return finishWhole(
     answerOf(behaviour, behaviour.status ?? 200, headers, [JSON.stringify(body)]),
     behaviour,
   );
 }
 
-export function answerError(wire: Wire, refusal: Refusal, behaviour: Behaviour, requestId: string): Answer {
+export function answerError(voice: Voice, refusal: Refusal, behaviour: Behaviour, requestId: string): Answer {
   const headers: Record<string, string> = {
     'content-type': 'application/json',
-    ...requestIdHeader(wire, requestId),
+    ...idHeader(voice, requestId),
+    ...voice.headers?.(refusal),
   };
-  if (refusal.retryAfterS !== undefined) headers['retry-after'] = String(refusal.retryAfterS);
-  const body = JSON.stringify(errorBody(wire, refusal, requestId));
+  const body = JSON.stringify(voice.body(refusal, requestId));
   return answerOf(behaviour, refusal.status, headers, [body]);
 }
 
@@ -74,35 +66,36 @@ export function answerHtml(behaviour: Behaviour): Answer {
   return answerOf(behaviour, behaviour.status ?? 502, { 'content-type': 'text/html' }, [page]);
 }
 
-/** A stream of framed events; faults take effect between them. */
-export function answerStream(wire: Wire, events: string[], behaviour: Behaviour, requestId: string): Answer {
-  const headers = {
-    'content-type': 'text/event-stream; charset=utf-8',
-    'cache-control': 'no-cache',
-    ...requestIdHeader(wire, requestId),
-  };
-  const answer = answerOf(behaviour, 200, headers, events);
-  const after = behaviour.after ?? usualAfter;
+/** A stream of events; faults take effect between them. */
+export function answerStream(
+  voice: Voice,
+  framing: Framing,
+  events: Event[],
+  turn: Turn,
+  requestId: string,
+): Answer {
+  const { behaviour } = turn;
+  const after = Math.min(behaviour.after ?? usualAfter, events.length - 1);
   if (behaviour.fault === 'malformed') {
-    events.splice(Math.min(after, events.length - 1), 0, brokenEvents[wire]);
+    const { name, data } = events[after] as Event;
+    events.splice(after, 0, { name, data: data.slice(0, data.length >> 1) });
   } else if (behaviour.fault === 'error-event') {
-    const error = errorBody(wire, failure(wire, wire === 'openai' ? 'server' : 'overloaded'), requestId);
-    const name = wire === 'anthropic' ? 'event: error\n' : '';
-    events.splice(after, events.length, `${name}data: ${JSON.stringify(error)}\n\n`);
+    const refusal = failure(voice, voice.amid);
+    events.splice(after, events.length, ...voice.events(refusal, requestId, turn, after));
   }
-  return finishStream(answer, behaviour);
+  const headers = { ...framing.headers, ...idHeader(voice, requestId) };
+  return finishStream(answerOf(behaviour, 200, headers, framing.frame(events)), behaviour);
 }
 
-/** A recorded exchange: events where they were recorded as such, else the body. */
+/** A recorded exchange: its frames where a stream was recorded, else the body. */
 export function answerRecorded(
-  recorded: { status: number; headers: Record<string, string>; body: string | Bytes; stream: boolean },
+  recorded: { status: number; headers: Record<string, string>; body: string | Bytes; framing?: Framing },
   behaviour: Behaviour,
 ): Answer {
-  const { status, headers, body, stream } = recorded;
-  const pieces =
-    stream && typeof body === 'string' ? (body.match(/[\s\S]+?(?:\r?\n\r?\n|$)/g) ?? []) : [body];
+  const { status, headers, body, framing } = recorded;
+  const pieces = framing === undefined ? [body] : framing.split(body);
   const answer = answerOf(behaviour, status, headers, pieces);
-  return stream ? finishStream(answer, behaviour) : finishWhole(answer, behaviour);
+  return framing === undefined ? finishWhole(answer, behaviour) : finishStream(answer, behaviour);
 }
 
 function finishWhole(answer: Answer, behaviour: Behaviour): Answer {
@@ -142,4 +135,9 @@ function bytesOf(pieces: Answer['pieces']): Bytes {
   const parts = pieces.map((piece) => (typeof piece === 'string' ? encoder.encode(piece) : piece));
   const only = parts[0];
   return parts.length === 1 && only !== undefined ? only : new Uint8Array(Buffer.concat(parts));
+}
+
+/** The whole body, where nothing stands between its pieces. */
+export function joinPieces({ pieces }: Answer): string | Bytes {
+  return pieces.every((piece) => typeof piece === 'string') ? pieces.join('') : bytesOf(pieces);
 }

@@ -1,6 +1,7 @@
-/** The grammar of the mock's model names: `LEAD[:VALUE][,OPTION=VALUE…]` says how the mock behaves. */
+/** The grammar of the mock's model names: `[MAKER~]LEAD[:VALUE][,OPTION=VALUE…]` says how the mock behaves. */
+import { type ErrorKind, errorKinds } from './errors.ts';
 
-type Say = 'echo' | 'tool' | 'reason' | 'json' | 'refuse' | 'length' | 'empty' | 'html' | 'replay';
+type Say = 'echo' | 'tool' | 'json' | 'refuse' | 'length' | 'empty' | 'html' | 'replay';
 const faults = ['cut', 'stall', 'reset', 'malformed', 'error-event'] as const;
 type Fault = (typeof faults)[number];
 
@@ -29,12 +30,14 @@ export interface Behaviour {
   usage?: 'none';
   status?: number;
   retryAfterS?: number;
-  error?: string;
+  error?: ErrorKind;
   /** Share of calls that fail. */
   flaky?: number;
   fault?: Fault;
   /** Events that pass before the fault. */
   after?: number;
+  /** Reasons before it speaks or calls. */
+  thinks?: boolean;
   redacted?: boolean;
   member?: string;
   file?: string;
@@ -45,6 +48,7 @@ type Read = (text: string) => string | number | boolean | undefined;
 const whole: Read = (text) => (/^\d{1,10}$/.test(text) ? Number(text) : undefined);
 const share: Read = (text) => (/^(0|1|0?\.\d+|1\.0+)$/.test(text) ? Number(text) : undefined);
 const word: Read = (text) => (/^[\w-]+$/.test(text) ? text : undefined);
+const yes: Read = (text) => (text === 'true' ? true : undefined);
 const status: Read = (text) => (/^[2-5]\d\d$/.test(text) ? Number(text) : undefined);
 const oneOf =
   (...words: readonly string[]): Read =>
@@ -66,7 +70,7 @@ const options: Record<string, readonly [keyof Behaviour, Read]> = {
   chunk_size: ['chunkLength', whole],
   chunks: ['chunks', whole],
   delay: ['delayMs', duration],
-  error: ['error', word],
+  error: ['error', oneOf(...errorKinds)],
   fault: ['fault', oneOf(...faults)],
   file: ['file', (text) => text],
   first: ['firstMs', duration],
@@ -75,10 +79,11 @@ const options: Record<string, readonly [keyof Behaviour, Read]> = {
   member: ['member', word],
   output: ['output', whole],
   reasoning: ['reasoning', whole],
-  redacted: ['redacted', (text) => (text === 'true' ? true : undefined)],
+  redacted: ['redacted', yes],
   retry_after: ['retryAfterS', whole],
   split: ['split', (text) => (text === 'event' ? text : whole(text) || undefined)],
   status: ['status', status],
+  think: ['thinks', yes],
   tokens: ['tokens', whole],
   usage: ['usage', oneOf('none')],
   written: ['written', whole],
@@ -93,7 +98,7 @@ const leads: Record<string, Lead> = {
   echo: {},
   'echo-slow': { delayMs: 50 },
   tool: { say: 'tool', bare: 'calls' },
-  reason: { say: 'reason' },
+  reason: { thinks: true },
   json: { say: 'json' },
   refuse: { say: 'refuse' },
   length: { say: 'length' },
@@ -129,7 +134,8 @@ const most = {
 } as const;
 
 /** What a model name asks for, or, as text, why it asks for nothing the mock knows. */
-export function parseBehaviour(model: string): Behaviour | string {
+export function parseBehaviour(named: string): Behaviour | string {
+  const model = named.replace(/^[\w.-]+~/, '');
   const at = model.search(/[:?]/);
   const name = at < 0 ? model : model.slice(0, at);
   if (!Object.hasOwn(leads, name)) return `it must begin with one of: ${leadWords.join(', ')}`;

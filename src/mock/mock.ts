@@ -1,22 +1,29 @@
-/** The mock provider: answers on two wires as its model names ask, without any network. */
+/** The mock provider: answers on every wire as its model names ask, without any network. */
 import { isObject, type Json, type JsonObject } from '../core/json.ts';
-import { type Answer, answerError, answerHtml, answerRecorded, answerStream, answerWhole } from './answer.ts';
-import { streamAnthropic, wholeAnthropic } from './anthropic.ts';
-import { readAnthropic } from './anthropic-ask.ts';
-import { type Ask, type Refusal, Refused, type Wire } from './ask.ts';
+import {
+  type Answer,
+  answerError,
+  answerHtml,
+  answerRecorded,
+  answerStream,
+  answerWhole,
+  joinPieces,
+} from './answer.ts';
+import { type Ask, type Refusal, Refused } from './ask.ts';
 import { type Behaviour, leadWords, parseBehaviour } from './behaviour.ts';
 import { idMaker, seeded } from './chance.ts';
-import { errorKinds, failure, kindOf } from './errors.ts';
-import { type Envelope, streamOpenai, wholeOpenai } from './openai.ts';
-import { readOpenai } from './openai-ask.ts';
+import { failure, kindOf } from './errors.ts';
 import { countTokens, respond } from './plan.ts';
-import { type Counters, isImmediate, joinPieces, playResponse, Visit } from './play.ts';
+import { type Counters, isImmediate, playResponse, Visit } from './play.ts';
 import { readRecording } from './replay.ts';
+import { type Asked, type Incoming, matchPath, splitPath } from './routes.ts';
+import { openai } from './voices/openai.ts';
+import type { Turn, Voice } from './wire.ts';
 
 export interface MockOptions {
   /** Folder that `replay:FILE` reads below. */
   recordings?: string;
-  /** Demanded as bearer token or `x-api-key`. */
+  /** Demanded in the headers each wire has for it. */
   key?: string;
   /** Makes `flaky` and ids repeatable; `flaky` is so by itself. */
   seed?: number;
@@ -26,19 +33,12 @@ export interface MockOptions {
   rename?: (model: string) => string;
 }
 
-/** A request as the mock sees it, wherever it came from. */
-export interface Incoming {
-  method: string;
-  /** Without the query. */
-  path: string;
-  header(name: string): string | null | undefined;
-  headers(): Record<string, string>;
-  body: string;
-}
-
 export interface CapturedRequest {
   method: string;
+  /** With the query. */
   path: string;
+  /** The model that was asked for, by the name that was sent, in the path or in the body. */
+  model: string | undefined;
   headers: Record<string, string>;
   /** The body as it came. */
   text: string;
@@ -64,7 +64,11 @@ interface Kitchen {
   random(): number;
   id(prefix: string): string;
   models: readonly string[];
+  /** Ids of the tool calls in answers that were kept, by the answer's id; the latest of them. */
+  kept: Map<string, string[]>;
 }
+
+const mostKept = 1000;
 
 export function createMock(options: MockOptions = {}): Mock {
   const kitchen: Kitchen = {
@@ -73,6 +77,7 @@ export function createMock(options: MockOptions = {}): Mock {
     random: seeded(options.seed ?? 1),
     id: idMaker(options.seed),
     models: leadWords.filter((name) => name !== 'replay'),
+    kept: new Map(),
   };
   const counters: Counters = { calls: 0, open: 0, finished: 0, aborted: 0 };
   const requests: CapturedRequest[] = [];
@@ -113,10 +118,10 @@ export function createMock(options: MockOptions = {}): Mock {
 }
 
 function incomingOf(method: string, url: string, headers: Headers, body: string): Incoming {
-  const path = new URL(url).pathname;
+  const { pathname, search } = new URL(url);
   return {
     method,
-    path,
+    path: pathname + search,
     header: (name) => headers.get(name),
     headers: () => Object.fromEntries(headers),
     body,
@@ -125,7 +130,16 @@ function incomingOf(method: string, url: string, headers: Headers, body: string)
 
 function capture(incoming: Incoming): CapturedRequest {
   const { method, path, body: text } = incoming;
-  return { method, path, headers: incoming.headers(), text, body: parseObject(text) };
+  const body = parseObject(text);
+  const model = matchPath(incoming)?.given.model ?? body?.model;
+  return {
+    method,
+    path,
+    model: typeof model === 'string' ? model : undefined,
+    headers: incoming.headers(),
+    text,
+    body,
+  };
 }
 
 function parseObject(text: string): JsonObject | undefined {
@@ -138,125 +152,104 @@ function parseObject(text: string): JsonObject | undefined {
 }
 
 function serve(kitchen: Kitchen, incoming: Incoming): Answer {
-  const wire: Wire = speaksAnthropic(incoming) ? 'anthropic' : 'openai';
+  const asked = matchPath(incoming);
+  const voice = asked?.voice ?? openai;
   const requestId = kitchen.id('req_');
   try {
-    checkKey(kitchen.options.key, incoming, wire);
-    return route(kitchen, incoming, wire, requestId);
+    if (asked === undefined)
+      throw refusal(openai, 'not_found', openai.notThere(incoming.method, incoming.path));
+    checkKey(kitchen.options.key, incoming, asked);
+    return answerAsked(kitchen, incoming, asked, requestId);
   } catch (thrown) {
     if (!(thrown instanceof Refused)) throw thrown;
-    return answerError(wire, thrown.refusal, { say: 'echo' }, requestId);
+    return answerError(voice, thrown.refusal, { say: 'echo' }, requestId);
   }
 }
 
-function speaksAnthropic({ path, header }: Incoming): boolean {
-  if (path.endsWith('/messages') || path.endsWith('/messages/count_tokens')) return true;
-  return path.endsWith('/models') && header('anthropic-version') != null;
+/** A failure of this kind in other words, without the code of the usual ones. */
+function refusal(voice: Voice, kind: Refusal['kind'], message: string): Refused {
+  return new Refused({ ...failure(voice, kind), code: undefined, message });
 }
 
-function checkKey(key: string | undefined, { header }: Incoming, wire: Wire): void {
+function checkKey(key: string | undefined, { path, header }: Incoming, { wire, voice }: Asked): void {
   if (key === undefined || key === '') return;
-  const given = header('x-api-key') ?? header('authorization')?.replace(/^bearer /i, '');
-  if (given !== key) throw new Refused(failure(wire, 'auth'));
+  const given = wire.keys.map((place) =>
+    place === '?key' ? splitPath(path)[1].get('key') : keyOf(header(place)),
+  );
+  if (!given.includes(key)) throw new Refused(failure(voice, 'auth'));
 }
 
-function route(kitchen: Kitchen, incoming: Incoming, wire: Wire, requestId: string): Answer {
-  const { method, path, header, body: text } = incoming;
+/** The token of `authorization`, the key id of an AWS signature, or the header as it is. */
+function keyOf(header: string | null | undefined): string | undefined {
+  if (header == null) return undefined;
+  return /^AWS4-HMAC-SHA256 Credential=([^/]+)\//.exec(header)?.[1] ?? header.replace(/^bearer /i, '');
+}
+
+function answerAsked(kitchen: Kitchen, incoming: Incoming, asked: Asked, requestId: string): Answer {
+  const { wire, voice, act, given } = asked;
   const plain: Behaviour = { say: 'echo' };
-  if (path.endsWith('/models')) {
-    if (method !== 'GET') throw new Refused(failure(wire, 'method'));
-    return answerWhole(wire, listModels(wire, kitchen.models), plain, requestId);
+  const { method } = incoming;
+  if (method !== (act === 'list' ? 'GET' : 'POST')) throw new Refused(failure(voice, 'method'));
+  if (act === 'list') return answerWhole(voice, wire.listed?.(kitchen.models) ?? {}, plain, requestId);
+  const body = parseObject(incoming.body);
+  if (body === undefined) throw refusal(voice, 'bad_request', voice.notJson);
+  const ask = wire.ask(body, { ...given, kept: (answer) => kitchen.kept.get(answer) });
+  if (act === 'count') {
+    return answerWhole(voice, wire.counted?.(countTokens(ask.textLength)) ?? {}, plain, requestId);
   }
-  const counts = path.endsWith('/count_tokens');
-  if (wire === 'openai' && !path.endsWith('/chat/completions')) {
-    throw new Refused({
-      ...failure(wire, 'not_found'),
-      code: undefined,
-      message: `Invalid URL (${method} ${path})`,
-    });
-  }
-  if (method !== 'POST') throw new Refused(failure(wire, 'method'));
-  if (wire === 'anthropic' && header('anthropic-version') == null) {
-    throw new Refused({ ...failure(wire, 'bad_request'), message: 'anthropic-version: header is required' });
-  }
-  const body = parseObject(text);
-  if (body === undefined) {
-    const message =
-      wire === 'openai'
-        ? 'We could not parse the JSON body of your request. The OpenAI API expects a JSON payload.'
-        : 'The request body is not valid JSON';
-    throw new Refused({ ...failure(wire, 'bad_request'), message });
-  }
-  const ask = wire === 'openai' ? readOpenai(body) : readAnthropic(body, counts);
-  if (counts) return answerWhole(wire, { input_tokens: countTokens(ask.textLength) }, plain, requestId);
-  return answerChat(kitchen, wire, ask, requestId);
+  return answerChat(kitchen, asked, ask, requestId);
 }
 
-function answerChat(kitchen: Kitchen, wire: Wire, ask: Ask, requestId: string): Answer {
-  const behaviour = behaviourOf(kitchen, wire, ask.model);
-  const failed = failureOf(kitchen, wire, behaviour);
-  if (failed !== undefined) return answerError(wire, failed, behaviour, requestId);
+function answerChat(kitchen: Kitchen, { wire, voice, framing }: Asked, ask: Ask, requestId: string): Answer {
+  const behaviour = behaviourOf(kitchen, voice, ask.model);
+  const failed = failureOf(kitchen, voice, behaviour);
+  if (failed !== undefined) return answerError(voice, failed, behaviour, requestId);
   if (behaviour.say === 'html') return answerHtml(behaviour);
   if (behaviour.say === 'replay') {
     return answerRecorded(readRecording(kitchen.options.recordings, behaviour.file ?? ''), behaviour);
   }
-  const anthropic = wire === 'anthropic';
-  const plan = respond(ask, behaviour, () => kitchen.id(anthropic ? 'toolu_' : 'call_'));
-  const envelope: Envelope = {
-    id: kitchen.id(anthropic ? 'msg_' : 'chatcmpl-'),
+  const turn: Turn = {
+    id: kitchen.id(wire.ids.answer),
     model: ask.model,
     created: Math.floor(Date.now() / 1000),
+    ask,
+    plan: respond(ask, behaviour, () => kitchen.id(wire.ids.call)),
+    behaviour,
+    newId: kitchen.id,
   };
-  if (ask.stream) {
-    const events = anthropic ? streamAnthropic(envelope, plan) : streamOpenai(envelope, plan, ask, behaviour);
-    return answerStream(wire, events, behaviour, requestId);
-  }
-  const whole = anthropic ? wholeAnthropic(envelope, plan) : wholeOpenai(envelope, plan, ask, behaviour);
-  return answerWhole(wire, whole, behaviour, requestId);
+  if (ask.keeps) keep(kitchen.kept, turn);
+  return ask.stream
+    ? answerStream(voice, framing, wire.events(turn), turn, requestId)
+    : answerWhole(voice, wire.whole(turn), behaviour, requestId);
 }
 
-function behaviourOf({ options, behaviours }: Kitchen, wire: Wire, model: string): Behaviour {
+function keep(kept: Kitchen['kept'], { id, plan }: Turn): void {
+  const [oldest] = kept.keys();
+  if (oldest !== undefined && kept.size >= mostKept) kept.delete(oldest);
+  kept.set(
+    id,
+    plan.parts.flatMap((part) => (part.type === 'tool-call' ? [part.id] : [])),
+  );
+}
+
+function behaviourOf({ options, behaviours }: Kitchen, voice: Voice, model: string): Behaviour {
   const name = options.rename === undefined ? model : options.rename(model);
   let behaviour = behaviours.get(name);
   if (behaviour === undefined) {
     behaviour = parseBehaviour(name);
-    if (
-      typeof behaviour !== 'string' &&
-      behaviour.error !== undefined &&
-      !errorKinds.includes(behaviour.error)
-    ) {
-      behaviour = `an error is one of: ${errorKinds.join(', ')}`;
-    }
     if (behaviours.size >= 1000) behaviours.clear();
     behaviours.set(name, behaviour);
   }
   if (typeof behaviour !== 'string') return behaviour;
-  const found = failure(wire, 'not_found');
-  const message = wire === 'openai' ? `The model \`${model}\` does not exist` : `model: ${model}`;
-  throw new Refused({ ...found, message: `${message} (mock: ${behaviour})` });
+  const message = `${voice.unknownModel(model)} (mock: ${behaviour})`;
+  throw new Refused({ ...failure(voice, 'not_found'), message });
 }
 
 /** The failure this call shall have, if any. */
-function failureOf(kitchen: Kitchen, wire: Wire, behaviour: Behaviour): Refusal | undefined {
+function failureOf(kitchen: Kitchen, voice: Voice, behaviour: Behaviour): Refusal | undefined {
   const { error, flaky, retryAfterS, say } = behaviour;
   if (flaky !== undefined && kitchen.random() >= flaky) return undefined;
   const status = behaviour.status ?? (flaky === undefined || error !== undefined ? 0 : 503);
   if (say === 'html' || (error === undefined && status < 400)) return undefined;
-  return { ...failure(wire, error ?? kindOf(status), status), retryAfterS };
-}
-
-function listModels(wire: Wire, models: readonly string[]): object {
-  if (wire === 'openai') {
-    return {
-      object: 'list',
-      data: models.map((id) => ({ id, object: 'model', created: 1735689600, owned_by: 'mock' })),
-    };
-  }
-  const data = models.map((id) => ({
-    type: 'model',
-    id,
-    display_name: id,
-    created_at: '2025-01-01T00:00:00Z',
-  }));
-  return { data, has_more: false, first_id: models[0], last_id: models.at(-1) };
+  return { ...failure(voice, error ?? kindOf(status), status), retryAfterS };
 }

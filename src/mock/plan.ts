@@ -47,6 +47,7 @@ export function countTokens(length: number): number {
 /** @param newId makes an id of its own for each tool call. */
 export function respond(ask: Ask, behaviour: Behaviour, newId: () => string): Plan {
   const plan: Plan = { parts: [], stop: 'end', pieceLength: behaviour.chunkLength || usualPieceLength };
+  if (behaviour.thinks) plan.parts.push(reason(behaviour.redacted === true));
   switch (behaviour.say) {
     case 'empty':
       break;
@@ -63,25 +64,26 @@ export function respond(ask: Ask, behaviour: Behaviour, newId: () => string): Pl
       }
       break;
     case 'json':
-      plan.parts.push({ type: 'text', text: JSON.stringify(structured(ask)) });
+      // Some are asked for structured output by a tool they must call.
+      if (ask.format === undefined && ask.choice !== 'auto' && callsTools(ask)) {
+        plan.parts.push(...callTools(ask, 1, newId));
+        plan.stop = 'tool';
+      } else {
+        plan.parts.push({ type: 'text', text: JSON.stringify(structured(ask)) });
+      }
       break;
     case 'length':
       sayLength(plan, ask, behaviour);
-      break;
-    case 'reason':
-      plan.parts.push({
-        type: 'reasoning',
-        text: reasoningText,
-        signature: sign(reasoningText),
-        redacted: behaviour.redacted === true,
-      });
-      sayText(plan, ask, behaviour, ask.text);
       break;
     default:
       sayText(plan, ask, behaviour, ask.text);
   }
   if (behaviour.usage !== 'none') plan.usage = countUsage(plan, ask, behaviour);
   return plan;
+}
+
+function reason(redacted: boolean): Part {
+  return { type: 'reasoning', text: reasoningText, signature: sign(reasoningText), redacted };
 }
 
 function sayText(plan: Plan, ask: Ask, behaviour: Behaviour, echo: string): void {
@@ -164,7 +166,7 @@ function countUsage(plan: Plan, ask: Ask, behaviour: Behaviour): Tokens {
 }
 
 /** An opaque signature that depends on the text: whoever changes either is found out. */
-function sign(text: string): string {
+export function sign(text: string): string {
   return Buffer.from(`mock-signature:${Bun.hash.crc32(text).toString(16)}`).toString('base64');
 }
 

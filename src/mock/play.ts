@@ -1,5 +1,6 @@
 /** Plays an answer over time to one client, and notices when that client goes away. */
-import type { Answer, Bytes } from './answer.ts';
+import { type Answer, joinPieces } from './answer.ts';
+import type { Bytes } from './framing.ts';
 
 export interface Counters {
   /** Requests received. */
@@ -79,13 +80,6 @@ export function isImmediate(answer: Answer): boolean {
 /** The connection goes down before there are headers. */
 export function hangsUp(answer: Answer): boolean {
   return answer.ending === 'reset' && answer.pieces.length === 0;
-}
-
-/** The whole body, where nothing stands between its pieces. */
-export function joinPieces({ pieces }: Answer): string | Bytes {
-  if (pieces.length === 1) return pieces[0] as string | Bytes;
-  // Only text comes in several pieces without being `apart`.
-  return pieces.join('');
 }
 
 /**

@@ -2,14 +2,15 @@
 import { readFileSync, realpathSync } from 'node:fs';
 import { join, sep } from 'node:path';
 import { isObject, type Json, type JsonObject } from '../core/json.ts';
-import type { Bytes } from './answer.ts';
 import { Refused } from './ask.ts';
+import { type Bytes, type Framing, framings } from './framing.ts';
 
 export interface Recorded {
   status: number;
   headers: Record<string, string>;
   body: string | Bytes;
-  stream: boolean;
+  /** How it lies in the body, where a stream was recorded. */
+  framing?: Framing;
 }
 
 /** These describe the connection it was recorded on; the body is stored decoded. */
@@ -22,7 +23,8 @@ const ofTheConnection = new Set([
 ]);
 
 /**
- * Text (`sse`, `ndjson`) is given back byte for byte; a body that was recorded as JSON is written anew.
+ * A stream (`sse`, `ndjson`, `eventstream_base64`) is given back byte for byte; a body that was recorded as JSON is
+ * written anew.
  * @param directory undefined: nothing can be replayed.
  * @throws Refused 404 when there is no such recording.
  */
@@ -58,15 +60,13 @@ function parseExchange(text: string): JsonObject | undefined {
   }
 }
 
-function readBody(response: JsonObject): { body: string | Bytes; stream: boolean } {
-  if (typeof response.sse === 'string') return { body: response.sse, stream: true };
-  if (typeof response.ndjson === 'string') return { body: response.ndjson, stream: true };
-  if (typeof response.eventstream_base64 === 'string') {
-    return { body: decode(response.eventstream_base64), stream: true };
-  }
-  const { body } = response;
-  if (typeof body !== 'string') return { body: JSON.stringify(body ?? null), stream: false };
-  return { body: body.startsWith('base64:') ? decode(body.slice(7)) : body, stream: false };
+function readBody(response: JsonObject): { body: string | Bytes; framing?: Framing } {
+  const { sse, ndjson, eventstream_base64: frames, body } = response;
+  if (typeof sse === 'string') return { body: sse, framing: framings.sse };
+  if (typeof ndjson === 'string') return { body: ndjson, framing: framings.ndjson };
+  if (typeof frames === 'string') return { body: decode(frames), framing: framings.awsEvents };
+  if (typeof body !== 'string') return { body: JSON.stringify(body ?? null) };
+  return { body: body.startsWith('base64:') ? decode(body.slice(7)) : body };
 }
 
 function decode(base64: string): Bytes {

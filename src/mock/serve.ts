@@ -4,8 +4,10 @@
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { createMock, type Incoming, type Mock, type MockOptions } from './mock.ts';
-import { ConnectionReset, hangsUp, isImmediate, joinPieces, play, Visit } from './play.ts';
+import { joinPieces } from './answer.ts';
+import { createMock, type Mock, type MockOptions } from './mock.ts';
+import { ConnectionReset, hangsUp, isImmediate, play, Visit } from './play.ts';
+import type { Incoming } from './routes.ts';
 
 const bodyLimitBytes = 64 * 1024 * 1024;
 
@@ -66,10 +68,9 @@ function receive(request: IncomingMessage, whole: (body: string) => void): void 
 
 function incomingOf(request: IncomingMessage, body: string): Incoming {
   const { method = 'GET', url = '/', headers } = request;
-  const query = url.indexOf('?');
   return {
     method,
-    path: query < 0 ? url : url.slice(0, query),
+    path: url,
     header: (name) => headers[name]?.toString(),
     headers: () => Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value)])),
     body,

@@ -34,6 +34,7 @@ describe('the grammar', () => {
     expect(parseBehaviour('delay:2s')).toMatchObject({ say: 'echo', beforeMs: 2000 });
     expect(parseBehaviour('echo?delay=1.5s&chunks=50')).toMatchObject({ delayMs: 1500, chunks: 50 });
     expect(parseBehaviour('tool:fault=cut,after=5')).toMatchObject({ say: 'tool', fault: 'cut', after: 5 });
+    expect(parseBehaviour('claude~status:429')).toEqual(parseBehaviour('status:429'));
   });
 
   test('what it does not know is said, with what it knows', () => {

@@ -73,7 +73,7 @@ describe('the openai client', () => {
         ...calls.map((call) => ({ role: 'tool' as const, tool_call_id: call.id, content: 'sunny' })),
       ],
     });
-    expect(answer.choices[0]?.message.content).toBe('sunny');
+    expect(answer.choices[0]?.message.content).toBe('sunny\nsunny');
   });
 
   test('lists models, and learns why a model is unknown', async () => {

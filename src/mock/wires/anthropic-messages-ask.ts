@@ -1,6 +1,7 @@
 /** Reads an Anthropic Messages request as loosely as Anthropic does, and refuses in Anthropic's words. */
-import { isObject, type Json, type JsonObject } from '../core/json.ts';
-import { type Ask, namePart, refuse } from './ask.ts';
+import { isObject, type Json, type JsonObject } from '../../core/json.ts';
+import { type Ask, hear, nameError, namePart, newAsk, refuse, textsOf } from '../ask.ts';
+import type { Given } from '../wire.ts';
 
 const blockTypes = new Set([
   'text',
@@ -17,11 +18,11 @@ const blockTypes = new Set([
 ]);
 
 /** @throws Refused */
-export function readAnthropic(body: JsonObject, countOnly = false): Ask {
-  if (typeof body.model !== 'string' || body.model === '') refuse('model: Field required');
+export function readMessages(body: JsonObject, given: Given): Ask {
+  const model = readModel(body, given);
   const limit = body.max_tokens;
-  if (!countOnly && limit === undefined) refuse('max_tokens: Field required');
-  if (!countOnly && (typeof limit !== 'number' || limit < 0)) {
+  if (!given.counts && limit === undefined) refuse('max_tokens: Field required');
+  if (!given.counts && (typeof limit !== 'number' || limit < 0)) {
     refuse('max_tokens: Input should be a valid integer');
   }
   const messages = body.messages;
@@ -31,27 +32,37 @@ export function readAnthropic(body: JsonObject, countOnly = false): Ask {
   const choice = isObject(body.tool_choice) ? body.tool_choice : undefined;
   if (choice !== undefined && body.tools === undefined)
     refuse('tool_choice: may only be specified while providing tools');
-  const ask: Ask = {
-    model: body.model,
-    stream: body.stream === true,
-    text: '',
-    textLength: readContent(body.system, 'system').length,
-    afterTool: false,
-    tools: readTools(body.tools),
-    choice: readChoice(choice),
-    parallel: choice?.disable_parallel_tool_use !== true,
-    stop: Array.isArray(body.stop_sequences)
-      ? body.stop_sequences.filter((stop) => typeof stop === 'string')
-      : [],
-    n: 1,
-    streamUsage: true,
-  };
+  const ask = newAsk(body, model, given.stream ?? body.stream === true);
+  hear(ask, 'system', readContent(body.system, 'system'));
+  ask.tools = readTools(body.tools);
+  ask.choice = readChoice(choice);
+  ask.parallel = choice?.disable_parallel_tool_use !== true;
+  ask.stop = textsOf(body.stop_sequences);
+  ask.showsReasoning = !isObject(body.thinking) || body.thinking.display !== 'omitted';
   if (typeof limit === 'number') ask.maxTokens = limit;
   // The same schema under its present and its beta name.
   const format = isObject(body.output_config) ? body.output_config.format : body.output_format;
   if (isObject(format) && format.type === 'json_schema') ask.format = format.schema ?? true;
-  readMessages(ask, messages);
+  readTurns(ask, messages);
   return ask;
+}
+
+/** Hosts name the model in the path and the version in the body; Anthropic itself does it the other way round. */
+function readModel(body: JsonObject, { model, version, header }: Given): string {
+  if (version === undefined) {
+    if (header('anthropic-version') == null) refuse('anthropic-version: header is required');
+  } else if (body.anthropic_version !== version) {
+    refuse(`anthropic_version: Input should be '${version}'`);
+  }
+  if (version?.startsWith('bedrock') && body.stream !== undefined) {
+    refuse(
+      'Malformed input request: extraneous key [stream] is not permitted, please reformat your input and try again.',
+    );
+  }
+  if (model !== undefined && body.model !== undefined) refuse('model: Extra inputs are not permitted');
+  const named = model ?? body.model;
+  if (typeof named !== 'string' || named === '') refuse('model: Field required');
+  return named;
 }
 
 function readTools(tools: Json | undefined): Ask['tools'] {
@@ -77,7 +88,7 @@ function readChoice(choice: JsonObject | undefined): Ask['choice'] {
   refuse("tool_choice: Input tag does not match any of the expected tags: 'auto', 'any', 'tool', 'none'");
 }
 
-function readMessages(ask: Ask, messages: Json[]): void {
+function readTurns(ask: Ask, messages: Json[]): void {
   /** Ids of the tool calls in the assistant message just before. */
   let called: string[] = [];
   messages.forEach((message, index) => {
@@ -90,9 +101,7 @@ function readMessages(ask: Ask, messages: Json[]): void {
     const text = readContent(message.content, `${at}.content`);
     const answered = idsOf(message.content, 'tool_result', 'tool_use_id');
     if (role === 'user') matchResults(called, answered, index);
-    ask.textLength += text.length;
-    if (role === 'user') ask.text = text;
-    ask.afterTool = role === 'user' && answered.length > 0;
+    hear(ask, role === 'user' && answered.length > 0 ? 'tool' : role, text);
     called = role === 'assistant' ? idsOf(message.content, 'tool_use', 'id') : [];
   });
   if (called.length > 0) matchResults(called, [], messages.length);
@@ -143,7 +152,10 @@ function readBlock(block: Json, at: string): string | undefined {
     return block.text;
   }
   if (block.type === 'image' || block.type === 'document') return nameSource(block.type, block.source, at);
-  if (block.type === 'tool_result') return readContent(block.content, `${at}.tool_result.content`);
+  if (block.type === 'tool_result') {
+    const text = readContent(block.content, `${at}.tool_result.content`);
+    return block.is_error === true ? nameError(text) : text;
+  }
   if (block.type === 'tool_use' && !isObject(block.input)) {
     refuse(`${at}.tool_use.input: Input should be a valid dictionary`);
   }

@@ -1,15 +1,23 @@
 /** Writes the mock's answers on the wire of OpenAI Chat Completions. */
-import type { Ask } from './ask.ts';
-import type { Behaviour } from './behaviour.ts';
-import { cutText, type Part, type Plan, type Tokens } from './plan.ts';
+import type { Ask } from '../ask.ts';
+import type { Behaviour } from '../behaviour.ts';
+import { cutText, type Part, type Plan, type Tokens } from '../plan.ts';
+import { openai } from '../voices/openai.ts';
+import type { Event, Turn, Wire } from '../wire.ts';
+import { readChat } from './openai-chat-ask.ts';
 
-/** What every answer carries, whatever it says. */
-export interface Envelope {
-  id: string;
-  model: string;
-  /** Seconds since 1970. */
-  created: number;
-}
+export const openaiChat: Wire = {
+  keys: ['authorization', 'api-key'],
+  ids: { answer: 'chatcmpl-', call: 'call_' },
+  voice: openai,
+  ask: readChat,
+  whole: writeWhole,
+  events: writeEvents,
+  listed: (models) => ({
+    object: 'list',
+    data: models.map((id) => ({ id, object: 'model', created: 1735689600, owned_by: 'mock' })),
+  }),
+};
 
 /** `reasoning_content` is DeepSeek's word and that of most hosts; `member=reasoning` is the other one in use. */
 function memberOf(behaviour: Behaviour): string {
@@ -23,7 +31,7 @@ function finishReason(plan: Plan, ask: Ask): string {
   return 'stop';
 }
 
-function writeUsage(usage: Tokens): object {
+export function writeChatUsage(usage: Tokens): object {
   return {
     prompt_tokens: usage.input,
     completion_tokens: usage.output,
@@ -42,8 +50,7 @@ function writeUsage(usage: Tokens): object {
   };
 }
 
-/** The body of a whole answer. */
-export function wholeOpenai(envelope: Envelope, plan: Plan, ask: Ask, behaviour: Behaviour): object {
+function writeWhole({ id, created, model, plan, ask, behaviour }: Turn): object {
   const message = writeMessage(plan.parts, memberOf(behaviour));
   const finish_reason = finishReason(plan, ask);
   const choices = Array.from({ length: ask.n }, (_, index) => ({
@@ -52,14 +59,13 @@ export function wholeOpenai(envelope: Envelope, plan: Plan, ask: Ask, behaviour:
     logprobs: null,
     finish_reason,
   }));
-  const { id, created, model } = envelope;
   return {
     id,
     object: 'chat.completion',
     created,
     model,
     choices,
-    ...(plan.usage && { usage: writeUsage(plan.usage) }),
+    ...(plan.usage && { usage: writeChatUsage(plan.usage) }),
     service_tier: 'default',
   };
 }
@@ -78,31 +84,26 @@ function writeMessage(parts: Part[], member: string): object {
   return { ...message, annotations: [] };
 }
 
-/** A streamed answer as framed events, the terminator included. */
-export function streamOpenai(envelope: Envelope, plan: Plan, ask: Ask, behaviour: Behaviour): string[] {
-  const events: string[] = [];
-  const head = `data: ${JSON.stringify({
-    id: envelope.id,
-    object: 'chat.completion.chunk',
-    created: envelope.created,
-    model: envelope.model,
-    service_tier: 'default',
-  }).slice(0, -1)},"choices":`;
-  const tail = ask.streamUsage ? ',"usage":null}\n\n' : '}\n\n';
+function writeEvents({ id, created, model, plan, ask, behaviour }: Turn): Event[] {
+  const events: Event[] = [];
+  const chunk = { id, object: 'chat.completion.chunk', created, model, service_tier: 'default' };
+  // What all chunks share is written once: there may be a hundred thousand of them.
+  const head = `${JSON.stringify(chunk).slice(0, -1)},"choices":`;
+  const tail = ask.streamUsage ? ',"usage":null}' : '}';
   for (let index = 0; index < ask.n; index++) {
-    const chunk = (delta: object, finish: string | null = null): void => {
+    const add = (delta: object, finish: string | null = null): void => {
       const choice = { index, delta, logprobs: null, finish_reason: finish };
-      events.push(`${head}[${JSON.stringify(choice)}]${tail}`);
+      events.push({ name: '', data: `${head}[${JSON.stringify(choice)}]${tail}` });
     };
     const plainText = plan.parts.every((part) => part.type === 'text');
-    chunk({ role: 'assistant', content: plainText ? '' : null, refusal: null });
-    for (const delta of deltas(plan, memberOf(behaviour))) chunk(delta);
-    chunk({}, finishReason(plan, ask));
+    add({ role: 'assistant', content: plainText ? '' : null, refusal: null });
+    for (const delta of deltas(plan, memberOf(behaviour))) add(delta);
+    add({}, finishReason(plan, ask));
   }
   if (ask.streamUsage && plan.usage) {
-    events.push(`${head}[],"usage":${JSON.stringify(writeUsage(plan.usage))}}\n\n`);
+    events.push({ name: '', data: `${head}[],"usage":${JSON.stringify(writeChatUsage(plan.usage))}}` });
   }
-  events.push('data: [DONE]\n\n');
+  events.push({ name: '', data: '[DONE]' });
   return events;
 }
 

@@ -1,13 +1,15 @@
 /** Reads an OpenAI Chat Completions request as loosely as OpenAI does, and refuses in OpenAI's words. */
-import { isObject, type Json, type JsonObject } from '../core/json.ts';
-import { type Ask, namePart, refuse } from './ask.ts';
+import { isObject, type Json, type JsonObject } from '../../core/json.ts';
+import { type Ask, hear, namePart, nameUrl, newAsk, refuse, textsOf } from '../ask.ts';
+import type { Given } from '../wire.ts';
 
 const roles = new Set(['system', 'developer', 'user', 'assistant', 'tool', 'function']);
 const partTypes = new Set(['text', 'image_url', 'input_audio', 'refusal', 'audio', 'file']);
 
 /** @throws Refused */
-export function readOpenai(body: JsonObject): Ask {
-  if (typeof body.model !== 'string' || body.model === '') refuse('you must provide a model parameter');
+export function readChat(body: JsonObject, given: Given): Ask {
+  const model = given.model ?? body.model;
+  if (typeof model !== 'string' || model === '') refuse('you must provide a model parameter');
   const messages = body.messages;
   if (messages === undefined) {
     refuse("Missing required parameter: 'messages'.", 'messages', 'missing_required_parameter');
@@ -22,29 +24,28 @@ export function readOpenai(body: JsonObject): Ask {
       'empty_array',
     );
   }
-  const ask: Ask = {
-    model: body.model,
-    stream: body.stream === true,
-    text: '',
-    textLength: 0,
-    afterTool: false,
-    tools: readTools(body.tools),
-    choice: readChoice(body),
-    parallel: body.parallel_tool_calls !== false,
-    stop: [body.stop].flat().filter((stop) => typeof stop === 'string'),
-    n: typeof body.n === 'number' ? Math.min(Math.max(1, Math.floor(body.n)), 8) : 1,
-    streamUsage: isObject(body.stream_options) && body.stream_options.include_usage === true,
-  };
-  const limit = body.max_completion_tokens ?? body.max_tokens;
-  if (limit !== undefined && limit !== null) {
-    if (typeof limit !== 'number' || limit < 1) {
-      refuse("Invalid 'max_tokens': expected an integer of at least 1.", 'max_tokens', 'invalid_type');
-    }
-    ask.maxTokens = limit;
-  }
+  const ask = newAsk(body, model, body.stream === true);
+  ask.tools = readTools(body.tools);
+  ask.choice = readChoice(body);
+  ask.parallel = body.parallel_tool_calls !== false;
+  ask.stop = textsOf(body.stop);
+  ask.n = readCount(body.n);
+  ask.streamUsage = isObject(body.stream_options) && body.stream_options.include_usage === true;
+  ask.maxTokens = readLimit(body.max_completion_tokens ?? body.max_tokens);
   readFormat(ask, body.response_format);
   readMessages(ask, messages);
   return ask;
+}
+
+/** How many answers. */
+export function readCount(n: Json | undefined): number {
+  return typeof n === 'number' ? Math.min(Math.max(1, Math.floor(n)), 8) : 1;
+}
+
+export function readLimit(limit: Json | undefined): number | undefined {
+  if (limit === undefined || limit === null) return undefined;
+  if (typeof limit === 'number' && limit >= 1) return limit;
+  refuse("Invalid 'max_tokens': expected an integer of at least 1.", 'max_tokens', 'invalid_type');
 }
 
 function readFormat(ask: Ask, format: Json | undefined): void {
@@ -114,9 +115,7 @@ function readMessages(ask: Ask, messages: Json[]): void {
       refuseUnanswered(waiting, param);
     }
     const text = readContent(message.content, param);
-    ask.textLength += text.length;
-    if (role === 'user' || role === 'tool') ask.text = text;
-    ask.afterTool = role === 'tool';
+    hear(ask, role === 'user' || role === 'tool' || role === 'assistant' ? role : 'system', text);
     if (role === 'assistant' && Array.isArray(message.tool_calls))
       waiting = readCalls(message.tool_calls, param);
   });
@@ -183,10 +182,4 @@ function readPart(part: Json, param: string): string {
     return typeof data === 'string' ? nameUrl('document', data) : `[document ${id}]`;
   }
   return `[${part.type}]`;
-}
-
-function nameUrl(media: string, url: string): string {
-  const comma = url.indexOf(',');
-  if (!url.startsWith('data:') || comma < 0) return `[${media} ${url}]`;
-  return namePart(media, url.slice(5, comma).replace(/;base64$/, ''), url.slice(comma + 1));
 }

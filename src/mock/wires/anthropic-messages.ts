@@ -1,6 +1,27 @@
 /** Writes the mock's answers on the wire of Anthropic Messages. */
-import type { Envelope } from './openai.ts';
-import { cutText, type Part, type Plan, type Tokens } from './plan.ts';
+import { cutText, type Part, type Plan, type Tokens } from '../plan.ts';
+import { anthropic } from '../voices/anthropic.ts';
+import { type Event, type Turn, typed, type Wire } from '../wire.ts';
+import { readMessages } from './anthropic-messages-ask.ts';
+
+export const anthropicMessages: Wire = {
+  keys: ['x-api-key', 'authorization'],
+  ids: { answer: 'msg_', call: 'toolu_' },
+  voice: anthropic,
+  ask: readMessages,
+  whole: writeWhole,
+  events: writeEvents,
+  counted: (tokens) => ({ input_tokens: tokens }),
+  listed: (models) => {
+    const data = models.map((id) => ({
+      type: 'model',
+      id,
+      display_name: id,
+      created_at: '2025-01-01T00:00:00Z',
+    }));
+    return { data, has_more: false, first_id: models[0], last_id: models.at(-1) };
+  },
+};
 
 const stopReasons = {
   end: 'end_turn',
@@ -29,15 +50,16 @@ function stopDetails(plan: Plan): object | null {
   return { type: 'refusal', category: null, explanation: text };
 }
 
-/** The body of a whole answer. */
-export function wholeAnthropic(envelope: Envelope, plan: Plan): object {
+function writeWhole({ id, model, ask, plan }: Turn): object {
   return {
-    id: envelope.id,
+    id,
     type: 'message',
     role: 'assistant',
-    model: envelope.model,
+    model,
     // A refusal stands in stop_details; the content is empty.
-    content: plan.parts.filter((part) => part.type !== 'refusal').map(writeBlock),
+    content: plan.parts
+      .filter((part) => part.type !== 'refusal')
+      .map((part) => writeBlock(part, ask.showsReasoning)),
     stop_reason: stopReasons[plan.stop],
     stop_sequence: plan.stopSequence ?? null,
     stop_details: stopDetails(plan),
@@ -45,22 +67,18 @@ export function wholeAnthropic(envelope: Envelope, plan: Plan): object {
   };
 }
 
-function writeBlock(part: Exclude<Part, { type: 'refusal' }>): object {
+function writeBlock(part: Exclude<Part, { type: 'refusal' }>, shows: boolean): object {
   if (part.type === 'text') return { type: 'text', text: part.text };
   if (part.type === 'tool-call') {
     return { type: 'tool_use', id: part.id, name: part.name, input: JSON.parse(part.input) };
   }
   if (part.redacted) return { type: 'redacted_thinking', data: part.signature };
-  return { type: 'thinking', thinking: part.text, signature: part.signature };
+  return { type: 'thinking', thinking: shows ? part.text : '', signature: part.signature };
 }
 
-/** A streamed answer as framed events. */
-export function streamAnthropic(envelope: Envelope, plan: Plan): string[] {
-  const events: string[] = [];
-  const event = (type: string, members: object): void => {
-    events.push(`event: ${type}\ndata: ${JSON.stringify({ type, ...members })}\n\n`);
-  };
-  const { id, model } = envelope;
+function writeEvents({ id, model, ask, plan }: Turn): Event[] {
+  const events: Event[] = [];
+  const event = (type: string, members: object): void => void events.push(typed(type, members));
   const message = {
     id,
     type: 'message',
@@ -77,7 +95,8 @@ export function streamAnthropic(envelope: Envelope, plan: Plan): string[] {
     if (part.type === 'refusal') continue;
     event('content_block_start', { index, content_block: openBlock(part) });
     if (index === 0) event('ping', {});
-    for (const delta of deltas(part, plan.pieceLength)) event('content_block_delta', { index, delta });
+    for (const delta of deltas(part, plan.pieceLength, ask.showsReasoning))
+      event('content_block_delta', { index, delta });
     event('content_block_stop', { index });
     index++;
   }
@@ -95,11 +114,15 @@ export function streamAnthropic(envelope: Envelope, plan: Plan): string[] {
 function openBlock(part: Exclude<Part, { type: 'refusal' }>): object {
   if (part.type === 'text') return { type: 'text', text: '' };
   if (part.type === 'tool-call') return { type: 'tool_use', id: part.id, name: part.name, input: {} };
-  if (part.redacted) return writeBlock(part);
+  if (part.redacted) return writeBlock(part, false);
   return { type: 'thinking', thinking: '', signature: '' };
 }
 
-function* deltas(part: Exclude<Part, { type: 'refusal' }>, pieceLength: number): Generator<object> {
+function* deltas(
+  part: Exclude<Part, { type: 'refusal' }>,
+  pieceLength: number,
+  shows: boolean,
+): Generator<object> {
   if (part.type === 'text') {
     for (const text of cutText(part.text, pieceLength)) yield { type: 'text_delta', text };
   } else if (part.type === 'tool-call') {
@@ -110,7 +133,8 @@ function* deltas(part: Exclude<Part, { type: 'refusal' }>, pieceLength: number):
       yield { type: 'input_json_delta', partial_json: piece };
     }
   } else if (!part.redacted) {
-    for (const thinking of cutText(part.text, pieceLength)) yield { type: 'thinking_delta', thinking };
+    for (const thinking of cutText(shows ? part.text : '', pieceLength))
+      yield { type: 'thinking_delta', thinking };
     yield { type: 'signature_delta', signature: part.signature };
   }
 }
