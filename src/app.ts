@@ -9,8 +9,11 @@ import type { Observer } from './core/observer.ts';
 import { Deadlines } from './gateway/deadlines.ts';
 import type { Gateway } from './gateway/gateway.ts';
 import { Inflight } from './gateway/inflight.ts';
+import { KeptAnswers } from './gateway/kept-answers.ts';
+import { createSchemaChecker } from './gateway/schema-checker.ts';
 import { serve } from './gateway/server.ts';
 import { createTokenizer } from './gateway/tokenizer.ts';
+import { VendorMemory } from './gateway/vendor-memory.ts';
 import { createMemoryCounters } from './governance/counters-memory.ts';
 import { createKeyring, type Keyring } from './governance/keys.ts';
 import type { Spent } from './governance/leases.ts';
@@ -24,6 +27,7 @@ import { expositionType } from './observe/exposition.ts';
 import type { Logger } from './observe/log.ts';
 import { createMetrics, type Metrics } from './observe/metrics.ts';
 import { type Alarm, createHealth } from './routing/health.ts';
+import { openAnswers } from './store/answers.ts';
 import { createFirstSecrets, type FirstSecrets } from './store/first-start.ts';
 import type { StoreKey } from './store/keys.ts';
 import { openStore } from './store/open.ts';
@@ -62,8 +66,12 @@ export async function startApp(options: AppOptions): Promise<App> {
   const ledger = await openLedger(configuration, log);
   const metrics = createMetrics();
   const tokenizer = createTokenizer();
+  const schemas = createSchemaChecker();
   const inflight = new Inflight();
   const http = new HttpPool();
+  const answers = new KeptAnswers(openAnswers(settings.dataDir, settings.store), (error) =>
+    log.error({ error: (error as Error).message }, 'alarm: an answer could not be kept'),
+  );
   const gateway: Gateway = {
     snapshot: configuration.snapshot,
     keyring,
@@ -75,6 +83,9 @@ export async function startApp(options: AppOptions): Promise<App> {
     deadlines: new Deadlines(),
     inflight,
     countTokens: tokenizer.count,
+    schemas: schemas.check,
+    answers,
+    memory: new VendorMemory(),
     random: Math.random,
     forceTranslate: options.env.SLUICE_FORCE_TRANSLATE === '1',
   };
@@ -99,9 +110,11 @@ export async function startApp(options: AppOptions): Promise<App> {
       }
       await server.stop(!drained);
       http.close();
+      await answers.close();
       await ledger.applier.stop();
       ledger.journal.close();
       tokenizer.stop();
+      schemas.stop();
     },
   };
 }

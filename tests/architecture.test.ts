@@ -8,13 +8,13 @@ const mayImport: Record<string, { from: string[]; because: string }> = {
   core: { from: [], because: 'core is the vocabulary: it depends on nothing' },
   wire: { from: [], because: 'wire is about bytes: it knows neither chats nor providers' },
   mock: {
-    from: ['core'],
+    from: ['core', 'wire'],
     because: 'a mistake in a dialect must not hide itself in the provider it is tested against',
   },
   dialects: { from: ['core', 'wire'], because: 'a dialect is a language: it knows no provider and no route' },
   providers: { from: ['core', 'wire', 'dialects'], because: 'providers are data' },
   config: {
-    from: ['core', 'dialects', 'providers'],
+    from: ['core', 'wire', 'dialects', 'providers'],
     because: 'a snapshot is compiled from config and providers',
   },
   routing: { from: ['core', 'config'], because: 'routes choose among targets; they do not call them' },

@@ -62,7 +62,7 @@ function summarise(title: string, snapshot: Snapshot): string {
 }
 
 function describeProvider({ name, keys }: Provider): string {
-  const secrets = keys.filter(({ header }) => header !== undefined).length;
+  const secrets = keys.filter(({ header, authorise }) => (header ?? authorise) !== undefined).length;
   if (secrets === 0) return `${name} (no key)`;
   return secrets === 1 ? name : `${name} (${secrets} keys)`;
 }

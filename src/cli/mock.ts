@@ -18,7 +18,7 @@ export function addMockCommand(program: Command): void {
     .option('--port <n>', 'port to listen on, 0 for a free one', readPort, 4010)
     .option('--host <address>', 'address to listen on', '127.0.0.1')
     .option('--recordings <dir>', 'folder with recorded exchanges for replay:FILE')
-    .option('--key <secret>', 'key that callers must send; any or none by default')
+    .option('--key <secret>', "key that callers must send in their vendor's header; any or none by default")
     .addHelpText(
       'after',
       `\nModels: ${leadWords.join(', ')}\nOptions follow a colon: echo:delay=20ms,chunks=50`,
@@ -38,8 +38,6 @@ async function runMock(flags: Flags): Promise<void> {
     return;
   }
   const models = server.mock.models.join(' ');
-  process.stdout.write(
-    `sluice mock on ${server.url}/v1 (chat completions and messages); models: ${models}\n`,
-  );
+  process.stdout.write(`sluice mock on ${server.url} (docs/mock.md lists its paths); models: ${models}\n`);
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void server.stop());
 }

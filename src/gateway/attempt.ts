@@ -1,6 +1,7 @@
 /** One attempt: the journal hears that it leaves, the provider is asked, its answer is made the client's. */
 import { GatewayError } from '../core/error.ts';
 import type { Attempt } from './call.ts';
+import { answerChecked } from './checked.ts';
 import { settleCounted } from './estimate.ts';
 import { isAnswer, readBytes, readRefusal } from './read-reply.ts';
 import type { Reply } from './reply.ts';
@@ -20,6 +21,8 @@ export async function answer(tries: Tries): Promise<Response> {
     const reply = await upstream.send(gateway.http, { key: tries.key, client: tries.request.headers });
     attempt.upstreamStatus = reply.status;
     if (!isAnswer(reply)) throw await readRefusal(reply, tries.outbound, upstream);
+    if (tries.inbound.peek.stream) await requireEvents(reply, tries, attempt, upstream);
+    if (tries.outbound.form !== undefined) return await answerChecked(reply, tries, attempt, upstream);
     if (tries.inbound.peek.stream) return await answerStream(reply, tries, attempt, upstream);
     const read = readBytes(reply, upstream);
     const bytes = read instanceof Promise ? await read : read;
@@ -44,10 +47,13 @@ async function fail(
   const error = upstream.failure(thrown);
   upstream.close();
   const { heard } = attempt;
-  if (error.kind === 'cancelled' || heard?.usage !== undefined) {
+  if (attempt.settled) {
+    // All that can be known about it is.
+  } else if (error.kind === 'cancelled' || heard?.usage !== undefined) {
     await settleCounted(attempt, error.kind, heard?.usage, false, heard ?? nothing, tries.inbound);
   } else attempt.fail(error);
-  tries.call.answeredBy = tries.outbound.relay ? tries.inbound.dialect : undefined;
+  const { relay, endpoint } = tries.outbound;
+  tries.call.answeredBy = relay && endpoint.ownErrors !== true ? tries.inbound.dialect : undefined;
   return error;
 }
 
@@ -66,17 +72,17 @@ async function answerStream(
   upstream: Upstream,
 ): Promise<Response> {
   const { inbound, outbound } = tries;
-  await requireEvents(reply, tries, attempt, upstream);
   const stage = outbound.relay
     ? new RelayStage(inbound.dialect, outbound)
-    : new TranslateStage(inbound.dialect, outbound, inbound.wish);
+    : new TranslateStage(inbound.dialect, outbound, inbound.wish, inbound.remember);
   attempt.heard = stage;
   const open = await openStream(reply, stage, upstream, attempt);
   tries.succeeded();
   upstream.onGone = () => settleGone(attempt, stage, inbound);
   if (tries.request.signal.aborted) upstream.abandon();
   const body = passOn(open, stage, upstream, attempt, inbound);
-  const headers = answerHeaders(attempt, 'text/event-stream; charset=utf-8', false);
+  const type = inbound.peek.array ? 'application/json' : 'text/event-stream; charset=utf-8';
+  const headers = answerHeaders(attempt, type, false);
   headers['cache-control'] = 'no-cache';
   // An async generator is a body to Bun, though not to the types: the cheapest one that keeps back-pressure.
   return new Response(body as unknown as ReadableStream, { headers });

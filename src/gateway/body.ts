@@ -18,6 +18,8 @@ export interface Peek {
   array: boolean;
   /** The model stands in the path, not in the body. */
   modelInPath: boolean;
+  /** Id of the answer to go on from. */
+  previous: string | undefined;
 }
 
 /** Rejects as the request does when the client goes away. @throws GatewayError `too_large`, `bad_request`. */
@@ -75,6 +77,8 @@ export function peekBody(body: Uint8Array, dialect: ClientDialect, asked: Asked)
   let model = asked.model;
   let stream = asked.stream ?? false;
   const said: Limits = { maxTokens: undefined, answers: undefined };
+  let questions = 1;
+  let previous: string | undefined;
   let hasTurns = turns.optional === true;
   for (const member of members) {
     const { name } = member;
@@ -86,7 +90,9 @@ export function peekBody(body: Uint8Array, dialect: ClientDialect, asked: Asked)
     else if (name === turns.name) {
       hasTurns = true;
       requireTurns(body, member, turns);
-    } else readLimits(body, member, dialect, said);
+      if (turns.several === true) questions = countQuestions(body, member);
+    } else if (name === dialect.keeping?.member) previous = readPrevious(body, member);
+    else readLimits(body, member, dialect, said);
   }
   if (model === undefined) throw wrong('model', 'is missing: name a model, for example "mock/echo"');
   if (!hasTurns) throw wrong(turns.name, 'is missing: send an array of messages');
@@ -98,7 +104,8 @@ export function peekBody(body: Uint8Array, dialect: ClientDialect, asked: Asked)
     array: asked.array ?? false,
     modelInPath: asked.model !== undefined,
     maxTokens: said.maxTokens,
-    answers: said.answers ?? 1,
+    answers: (said.answers ?? 1) * questions,
+    previous,
   };
 }
 
@@ -110,25 +117,41 @@ interface Limits {
 function requireTurns(body: Uint8Array, member: Member, turns: TurnsMember): void {
   const first = body[member.start];
   if (first === 0x5b || (turns.orText === true && first === 0x22)) return;
+  if (turns.optional === true && valueText(body, member) === 'null') return;
   throw wrong(turns.name, turns.orText ? 'must be a text or an array' : 'must be an array of messages');
+}
+
+/** How many texts, or lists of tokens, are each to be answered by themselves. */
+function countQuestions(body: Uint8Array, member: Member): number {
+  if (body[member.start] !== 0x5b) return 1;
+  const list = parseMember(body, member);
+  if (!Array.isArray(list) || list.length === 0 || typeof list[0] === 'number') return 1;
+  if (list.length > maxAnswers) throw wrong(member.name, `holds more than ${maxAnswers} texts`);
+  return list.length;
 }
 
 /** What bears on the cost of the call: how long answers may be, and how many are wanted. */
 function readLimits(body: Uint8Array, member: Member, dialect: ClientDialect, said: Limits): void {
-  const { limitMembers, countMember } = dialect;
+  const { limitMembers } = dialect;
   // Of two limits hosts differ in which one they obey: the larger one is what the call may cost.
   if (limitMembers.includes(member.name)) {
     said.maxTokens = larger(said.maxTokens, readWhole(member.name, valueText(body, member), maxLimit));
-  } else if (member.name === countMember) {
-    said.answers = readWhole(member.name, valueText(body, member), maxAnswers);
+  } else if (counts(member.name, dialect)) {
+    said.answers = larger(said.answers, readWhole(member.name, valueText(body, member), maxAnswers));
   } else if (isHolder(member.name, dialect)) {
     for (const [inner, value] of Object.entries(parseHolder(body, member))) {
       const path = `${member.name}.${inner}`;
       if (limitMembers.includes(path)) {
         said.maxTokens = larger(said.maxTokens, readWhole(path, String(value), maxLimit));
-      } else if (path === countMember) said.answers = readWhole(path, String(value), maxAnswers);
+      } else if (counts(path, dialect)) {
+        said.answers = larger(said.answers, readWhole(path, String(value), maxAnswers));
+      }
     }
   }
+}
+
+function counts(name: string, { countMember }: ClientDialect): boolean {
+  return typeof countMember === 'string' ? name === countMember : countMember?.includes(name) === true;
 }
 
 /** Members with limits one level down. */
@@ -140,9 +163,13 @@ function isHolder(name: string, { limitMembers }: ClientDialect): boolean {
 }
 
 function parseHolder(body: Uint8Array, member: Member): Record<string, Json | undefined> {
+  const value = parseMember(body, member);
+  return isObject(value) ? value : {};
+}
+
+function parseMember(body: Uint8Array, member: Member): Json {
   try {
-    const value: Json = JSON.parse(valueText(body, member));
-    return isObject(value) ? value : {};
+    return JSON.parse(valueText(body, member)) as Json;
   } catch {
     throw wrong(member.name, 'is not valid JSON');
   }
@@ -169,10 +196,18 @@ function readModel(body: Uint8Array, member: Member): string {
   return model;
 }
 
-function checkModel(model: string): string {
+/** @throws GatewayError `bad_request` for what cannot be a model's name. */
+export function checkModel(model: string): string {
   if (model === '') throw wrong('model', 'must not be empty');
   if (model.length > 256) throw wrong('model', 'is longer than 256 characters');
   return model;
+}
+
+function readPrevious(body: Uint8Array, member: Member): string | undefined {
+  const id = parseMember(body, member);
+  if (id === null) return undefined;
+  if (typeof id === 'string' && id !== '') return id;
+  throw wrong(member.name, 'must be the id of an answer');
 }
 
 function readStream(body: Uint8Array, member: Member): boolean {

@@ -2,9 +2,9 @@
 import type { Key, Snapshot, Target } from '../config/snapshot.ts';
 import { type GatewayError, toGatewayError } from '../core/error.ts';
 import { newCallId } from '../core/id.ts';
-import { charge, type NanoUsd } from '../core/money.ts';
+import { chargeKnown, type NanoUsd } from '../core/money.ts';
 import type { Dispatched, Settled } from '../core/record.ts';
-import { emptyUsage, type Usage } from '../core/usage.ts';
+import { emptyUsage, type Usage, usedNothing } from '../core/usage.ts';
 import type { ClientDialect } from '../dialects/dialect.ts';
 import type { Lease } from '../governance/leases.ts';
 import type { Gateway } from './gateway.ts';
@@ -37,6 +37,7 @@ export class Call {
     readonly gateway: Gateway,
     readonly dialect: ClientDialect,
     readonly snapshot: Snapshot,
+    readonly operation = 'chat',
   ) {
     gateway.inflight.enter();
     gateway.observer.callStarted();
@@ -50,7 +51,7 @@ export class Call {
       call: this.id,
       attempt: this.attempts + 1,
       at: Date.now(),
-      names: namesOf(key, target, this.model, labels.tags),
+      names: namesOf(key, target, this.model, labels.tags, this.operation),
       stream,
       session: labels.session,
       endUser: labels.endUser,
@@ -79,6 +80,7 @@ export class Call {
       this.gateway.inflight.leave();
       this.gateway.observer.callEnded({
         id: this.id,
+        operation: this.operation,
         dialect: this.dialect.name,
         key: this.key?.name ?? '',
         model: this.model,
@@ -143,9 +145,7 @@ export class Attempt {
     this.usage = usage ?? emptyUsage();
     this.estimated = estimated;
     // What used nothing costs nothing, also where the price is unknown.
-    const free = this.usage.input === 0 && this.usage.output === 0;
-    const price = this.target.price;
-    this.nanoUsd = free ? 0 : price === undefined ? undefined : charge(this.usage, price);
+    this.nanoUsd = usedNothing(this.usage) ? 0 : chargeKnown(this.usage, this.target.price);
     this.call.spentTokens += this.usage.input + this.usage.output;
     this.call.spentNanoUsd += this.nanoUsd ?? 0;
   }

@@ -1,5 +1,5 @@
 /** Counts what a provider did not count: streams that were cut, answers without usage. */
-import type { ChatRequest } from '../core/chat.ts';
+import type { Block, ChatRequest, MediaBlock } from '../core/chat.ts';
 import type { Outcome } from '../core/record.ts';
 import { emptyUsage, type Usage } from '../core/usage.ts';
 import { utf8 } from '../wire/bytes.ts';
@@ -58,19 +58,58 @@ function safely(read: () => string, otherwise?: Uint8Array): string {
   }
 }
 
-/** All that the model reads as text. */
-function requestText(request: ChatRequest): string {
+/** All that the model reads as text, as far as `limit`. */
+function requestText(request: ChatRequest, limit = maxChars): string {
   let text = '';
   for (const message of request.messages) {
-    for (const block of message.blocks) {
-      if (text.length > maxChars) return text.slice(0, maxChars);
-      if (block.type === 'text' || block.type === 'reasoning') text += `${block.text}\n`;
-      else if (block.type === 'tool-call') text += `${block.name} ${block.input}\n`;
-      else if (block.type === 'tool-result') {
-        for (const inner of block.blocks) if (inner.type === 'text') text += `${inner.text}\n`;
-      }
-    }
+    if (text.length > limit) return text.slice(0, limit);
+    text += blocksText(message.blocks, limit - text.length);
   }
   if (request.tools !== undefined) text += JSON.stringify(request.tools);
-  return text.slice(0, maxChars);
+  return text.slice(0, limit);
+}
+
+function blocksText(blocks: readonly Block[], limit: number): string {
+  let text = '';
+  for (const block of blocks) {
+    if (text.length > limit) return text;
+    if (block.type === 'text' || block.type === 'reasoning') text += `${block.text}\n`;
+    else if (block.type === 'tool-call') text += `${block.name} ${block.input}\n`;
+    else if (block.type === 'tool-result') text += blocksText(block.blocks, limit - text.length);
+    else if (block.type === 'media' && block.source.type === 'text') text += `${block.source.text}\n`;
+  }
+  return text;
+}
+
+// Before a request is sent
+
+/** No window is larger. */
+const maxWindowChars = 16 * 1024 * 1024;
+/** What hosts put around a message: its role, its beginning and its end. */
+const tokensPerMessage = 4;
+/** What is not text, as an image of usual size, a document of a few pages, half a minute of audio or video would have. */
+const flatTokens: Readonly<Record<MediaBlock['media'], number>> = {
+  image: 1000,
+  document: 5000,
+  audio: 1000,
+  video: 5000,
+};
+
+/** Tokens of a whole request: its words by the gateway's tokenizer, all else by a flat guess. */
+export async function estimateRequest(
+  request: ChatRequest,
+  countTokens: (text: string) => Promise<number>,
+): Promise<number> {
+  let tokens = request.messages.length * tokensPerMessage;
+  for (const { blocks } of request.messages) tokens += flatOf(blocks);
+  return tokens + (await countTokens(requestText(request, maxWindowChars)));
+}
+
+function flatOf(blocks: readonly Block[]): number {
+  let tokens = 0;
+  for (const block of blocks) {
+    if (block.type === 'media' && block.source.type !== 'text') tokens += flatTokens[block.media];
+    else if (block.type === 'tool-result') tokens += flatOf(block.blocks);
+  }
+  return tokens;
 }

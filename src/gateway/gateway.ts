@@ -8,6 +8,9 @@ import type { Health } from '../routing/health.ts';
 import type { HttpPool } from '../wire/http/pool.ts';
 import type { Deadlines } from './deadlines.ts';
 import type { Inflight } from './inflight.ts';
+import type { KeptAnswers } from './kept-answers.ts';
+import type { SchemaCheck } from './schema-checker.ts';
+import type { VendorMemory } from './vendor-memory.ts';
 
 export interface Gateway {
   /** The configuration in force; ask once a call and keep the answer. */
@@ -23,6 +26,10 @@ export interface Gateway {
   inflight: Inflight;
   /** Counts the tokens of a text, off this thread. */
   countTokens(text: string): Promise<number>;
+  /** Checks answers against schemas, off this thread. */
+  schemas: SchemaCheck;
+  answers: KeptAnswers;
+  memory: VendorMemory;
   random(): number;
   /** Sends same-dialect traffic through the hub too: a test's way to prove that the hub loses nothing. */
   forceTranslate: boolean;

@@ -41,14 +41,17 @@ export async function handleChat(
     if (request.signal.aborted) throw clientGone();
     patience.timeout(request, 0);
     const tries = planTries(call, body, asked, request);
-    while (tries.next()) {
+    const looking = tries.inbound.lookBack();
+    if (looking !== undefined) await looking;
+    for (;;) {
+      const next = tries.next();
+      if (!(next instanceof Promise ? await next : next)) throw tries.failure;
       try {
         return await answer(tries);
       } catch (thrown) {
         tries.failed(thrown);
       }
     }
-    throw tries.failure;
   } catch (thrown) {
     return refuse(call, thrown, request);
   }
@@ -75,7 +78,7 @@ function planTries(call: Call, body: Uint8Array, asked: Asked, request: Request)
   const first = plan.next(view.nowMs);
   if (first === undefined) throw new GatewayError('internal', `The route "${peek.model}" has no targets.`);
   reserve(call, peek, first);
-  const inbound = new Inbound(peek, call.dialect, gateway.forceTranslate);
+  const inbound = new Inbound(peek, call, request);
   return new Tries(call, inbound, request, plan, first);
 }
 
@@ -116,7 +119,7 @@ function refuse(call: Call, thrown: unknown, request: Request): Response {
   }
 }
 
-function unknownModel(model: string): GatewayError {
+export function unknownModel(model: string): GatewayError {
   return new GatewayError(
     'not_found',
     `The model "${model}" is not known here. Use a name that GET /v1/models lists, or provider/model of a configured provider.`,

@@ -7,6 +7,8 @@ import type { Outbound } from './render.ts';
 export interface Sender {
   key: ProviderKey | undefined;
   client: Headers;
+  /** Headers made for this one request. */
+  authorisation?: Readonly<Record<string, string>>;
 }
 
 interface Made {
@@ -65,32 +67,32 @@ function linesOf(headers: Readonly<Record<string, string>>): string {
   return lines;
 }
 
-/** What the client's own headers add, where its dialect is spoken on both sides. */
-function forwarded({ relay, endpoint }: Outbound, client: Headers): Record<string, string> | undefined {
+/** What is sent beside the headers that every call has: the client's own, where its dialect is spoken on both sides. */
+function added({ relay, endpoint }: Outbound, sender: Sender): Readonly<Record<string, string>> | undefined {
   const names = relay ? endpoint.dialect.forwardHeaders : undefined;
-  if (names === undefined) return undefined;
+  if (names === undefined) return sender.authorisation;
   let found: Record<string, string> | undefined;
   for (const name of names) {
-    const value = client.get(name);
-    if (value === null) continue;
+    const value = sender.client.get(name);
+    if (value === null || endpoint.lift?.[name] !== undefined) continue;
     found ??= {};
     found[name] = value;
   }
-  return found;
+  return sender.authorisation === undefined ? found : { ...found, ...sender.authorisation };
 }
 
 /** For a transport. */
-export function headersOf(outbound: Outbound, { key, client }: Sender): Record<string, string> {
-  const { headers } = madeFor(outbound.endpoint, key);
-  const added = forwarded(outbound, client);
-  return added === undefined ? headers : { ...headers, ...added };
+export function headersOf(outbound: Outbound, sender: Sender): Record<string, string> {
+  const { headers } = madeFor(outbound.endpoint, sender.key);
+  const more = added(outbound, sender);
+  return more === undefined ? headers : { ...headers, ...more };
 }
 
 /** For a socket: request line and headers, but for the body's length. */
-export function httpHeadOf(outbound: Outbound, { key, client }: Sender): { origin: Origin; head: string } {
+export function httpHeadOf(outbound: Outbound, sender: Sender): { origin: Origin; head: string } {
   const { origin, path } = placeOf(outbound.endpoint);
-  const { lines } = madeFor(outbound.endpoint, key);
-  const added = forwarded(outbound, client);
-  const head = `POST ${path}${outbound.path} HTTP/1.1\r\n${lines}${added === undefined ? '' : linesOf(added)}`;
+  const { lines } = madeFor(outbound.endpoint, sender.key);
+  const more = added(outbound, sender);
+  const head = `POST ${path}${outbound.path} HTTP/1.1\r\n${lines}${more === undefined ? '' : linesOf(more)}`;
   return { origin, head };
 }

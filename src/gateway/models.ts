@@ -1,4 +1,4 @@
-/** GET /v1/models and /v1/models/{id}: the names a key may use, in the dialect asked for. */
+/** Lists of models (GET /v1/models, or where a dialect has them) and single ones: the names a key may use, in the dialect asked for. */
 import type { Key } from '../config/snapshot.ts';
 import { GatewayError, toGatewayError } from '../core/error.ts';
 import { newCallId } from '../core/id.ts';
@@ -8,9 +8,11 @@ import { authorise, extractSecret } from '../governance/keys.ts';
 import type { Gateway } from './gateway.ts';
 import { errorResponse } from './respond.ts';
 
+/** @param escaped what the path says after that of the list: a model's name, or nothing. */
 export function listModels(
   request: Request,
   path: string,
+  escaped: string,
   dialect: ClientDialect,
   gateway: Gateway,
 ): Response {
@@ -21,7 +23,7 @@ export function listModels(
     }
     const key = gateway.keyring.authenticate(extractSecret(request.headers, request.url), Date.now());
     const snapshot = gateway.snapshot();
-    const named = decode(path.slice('/v1/models/'.length));
+    const named = decode(escaped);
     let body: JsonObject;
     if (named === '') {
       body = dialect.writeModels(snapshot.listed.filter((model) => mayUse(key, model)));

@@ -7,8 +7,11 @@ const maxNames = 1000;
 
 const known = new WeakMap<Target, WeakMap<Key, Map<string, Names>>>();
 
-/** @param model as the client named it. */
-export function namesOf(key: Key, target: Target, model: string, tags: string): Names {
+/**
+ * @param model as the client named it.
+ * @param operation `chat`, or what else is asked for.
+ */
+export function namesOf(key: Key, target: Target, model: string, tags: string, operation: string): Names {
   let byKey = known.get(target);
   if (byKey === undefined) {
     byKey = new WeakMap();
@@ -19,7 +22,8 @@ export function namesOf(key: Key, target: Target, model: string, tags: string): 
     byName = new Map();
     byKey.set(key, byName);
   }
-  const name = tags === '' ? model : `${model}\n${tags}`;
+  const chat = operation === 'chat';
+  const name = chat && tags === '' ? model : `${model}\n${tags}\n${operation}`;
   let names = byName.get(name);
   if (names === undefined) {
     if (byName.size >= maxNames) byName.clear();
@@ -32,8 +36,14 @@ export function namesOf(key: Key, target: Target, model: string, tags: string): 
       provider: target.provider.name,
       tags,
       priceSource: target.price?.source ?? '',
+      ...(chat ? {} : { operation }),
     });
     byName.set(name, names);
   }
   return names;
+}
+
+/** Whose conversations and files a key may know of: those of its team. */
+export function ownerOf({ organisation, team }: Key): string {
+  return `${organisation}/${team}`;
 }

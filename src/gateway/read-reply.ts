@@ -5,7 +5,7 @@ import type { Reply } from './reply.ts';
 import type { Upstream } from './upstream.ts';
 
 /** A body that claims to be an answer ends here. */
-const maxWholeBytes = 64 * 1024 * 1024;
+export const maxWholeBytes = 64 * 1024 * 1024;
 const maxErrorBytes = 256 * 1024;
 
 export function isAnswer(reply: Reply): boolean {

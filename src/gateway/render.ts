@@ -1,12 +1,19 @@
 /** Turns a client's request into the one a target is sent: edited on its bytes, or translated through the hub. */
 import type { Endpoint, Target } from '../config/snapshot.ts';
-import type { ChatRequest } from '../core/chat.ts';
+import { answerIdOf, isAnswerId } from '../core/answers.ts';
+import type { Block, ChatRequest, DialectName, Message, OutputFormat } from '../core/chat.ts';
 import { GatewayError } from '../core/error.ts';
-import type { JsonObject } from '../core/json.ts';
+import { isObject, type Json, type JsonObject } from '../core/json.ts';
 import { foreign, namePaths, requireMeaning } from '../core/loss.ts';
-import type { AnswerWish, ClientDialect } from '../dialects/dialect.ts';
+import type { AnswerWish, ClientDialect, Keeping } from '../dialects/dialect.ts';
+import { find } from '../wire/bytes.ts';
 import { splice } from '../wire/splice.ts';
+import { type Adapted, adaptRequest } from './adapt.ts';
 import type { Peek } from './body.ts';
+import type { Call } from './call.ts';
+import { type FetchedMedia, fetchMedia, listWanted, withFetched } from './fetch-media.ts';
+import { keptAnswer } from './kept-answers.ts';
+import { ownerOf } from './names.ts';
 
 export interface Outbound {
   target: Target;
@@ -20,89 +27,209 @@ export interface Outbound {
   /** The gateway asked for usage that the client did not ask for. */
   hideUsage: boolean;
   lost: string[];
+  /** The client's own name of each tool that the target knows by another. */
+  names: ReadonlyMap<string, string> | undefined;
+  /** What the answer has to be, where nothing but words asks for it: it is read whole then, and checked. */
+  form: OutputFormat | undefined;
 }
 
 /** One client request, parsed at most once however many targets it is rendered for. */
 export class Inbound {
   private parsed: ChatRequest | undefined;
+  /** What was named by its address and had to be fetched. */
+  private fetched: FetchedMedia | undefined;
+
+  /** What was said before, where the client names it by an id of the gateway's. */
+  private history: Message[] | undefined;
+  /** The body with what it refers to in its place. */
+  private whole: JsonObject | undefined;
+  readonly dialect: ClientDialect;
 
   constructor(
     readonly peek: Peek,
-    readonly dialect: ClientDialect,
-    private readonly forceTranslate: boolean,
-  ) {}
+    private readonly call: Call,
+    private readonly request: Request,
+  ) {
+    this.dialect = call.dialect;
+  }
 
-  /** The request in the hub's words. @throws GatewayError `bad_request`. */
-  chat(): ChatRequest {
-    if (this.parsed === undefined) {
-      const { body, model, modelInPath, stream } = this.peek;
-      this.parsed = this.dialect.readRequest(parseObject(body));
-      // Where the path says both, the body does not.
-      if (modelInPath) Object.assign(this.parsed, { model, stream });
+  /**
+   * Looks up what the request goes on from, or refers to, where the gateway keeps it.
+   * @returns a promise only where there is anything to look up. @throws GatewayError `bad_request`.
+   */
+  lookBack(): Promise<void> | undefined {
+    const { keeping } = this.dialect;
+    if (keeping === undefined) return undefined;
+    const { body, previous } = this.peek;
+    const goesOn = previous !== undefined && isAnswerId(previous);
+    return goesOn || find(body, keeping.mark, 0) >= 0
+      ? this.lookUp(keeping, goesOn ? previous : undefined)
+      : undefined;
+  }
+
+  private async lookUp(keeping: Keeping, previous: string | undefined): Promise<void> {
+    const { answers } = this.call.gateway;
+    const owner = ownerOf(this.call.key!);
+    const body = parseObject(this.peek.body);
+    const kept = new Map<string, JsonObject>();
+    for (const id of keeping.referredTo(body)) {
+      const answer = await answers.find(owner, id);
+      if (answer !== undefined) kept.set(id, JSON.parse(answer.response));
     }
-    return this.parsed;
+    if (kept.size > 0) this.whole = keeping.resolve(body, kept);
+    if (previous !== undefined) this.history = await answers.history(owner, previous, keeping);
+  }
+
+  /** The request in the hub's words, with `more` turns at its end. @throws GatewayError `bad_request`. */
+  chat(more?: readonly Message[]): ChatRequest {
+    this.parsed ??= this.read();
+    const { parsed } = this;
+    return more === undefined ? parsed : { ...parsed, messages: [...parsed.messages, ...more] };
+  }
+
+  private read(): ChatRequest {
+    const { body, model, modelInPath, stream } = this.peek;
+    const parsed = this.dialect.readRequest(this.whole ?? parseObject(body));
+    // Where the path says both, the body does not.
+    if (modelInPath) Object.assign(parsed, { model, stream });
+    if (this.history !== undefined) {
+      const [own, said] = [parsed.messages.filter(isApart), parsed.messages.filter((each) => !isApart(each))];
+      parsed.messages = [...own, ...this.history, ...said];
+    }
+    return parsed;
   }
 
   /** What the form of the answer depends on. */
   get wish(): AnswerWish {
-    return {
+    const wish: AnswerWish = {
       streamUsage: this.peek.stream && (this.chat().streamUsage ?? false),
       array: this.peek.array,
       request: () => this.chat(),
     };
+    const { keeping } = this.dialect;
+    if (keeping === undefined || this.chat().store === false) return wish;
+    const { call, peek } = this;
+    wish.id = answerIdOf(call.id);
+    wish.kept = (answer) =>
+      call.gateway.answers.keep(keptAnswer(call.id, ownerOf(call.key!), peek.previous, this.said(), answer));
+    return wish;
   }
 
-  /** @throws GatewayError `bad_request`, or `unsupported` when this target cannot say what was asked. */
-  render(target: Target): Outbound {
+  /** The client's body, as later requests have to repeat it. */
+  private said(): string {
+    return this.whole === undefined ? utf8.decode(this.peek.body) : JSON.stringify(this.whole);
+  }
+
+  /** Takes note of state in an answer that its client cannot hand back. */
+  get remember(): ((blocks: readonly Block[]) => void) | undefined {
+    if (this.dialect.carriesState) return undefined;
+    return (blocks) => this.call.gateway.memory.remember(ownerOf(this.call.key!), blocks);
+  }
+
+  /**
+   * @param more turns to add to the client's own.
+   * @returns a promise only where something has to be fetched first.
+   * @throws GatewayError `bad_request`, or `unsupported` when this target cannot say what was asked.
+   */
+  render(target: Target, more?: readonly Message[]): Outbound | Promise<Outbound> {
     const same = target.endpoints.find(({ dialect }) => dialect === this.dialect);
-    return same !== undefined && this.mayRelay(same)
-      ? this.relay(target, same)
-      : this.translate(target, same ?? target.endpoints[0]);
+    return same !== undefined && this.mayRelay(same, target)
+      ? this.relay(target, same, more)
+      : this.translate(target, same ?? target.endpoints[0], more);
   }
 
   /** A stream whose bytes the client's SDK would not understand goes through the hub. */
-  private mayRelay({ framing }: Endpoint): boolean {
+  private mayRelay({ framing }: Endpoint, { quirks }: Target): boolean {
     const { stream, array } = this.peek;
-    return !this.forceTranslate && (!stream || (framing === 'sse' && !array));
+    if (this.call.gateway.forceTranslate || (this.history ?? this.whole) !== undefined) return false;
+    // Where the provider keeps nothing, the gateway does, under ids of its own.
+    if (quirks.keepsNothing && this.dialect.keeping !== undefined && this.chat().store !== false)
+      return false;
+    return !stream || (framing === 'sse' && !array);
   }
 
-  private relay(target: Target, endpoint: Endpoint): Outbound {
+  private relay(target: Target, endpoint: Endpoint, more: readonly Message[] | undefined): Outbound {
     const { body, members, stream, model } = this.peek;
     const plan = this.dialect.planRelay(body, members, stream, target.quirks);
     if (plan === undefined) {
       const lost: string[] = [];
-      const rewritten = this.rewrite(target, endpoint, lost);
-      return this.outbound(target, endpoint, rewritten, true, !this.chat().streamUsage, lost);
+      const adapted = adaptRequest(this.chat(more), this.dialect.can, target.quirks, true);
+      const rewritten = this.rewrite(target, endpoint, adapted.request, lost);
+      const { streamUsage, format } = adapted.request;
+      // An answer that came as a tool's input, or has to be checked, is not passed on as it is.
+      const relay = adapted.form === undefined && !(target.quirks.schemaByTool && format?.type === 'schema');
+      return this.outbound(target, endpoint, rewritten, relay, !streamUsage, lost, adapted);
     }
     const edits = plan.edits;
     if (model !== target.model && !this.peek.modelInPath) edits.model = target.modelJson;
-    if (endpoint.edits !== undefined) Object.assign(edits, endpoint.edits);
+    Object.assign(edits, endpoint.edits, this.lifted(endpoint));
     const rendered = hasAny(edits) ? splice(body, members, edits) : body;
     return this.outbound(target, endpoint, rendered, true, plan.hideUsage, plan.lost);
   }
 
-  private translate(target: Target, endpoint: Endpoint | undefined): Outbound {
+  private translate(
+    target: Target,
+    endpoint: Endpoint | undefined,
+    more: readonly Message[] | undefined,
+  ): Outbound | Promise<Outbound> {
     if (endpoint === undefined) throw new GatewayError('internal', `Target ${target.id} speaks no dialect.`);
-    const request = this.chat();
     const { name, can } = endpoint.dialect;
-    const source = this.dialect.can;
-    const hints = requireMeaning(foreign(request, name, can, source), name);
+    const asked = withFetched(this.recall(name, more), can, this.fetched);
+    const adapted = adaptRequest(asked, can, target.quirks, false);
+    const { request } = adapted;
+    // Paths are the client's: it has not seen the message before its first.
+    const source = adapted.shifted ? { ...this.dialect.can, systemApart: true } : this.dialect.can;
+    const losses = foreign(request, name, can, source);
+    const reach = this.call.snapshot.settings.fetchMedia;
+    if (reach !== 'off' && losses.meaning.length > 0) {
+      const wanted = listWanted(request, can);
+      // Where more is lost than that, nothing is gained by fetching.
+      if (wanted.length === losses.meaning.length) {
+        const called = (path: string): string => namePaths([path], request, source)[0] ?? path;
+        this.fetched ??= new Map();
+        const fetching = fetchMedia(wanted, this.fetched, reach, this.request.signal, called);
+        return fetching.then(() => this.translate(target, endpoint, more));
+      }
+    }
+    const hints = requireMeaning(losses, name);
     const unsaid: string[] = [];
-    const rendered = this.rewrite(target, endpoint, unsaid);
+    const rendered = this.rewrite(target, endpoint, request, unsaid);
     const lost =
       unsaid.length === 0 ? hints : [...new Set([...hints, ...namePaths(unsaid, request, source)])];
-    return this.outbound(target, endpoint, rendered, false, false, lost);
+    return this.outbound(target, endpoint, rendered, false, false, lost, adapted);
   }
 
-  private rewrite(target: Target, endpoint: Endpoint, lost: string[]): string {
-    const request = { ...this.chat(), model: target.model, streamUsage: this.peek.stream };
+  /** As a target of `vendor` is to read it: with the state its client could not hand back. */
+  private recall(vendor: DialectName, more: readonly Message[] | undefined): ChatRequest {
+    let request = this.chat(more);
+    // What is told in full is not referred to as well.
+    if (this.history !== undefined) request = { ...request, previousResponseId: undefined };
+    if (this.dialect.carriesState) return request;
+    return this.call.gateway.memory.recall(ownerOf(this.call.key!), request, vendor);
+  }
+
+  private rewrite(target: Target, endpoint: Endpoint, adapted: ChatRequest, lost: string[]): string {
+    const request = { ...adapted, model: target.model, streamUsage: this.peek.stream };
     const body = endpoint.dialect.writeRequest(request, target.quirks, lost);
-    for (const name in endpoint.edits) {
-      const text = endpoint.edits[name];
+    const edits: Endpoint['edits'] = { ...endpoint.edits, ...this.lifted(endpoint) };
+    for (const name in edits) {
+      const text = edits[name];
       if (text === undefined) delete body[name];
       else body[name] = JSON.parse(text);
     }
     return JSON.stringify(body);
+  }
+
+  /** What the client says in headers, where the host of its dialect wants to read it in the body. */
+  private lifted({ lift, dialect }: Endpoint): Endpoint['edits'] {
+    if (lift === undefined || dialect !== this.dialect) return undefined;
+    const edits: Record<string, string> = {};
+    for (const name in lift) {
+      const said = this.request.headers.get(name)?.split(',') ?? [];
+      const words = said.map((word) => word.trim()).filter((word) => word !== '');
+      if (words.length > 0) edits[lift[name]!] = JSON.stringify(words);
+    }
+    return edits;
   }
 
   private outbound(
@@ -112,18 +239,32 @@ export class Inbound {
     relay: boolean,
     hideUsage: boolean,
     lost: string[],
+    adapted?: Adapted,
   ): Outbound {
     const path = endpoint.path(target.model, this.peek.stream);
-    return { target, endpoint, path, url: endpoint.base + path, body, relay, hideUsage, lost };
+    const url = endpoint.base + path;
+    const { names, form } = adapted ?? asItIs;
+    return { target, endpoint, path, url, body, relay, hideUsage, lost, names, form };
   }
 }
 
-function parseObject(body: Uint8Array): JsonObject {
+/** Instructions that stand apart from the conversation belong to the request they came with. */
+function isApart({ apart }: Message): boolean {
+  return apart === true;
+}
+
+const asItIs = { names: undefined, form: undefined };
+
+/** @throws GatewayError `bad_request` when it is none. */
+export function parseObject(body: Uint8Array): JsonObject {
+  let value: Json;
   try {
-    return JSON.parse(utf8.decode(body)) as JsonObject;
+    value = JSON.parse(utf8.decode(body));
   } catch (error) {
     throw new GatewayError('bad_request', `The request body is not valid JSON: ${(error as Error).message}.`);
   }
+  if (isObject(value)) return value;
+  throw new GatewayError('bad_request', 'The request body must be a JSON object.');
 }
 
 const utf8 = new TextDecoder();

@@ -19,7 +19,9 @@ export function answerHeaders(
   const { idHeader } = attempt.call.dialect;
   if (idHeader !== undefined) headers[idHeader] = attempt.call.id;
   if (attempt.lost.length > 0) headers['x-sluice-lost'] = headerText(attempt.lost.join(','));
-  if (withCost && attempt.nanoUsd !== undefined) headers['x-sluice-cost-usd'] = formatUsd(attempt.nanoUsd);
+  // What the call cost: attempts before the last may have, too.
+  if (withCost && attempt.nanoUsd !== undefined)
+    headers['x-sluice-cost-usd'] = formatUsd(attempt.call.spentNanoUsd);
   return headers;
 }
 

@@ -4,8 +4,10 @@ import { GatewayError } from '../core/error.ts';
 import { newCallId } from '../core/id.ts';
 import type { ClientDialect } from '../dialects/dialect.ts';
 import { clientDialects } from '../dialects/index.ts';
+import { handleCount } from './count.ts';
 import type { Gateway } from './gateway.ts';
 import { handleChat, type Patience } from './handle.ts';
+import { handleKept } from './kept.ts';
 import { listModels } from './models.ts';
 import { errorResponse } from './respond.ts';
 
@@ -55,15 +57,24 @@ function route(
   for (const dialect of clientDialects) {
     const asked = dialect.match(path, query);
     if (asked === undefined) continue;
-    if (request.method === 'POST') return handleChat(request, dialect, asked, gateway, patience);
+    if (request.method === 'POST') {
+      return asked.operation === 'count_tokens'
+        ? handleCount(request, dialect, asked, gateway)
+        : handleChat(request, dialect, asked, gateway, patience);
+    }
     const error = new GatewayError('method_not_allowed', `${path} takes POST, not ${request.method}.`);
     return errorResponse(error, dialect, undefined, newCallId());
+  }
+  for (const each of clientDialects) {
+    const { keeping } = each;
+    if (keeping === undefined || !path.startsWith(keeping.path)) continue;
+    return handleKept(request, path.slice(keeping.path.length), each, keeping, gateway);
   }
   const operated = options.operate(path, request);
   if (operated !== undefined) return operated;
   const dialect = dialectAsked(request, path);
-  if (path === '/v1/models' || path.startsWith('/v1/models/'))
-    return listModels(request, path, dialect, gateway);
+  const list = modelLists(dialect).find((each) => isBelow(path, each));
+  if (list !== undefined) return listModels(request, path, path.slice(list.length + 1), dialect, gateway);
   const error = new GatewayError(
     'not_found',
     `There is nothing at ${request.method} ${path}. This gateway serves POST ${clientDialects.map(({ clientPath }) => clientPath).join(', POST ')} and GET /v1/models.`,
@@ -82,10 +93,19 @@ function splitUrl(url: string): { path: string; query: string } {
     : { path: url.slice(start, mark), query: url.slice(mark + 1) };
 }
 
+function modelLists({ modelsPaths = [] }: ClientDialect): readonly string[] {
+  return ['/v1/models', ...modelsPaths];
+}
+
+function isBelow(path: string, list: string): boolean {
+  return path === list || path.startsWith(`${list}/`);
+}
+
 /** Where the path does not tell, a header may. */
 function dialectAsked(request: Request, path: string): ClientDialect {
   for (const dialect of clientDialects) {
     if (path.startsWith(dialect.clientPath)) return dialect;
+    if (dialect.modelsPaths?.some((list) => isBelow(path, list))) return dialect;
     if (dialect.clientHeader !== undefined && request.headers.has(dialect.clientHeader)) return dialect;
   }
   return clientDialects[0]!;

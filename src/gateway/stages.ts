@@ -1,13 +1,15 @@
 /** The two ways an answer's stream passes through: as bytes with a tap on the side, or event by event through the hub. */
-import type { ChatEvent } from '../core/chat.ts';
+import type { Block, ChatEvent } from '../core/chat.ts';
 import type { GatewayError } from '../core/error.ts';
+import { restoreBlock } from '../core/tool-words.ts';
 import type { Usage } from '../core/usage.ts';
-import type { AnswerWish, ClientDialect, StreamReader, Tap } from '../dialects/dialect.ts';
+import type { AnswerWish, ClientDialect, StreamReader, StreamWriter, Tap } from '../dialects/dialect.ts';
 import { type FrameReader, frameReader } from '../wire/framing.ts';
 import { SseReader } from '../wire/sse.ts';
 import { StreamTap } from '../wire/tap.ts';
 import { maxChars } from './estimate.ts';
 import type { Outbound } from './render.ts';
+import { StateCollector } from './vendor-memory.ts';
 
 export type Part = Uint8Array | string;
 
@@ -26,6 +28,8 @@ export interface Stage {
   readonly errorPassed: boolean;
   /** The answer's text so far, for counting when no usage came. */
   text(): string;
+  /** A failure as text that ends the client's stream. */
+  writeError(error: GatewayError, requestId: string): string;
 }
 
 export class RelayStage implements Stage {
@@ -78,6 +82,10 @@ export class RelayStage implements Stage {
     return this.tap.error;
   }
 
+  writeError(error: GatewayError, requestId: string): string {
+    return this.dialect.writeStreamError(error, requestId);
+  }
+
   text(): string {
     const passed = this.stream.passed();
     let text = '';
@@ -107,17 +115,39 @@ export class TranslateStage implements Stage {
   private said = '';
   private readonly frames: FrameReader;
   private readonly reader: StreamReader;
+  private readonly writer: StreamWriter;
+  private readonly states = new StateCollector();
 
-  constructor(client: ClientDialect, outbound: Outbound, wish: AnswerWish) {
-    const writer = client.writeStream((text) => {
-      this.out += text;
-    }, wish);
+  /** @param wish how the client wants it written; or what takes the events instead of the client. */
+  constructor(
+    private readonly client: ClientDialect,
+    outbound: Outbound,
+    wish: AnswerWish | StreamWriter,
+    private readonly remember?: (blocks: readonly Block[]) => void,
+  ) {
+    const writer = 'push' in wish ? wish : this.writeFor(wish);
+    this.writer = writer;
     const { dialect, framing } = outbound.endpoint;
+    const { toolIds } = client.can;
     this.reader = dialect.readStream((event) => {
       this.watch(event);
+      if (event.type === 'start') event.model ||= outbound.target.model;
+      if (event.type === 'block') event.value = restoreBlock(event.value, outbound.names, toolIds);
+      if (remember !== undefined) this.note(event);
       if (event.type !== 'error') writer.push(event);
     }, outbound.target.quirks);
     this.frames = frameReader(framing, (name, text) => this.reader.push(name, text));
+  }
+
+  private note(event: ChatEvent): void {
+    this.states.push(event);
+    if (event.type === 'finish') this.remember?.(this.states.of(event.choice));
+  }
+
+  private writeFor(wish: AnswerWish): StreamWriter {
+    return this.client.writeStream((text) => {
+      this.out += text;
+    }, wish);
   }
 
   push(chunk: Uint8Array): Part | undefined {
@@ -133,6 +163,10 @@ export class TranslateStage implements Stage {
 
   text(): string {
     return this.said;
+  }
+
+  writeError(error: GatewayError, requestId: string): string {
+    return this.writer.writeError?.(error, requestId) ?? this.client.writeStreamError(error, requestId);
   }
 
   private take(): string | undefined {

@@ -55,7 +55,7 @@ function noAnswer(): GatewayError {
   );
 }
 
-function cutShort(): GatewayError {
+export function cutShort(): GatewayError {
   return new GatewayError(
     'upstream_invalid',
     'The provider ended its stream before the answer was complete.',
@@ -97,12 +97,12 @@ export async function* passOn(
     }
     const failure = await conclude(attempt, stage, inbound);
     if (failure !== undefined && !(stage.error !== undefined && stage.errorPassed)) {
-      yield inbound.dialect.writeStreamError(failure, call.id);
+      yield stage.writeError(failure, call.id);
     }
   } catch (thrown) {
     const failure = upstream.failure(thrown);
     await settle(failure, attempt, stage, inbound);
-    yield inbound.dialect.writeStreamError(failure, call.id);
+    yield stage.writeError(failure, call.id);
   } finally {
     if (open.done) upstream.finish();
     else if (stage.terminated) void drain(open.reply, upstream);
@@ -113,7 +113,7 @@ export async function* passOn(
 }
 
 /** The answer is complete, the connection not quite at its end: read on for a moment, so that it can be used again. */
-async function drain(reply: Reply, upstream: Upstream): Promise<void> {
+export async function drain(reply: Reply, upstream: Upstream): Promise<void> {
   upstream.lastMoment();
   try {
     while ((await reply.read()) !== undefined);

@@ -1,7 +1,9 @@
 /** Which target is asked next, and with which key: the one place that decides about another attempt. */
 import type { ProviderKey, Target } from '../config/snapshot.ts';
+import type { Message } from '../core/chat.ts';
 import { GatewayError, toGatewayError } from '../core/error.ts';
 import { maxAttempts, type Plan } from '../routing/route.ts';
+import { correctionOf, type Fault } from './by-instruction.ts';
 import type { Call } from './call.ts';
 import type { Inbound, Outbound } from './render.ts';
 
@@ -15,6 +17,8 @@ export class Tries {
   private target: Target | undefined;
   private keysTried = 0;
   private staleTried: Target | undefined;
+  private fault: Fault | undefined;
+  private corrected: Target | undefined;
   /** Of the last attempt. */
   private error: GatewayError | undefined;
   /** Why a target could not be asked at all: says less than what another one answered. */
@@ -28,22 +32,35 @@ export class Tries {
     private first: Target | undefined,
   ) {}
 
-  /** Moves on to the next attempt; false when there is none left. @throws GatewayError of the client's own making. */
-  next(): boolean {
+  /**
+   * Moves on to the next attempt; false when there is none left. A promise only where a target's request needs something
+   * fetched first. @throws GatewayError of the client's own making.
+   */
+  next(): boolean | Promise<boolean> {
     // A client that has left needs no other answer; one that waits does not wait for ever.
     if (this.request.signal.aborted || this.call.attempts >= maxAttempts) return false;
-    if (this.nextConnection() || this.nextKey()) return true;
+    if (this.nextConnection() || this.nextCorrection() || this.nextKey()) return true;
     if (this.error !== undefined) this.plan.report(this.error);
+    return this.nextTarget();
+  }
+
+  private nextTarget(): boolean | Promise<boolean> {
     for (;;) {
       const target = this.first ?? this.plan.next(Date.now());
       this.first = undefined;
       this.target = target;
       if (target === undefined) return false;
-      if (!this.render(target)) continue;
-      this.key = this.call.gateway.health.pickKey(target.provider, Date.now());
-      this.keysTried = 1;
-      return true;
+      const rendered = this.render(target);
+      if (rendered instanceof Promise)
+        return rendered.then((fine) => (fine ? this.take(target) : this.nextTarget()));
+      if (rendered) return this.take(target);
     }
+  }
+
+  private take(target: Target): boolean {
+    this.key = this.call.gateway.health.pickKey(target.provider, Date.now());
+    this.keysTried = 1;
+    return true;
   }
 
   /** The provider answered. */
@@ -56,6 +73,11 @@ export class Tries {
     this.call.gateway.health.report(this.target!, this.key, this.error, Date.now());
   }
 
+  /** The answer was not in the form that was asked for: the next attempt may say so. */
+  correct(fault: Fault): void {
+    this.fault = fault;
+  }
+
   get failure(): GatewayError {
     return this.error ?? this.unasked ?? new GatewayError('internal', 'The route has no targets.');
   }
@@ -65,6 +87,16 @@ export class Tries {
     if (this.error?.kind !== 'upstream_stale' || this.staleTried === this.target) return false;
     this.staleTried = this.target;
     return true;
+  }
+
+  /** The same target, told what was wrong with its answer; once. */
+  private nextCorrection(): boolean {
+    const { fault, target } = this;
+    this.fault = undefined;
+    if (fault === undefined || target === undefined || this.corrected === target) return false;
+    this.corrected = target;
+    // What had to be fetched is here since the first attempt.
+    return this.render(target, correctionOf(fault)) === true;
   }
 
   /** The same target with another live key, where the last one was what failed. */
@@ -79,17 +111,33 @@ export class Tries {
     return true;
   }
 
-  private render(target: Target): boolean {
+  private render(target: Target, more?: readonly Message[]): boolean | Promise<boolean> {
     try {
       if (target.price === undefined && this.call.hasBudget) throw unpriced(target);
-      this.outbound = this.inbound.render(target);
+      const rendered = this.inbound.render(target, more);
+      if (rendered instanceof Promise) return this.renderLater(rendered);
+      this.outbound = rendered;
       return true;
     } catch (thrown) {
-      if (!(thrown instanceof GatewayError) || !thrown.retry) throw thrown;
-      this.unasked ??= thrown;
-      this.plan.report(thrown);
-      return false;
+      return this.passOver(thrown);
     }
+  }
+
+  private async renderLater(rendering: Promise<Outbound>): Promise<boolean> {
+    try {
+      this.outbound = await rendering;
+      return true;
+    } catch (thrown) {
+      return this.passOver(thrown);
+    }
+  }
+
+  /** This target cannot be asked; another one may. @throws what no target can help. */
+  private passOver(thrown: unknown): false {
+    if (!(thrown instanceof GatewayError) || !thrown.retry) throw thrown;
+    this.unasked ??= thrown;
+    this.plan.report(thrown);
+    return false;
   }
 }
 

@@ -1,4 +1,5 @@
 /** The way to a provider for one attempt: with its time-outs, stopped when the client leaves, closed exactly once. */
+import type { ProviderKey } from '../config/snapshot.ts';
 import { clientGone, type ErrorKind, GatewayError } from '../core/error.ts';
 import type { Exchange } from '../wire/http/exchange.ts';
 import { HttpError, type HttpErrorKind } from '../wire/http/head.ts';
@@ -26,6 +27,8 @@ export class Upstream implements Watched {
   private expired: GatewayError | undefined;
   private exchange: Exchange | undefined;
   private controller: AbortController | undefined;
+  /** What is waited for before anything is sent. */
+  private authorising: PromiseWithResolvers<never> | undefined;
   /** Told when the client goes away. */
   onGone: (() => void) | undefined;
   private readonly endMs: number;
@@ -45,6 +48,25 @@ export class Upstream implements Watched {
 
   /** Sends the request. What it rejects with becomes a GatewayError by `failure`. */
   send(http: HttpPool, sender: Sender): Promise<Reply> {
+    return sender.key?.authorise === undefined
+      ? this.sendWith(http, sender)
+      : this.authorise(http, sender, sender.key.authorise);
+  }
+
+  /** Signing, or a token to fetch first, may take its time, but no longer than the call may. */
+  private async authorise(
+    http: HttpPool,
+    sender: Sender,
+    authorise: NonNullable<ProviderKey['authorise']>,
+  ): Promise<Reply> {
+    const { url, body } = this.outbound;
+    this.authorising = Promise.withResolvers<never>();
+    const authorisation = await Promise.race([authorise({ url, body }), this.authorising.promise]);
+    this.authorising = undefined;
+    return this.sendWith(http, { ...sender, authorisation });
+  }
+
+  private sendWith(http: HttpPool, sender: Sender): Promise<Reply> {
     const { outbound } = this;
     const { transport } = outbound.target.provider;
     if (transport !== undefined) return this.sendBy(transport, sender);
@@ -104,6 +126,7 @@ export class Upstream implements Watched {
   /** Stops the transfer, if there still is one. */
   close(): void {
     this.finish();
+    this.authorising?.reject(this.expired);
     this.controller?.abort(this.expired);
     if (this.exchange?.over === false) this.exchange.fail(new HttpError('aborted', 'given up'));
   }

@@ -6,7 +6,6 @@ import type {
   Block,
   ChatEvent,
   ChatRequest,
-  ChatResponse,
   DialectName,
   ReasoningBlock,
   ToolCallBlock,
@@ -126,9 +125,4 @@ export class StateCollector {
       if (delta.redacted !== undefined) block.redacted = delta.redacted;
     } else if (block?.type === 'tool-call' && delta.state !== undefined) block.state = delta.state;
   }
-}
-
-/** Of a whole answer. */
-export function rememberAnswer(memory: VendorMemory, owner: string, { choices }: ChatResponse): void {
-  for (const { blocks } of choices) memory.remember(owner, blocks);
 }

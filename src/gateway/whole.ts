@@ -1,6 +1,8 @@
 /** A whole answer: read to its end, understood as far as money needs it, and made the client's. */
+import type { ChatResponse } from '../core/chat.ts';
 import { GatewayError } from '../core/error.ts';
 import { isObject, type Json, type JsonObject } from '../core/json.ts';
+import { restoreWords } from '../core/tool-words.ts';
 import type { Usage } from '../core/usage.ts';
 import type { ClientDialect } from '../dialects/dialect.ts';
 import type { Quirks } from '../dialects/quirks.ts';
@@ -26,7 +28,7 @@ export class Whole {
       this.body = bytes;
       this.usage = dialect.readUsage(topLevel(bytes, dialect, quirks), quirks);
     } else {
-      const answer = outbound.endpoint.dialect.readResponse(parse(bytes), quirks);
+      const answer = readAnswer(bytes, outbound, inbound);
       this.body = JSON.stringify(dialect.writeResponse(answer, inbound.wish));
       this.usage = answer.usage;
     }
@@ -34,17 +36,32 @@ export class Whole {
 
   /** The answer's text, for counting when it has no usage. */
   text(): string {
-    const { dialect } = this.outbound.endpoint;
-    let text = '';
-    for (const choice of dialect.readResponse(parse(this.bytes), this.outbound.target.quirks).choices) {
-      for (const block of choice.blocks) {
-        if (block.type === 'text' || block.type === 'reasoning' || block.type === 'refusal')
-          text += block.text;
-        else if (block.type === 'tool-call') text += block.name + block.input;
-      }
-    }
-    return text;
+    const { endpoint, target } = this.outbound;
+    return answerText(endpoint.dialect.readResponse(parse(this.bytes), target.quirks));
   }
+}
+
+/** A translated answer in the client's words. @throws GatewayError when the body is no answer. */
+export function readAnswer(bytes: Uint8Array, outbound: Outbound, inbound: Inbound): ChatResponse {
+  const answer = outbound.endpoint.dialect.readResponse(parse(bytes), outbound.target.quirks);
+  // Where only the path names the model, the answer does not.
+  answer.model ||= outbound.target.model;
+  restoreWords(answer, outbound.names, inbound.dialect.can.toolIds);
+  const { remember } = inbound;
+  if (remember !== undefined) for (const { blocks } of answer.choices) remember(blocks);
+  return answer;
+}
+
+/** All that a model wrote. */
+export function answerText({ choices }: ChatResponse): string {
+  let text = '';
+  for (const { blocks } of choices) {
+    for (const block of blocks) {
+      if (block.type === 'text' || block.type === 'reasoning' || block.type === 'refusal') text += block.text;
+      else if (block.type === 'tool-call') text += block.name + block.input;
+    }
+  }
+  return text;
 }
 
 /**

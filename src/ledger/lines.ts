@@ -4,16 +4,19 @@
  * Each line is one JSON array, so that nothing but values is written on the call's path. What many attempts have in
  * common stands once in a segment, under a number that counts up from 0; the lines after it name the number.
  *
- *     ["n", number, key, team, organisation, model, target, provider, tags, priceSource]
+ *     ["n", number, key, team, organisation, model, target, provider, tags, priceSource, (operation), 0]
  *     ["d", call, attempt, names, stream, session, endUser, at, reservedNanoUsd]
  *     ["s", call, attempt, names, stream, session, endUser, at, final, outcome, upstreamStatus, clientStatus,
  *      firstByteMs|null, durationMs, estimated, nanoUsd|null, [lost...], input, cacheRead, cacheWrite5m, cacheWrite1h,
- *      output, reasoning, audioInput, audioOutput]
+ *      output, reasoning, audioInput, audioOutput,
+ *      (image, millisecond, character, search, imageInput, imageOutput, billedInput, billedOutput)]
  *
- * Flags are 0 or 1. Members are only ever added at the end, numbers only; a reader takes what is missing as zero. A
+ * Flags are 0 or 1. Members are only ever added at the end, numbers only; a reader takes what is missing as zero. Those
+ * in parentheses stand where they say something: an operation that is not chat, what is not told in tokens (-1: none). A
  * settled line repeats what its dispatch says of the call: whoever applies it needs no other line but its names.
  */
 import type { Dispatched, Names, Outcome, Settled } from '../core/record.ts';
+import { countedUnits, type Units, type Usage } from '../core/usage.ts';
 import type { Attempt } from '../store/attempts.ts';
 
 /** The names of a segment's attempts, by their numbers. */
@@ -22,6 +25,7 @@ export type NamesList = (Names | undefined)[];
 /** @returns the line with its newline, as all of these. */
 export function writeNames(number: number, n: Names): string {
   const values = [n.key, n.team, n.organisation, n.model, n.target, n.provider, n.tags, n.priceSource];
+  if (n.operation !== undefined) values.push(n.operation);
   // A line is known to be whole by the number it ends in.
   return `${JSON.stringify(['n', number, ...values, 0])}\n`;
 }
@@ -36,8 +40,16 @@ export function writeSettled(d: Dispatched, s: Settled, names: number): string {
     `["s","${beginning(d, names)},${s.at},${s.final ? 1 : 0},"${s.outcome}",${s.upstreamStatus},${s.clientStatus},` +
     `${s.firstByteMs === undefined ? 'null' : Math.round(s.firstByteMs)},${Math.round(s.durationMs)},` +
     `${s.estimated ? 1 : 0},${s.nanoUsd ?? null},${s.lost.length === 0 ? '[]' : JSON.stringify(s.lost)},${u.input},` +
-    `${u.cacheRead},${u.cacheWrite5m},${u.cacheWrite1h},${u.output},${u.reasoning},${u.audioInput},${u.audioOutput}]\n`
+    `${u.cacheRead},${u.cacheWrite5m},${u.cacheWrite1h},${u.output},${u.reasoning},${u.audioInput},${u.audioOutput}` +
+    `${u.units === undefined && u.billed === undefined && !u.imageInput && !u.imageOutput ? '' : moreOf(u)}]\n`
   );
+}
+
+/** What few attempts have. */
+function moreOf({ units = {}, imageInput = 0, imageOutput = 0, billed }: Usage): string {
+  const { image = 0, millisecond = 0, character = 0, search = 0 } = units;
+  const { input = -1, output = -1 } = billed ?? {};
+  return ['', image, millisecond, character, search, imageInput, imageOutput, input, output].join(',');
 }
 
 /** What lines of both kinds go on with. A call's id is of the gateway's own making: nothing in it needs escaping. */
@@ -131,6 +143,7 @@ function namesOf(values: unknown[]): Names {
     provider: text(values[7]),
     tags: text(values[8]),
     priceSource: text(values[9]),
+    ...(typeof values[10] === 'string' && { operation: values[10] }),
   };
 }
 
@@ -173,9 +186,26 @@ function attemptOf(values: unknown[], names: Names): Attempt {
         reasoning: whole(values[22]),
         audioInput: whole(values[23]),
         audioOutput: whole(values[24]),
+        ...(values.length > 25 && readMore(values)),
       },
     },
   };
+}
+
+function readMore(values: unknown[]): Partial<Usage> {
+  const more: Partial<Usage> = {};
+  const units: Units = {};
+  countedUnits.forEach((unit, i) => {
+    const amount = whole(values[25 + i]);
+    if (amount > 0) units[unit] = amount;
+  });
+  if (Object.keys(units).length > 0) more.units = units;
+  const [imageInput, imageOutput] = [whole(values[29]), whole(values[30])];
+  if (imageInput > 0) more.imageInput = imageInput;
+  if (imageOutput > 0) more.imageOutput = imageOutput;
+  const [input, output] = [values[31] ?? -1, values[32] ?? -1].map(whole);
+  if (input! >= 0 && output! >= 0) more.billed = { input: input!, output: output! };
+  return more;
 }
 
 /** The store takes whole numbers only; a value that is none must not stop all lines behind it. */

@@ -100,11 +100,12 @@ export function createMetrics(): Metrics {
   }
 
   function callSeries(end: CallEnd): Series {
-    const id = `${end.dialect} ${end.status} ${end.key}`;
+    const id = `${end.operation} ${end.dialect} ${end.status} ${end.key}`;
     const found = byCall.get(id);
     if (found !== undefined) return found;
     const key = byCall.size < maxNames ? end.key : 'other';
-    const made = calls.with({ dialect: end.dialect, key, status: String(end.status) });
+    const { operation, dialect, status } = end;
+    const made = calls.with({ operation, dialect, key, status: String(status) });
     if (byCall.size < maxNames) byCall.set(id, made);
     return made;
   }

@@ -1,6 +1,7 @@
 /** Attempts into the store: rows, roll-ups and the journal's position in one transaction, each attempt exactly once. */
-import type { Compilable, CompiledQuery, Kysely, Transaction } from 'kysely';
+import type { Compilable, CompiledQuery, Insertable, Kysely, Transaction } from 'kysely';
 import type { Dispatched, Names, Settled } from '../core/record.ts';
+import { type Usage, usedNothing } from '../core/usage.ts';
 import type { AttemptsTable, RollupsTable, Schema } from './schema.ts';
 
 /** An attempt that came to its end, with what was known when it began. */
@@ -44,6 +45,7 @@ const attemptColumns = [
   'audio_output',
   'nano_usd',
   'lost',
+  'units',
 ] as const satisfies readonly (keyof AttemptsTable)[];
 
 const sumColumns = [
@@ -135,7 +137,9 @@ export function createRecorder(db: Kysely<Schema>): Recorder {
 class AlreadyStored extends Error {}
 
 function insertAttempts(db: Kysely<Schema>, rows: number): Compilable {
-  const example = Object.fromEntries(attemptColumns.map((column) => [column, 0])) as unknown as AttemptsTable;
+  const example = Object.fromEntries(
+    attemptColumns.map((column) => [column, 0]),
+  ) as unknown as Insertable<AttemptsTable>;
   return db
     .insertInto('attempts')
     .values(Array.from({ length: rows }, () => example))
@@ -202,7 +206,14 @@ function rowOf({ dispatch, settled }: Attempt, series: number): unknown[] {
     usage.audioOutput,
     settled.nanoUsd ?? null,
     settled.lost.length === 0 ? '' : settled.lost.join('\n'),
+    unitsOf(usage),
   ];
+}
+
+function unitsOf({ units, imageInput, imageOutput, billed }: Usage): string {
+  if (units === undefined && imageInput === undefined && imageOutput === undefined && billed === undefined)
+    return '';
+  return JSON.stringify({ ...units, imageInput, imageOutput, billed });
 }
 
 /** Sums per hour and series: hour, series, then the order of sumColumns. */
@@ -222,7 +233,7 @@ function sumUp(attempts: readonly Attempt[], series: readonly number[]): number[
     const failed = settled.outcome !== 'ok' && settled.outcome !== 'cancelled';
     sum[2]! += settled.final ? 1 : 0;
     sum[3]! += 1;
-    sum[4]! += settled.nanoUsd === undefined && usage.input + usage.output > 0 ? 1 : 0;
+    sum[4]! += settled.nanoUsd === undefined && !usedNothing(usage) ? 1 : 0;
     sum[5]! += settled.estimated ? 1 : 0;
     sum[6]! += failed ? 1 : 0;
     sum[7]! += usage.input;
@@ -235,12 +246,12 @@ function sumUp(attempts: readonly Attempt[], series: readonly number[]): number[
   return [...sums.values()];
 }
 
-function seriesOf({ priceSource, ...rest }: Names) {
-  return { ...rest, price_source: priceSource };
+function seriesOf({ priceSource, operation = 'chat', ...rest }: Names) {
+  return { ...rest, price_source: priceSource, operation };
 }
 
 function seriesName(n: Names): string {
-  return `${n.key}\n${n.team}\n${n.organisation}\n${n.model}\n${n.target}\n${n.provider}\n${n.tags}\n${n.priceSource}`;
+  return `${n.key}\n${n.team}\n${n.organisation}\n${n.model}\n${n.target}\n${n.provider}\n${n.tags}\n${n.priceSource}\n${n.operation ?? ''}`;
 }
 
 async function findSeries(

@@ -25,6 +25,8 @@ export interface SeriesTable {
   /** Canonical `a=b,c=d`; '' for none. */
   tags: string;
   price_source: string;
+  /** `chat`, or what else was asked for. */
+  operation: string;
 }
 
 /** One row per attempt: (call, attempt) is its identity. */
@@ -53,6 +55,8 @@ export interface AttemptsTable {
   reasoning: number;
   audio_input: number;
   audio_output: number;
+  /** What is not told in those tokens, as a JSON object: `{"image":2}`; '' for nothing. */
+  units: Generated<string>;
   /** Null: unpriced. */
   nano_usd: number | null;
   /** Paths of request members that were lost, one per line. */
@@ -67,7 +71,7 @@ export interface RollupsTable {
   /** Final attempts. */
   calls: number;
   attempts: number;
-  /** Attempts with tokens and no price. */
+  /** Attempts that used something and have no price. */
   unpriced: number;
   estimated: number;
   /** Attempts whose outcome is neither `ok` nor `cancelled`. */

@@ -12,6 +12,7 @@ export const usageDimensions = [
   'tag',
   'target',
   'organisation',
+  'operation',
 ] as const;
 export type UsageDimension = (typeof usageDimensions)[number];
 
@@ -27,7 +28,7 @@ export interface UsageQuery {
 export interface UsageSums {
   calls: number;
   attempts: number;
-  /** Attempts that used tokens of a target without a known price: they are missing in `usd`. */
+  /** Attempts that used something no price is known for: they are missing in `usd`. */
   unpriced: number;
   /** Attempts whose tokens the gateway counted itself. */
   estimated: number;

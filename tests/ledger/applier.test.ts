@@ -97,9 +97,24 @@ describe('applying', () => {
         audio_output: 2,
         nano_usd: null,
         lost: 'seed\ntools[0].strict',
+        units: '',
       },
     ]);
     expect(sums).toMatchObject({ unpriced: 1, errors: 1, nanoUsd: 0 });
+  });
+
+  test('stores what was used beside tokens, and of which operation', async () => {
+    const dir = tempDir();
+    const journal = openJournal(dir);
+    const begun = dispatch('c1', { operation: 'images' });
+    const units = { image: 2, character: 30 };
+    journal.dispatched(begun);
+    journal.settled(begun, settle(begun, { nanoUsd: undefined }, { units, imageOutput: 4, output: 4 }));
+    journal.close();
+    await applyAll(dir);
+    const { attempts, sums } = await stored(dir);
+    expect(JSON.parse(attempts[0]!.units)).toEqual({ ...units, imageOutput: 4 });
+    expect(sums).toMatchObject({ unpriced: 1 });
   });
 
   test('goes on where it was, across restarts', async () => {

@@ -24,7 +24,7 @@ export function tempDir(): string {
 export const noon = Date.UTC(2030, 0, 15, 10, 30);
 
 export function dispatch(call: string, more: Partial<Omit<Dispatched, 'names'> & Names> = {}): Dispatched {
-  const { key, team, organisation, model, target, provider, tags, priceSource, ...rest } = {
+  const { key, team, organisation, model, target, provider, tags, priceSource, operation, ...rest } = {
     ...usual,
     ...more,
   };
@@ -37,7 +37,17 @@ export function dispatch(call: string, more: Partial<Omit<Dispatched, 'names'> &
     endUser: '',
     reservedNanoUsd: 0,
     ...rest,
-    names: { key, team, organisation, model, target, provider, tags, priceSource },
+    names: {
+      key,
+      team,
+      organisation,
+      model,
+      target,
+      provider,
+      tags,
+      priceSource,
+      ...(operation !== undefined && { operation }),
+    },
   };
 }
 

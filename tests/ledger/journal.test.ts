@@ -84,6 +84,24 @@ describe('lines', () => {
     expect(at).toBeNumber();
   });
 
+  test.each([
+    { units: { image: 2 } },
+    { units: { millisecond: 1500, search: 1 }, input: 3 },
+    { units: { character: 12 }, imageInput: 2, imageOutput: 5, input: 9, output: 5 },
+    { billed: { input: 10, output: 0 }, input: 500 },
+  ])('what is not told in plain tokens reads back as it was: %j', (more) => {
+    const ended = settle(begun, {}, more);
+    const line = writeSettled(begun, ended, 0).trimEnd();
+    expect(readBack(line)).toMatchObject({ attempt: { settled: ended } });
+    for (let end = 0; end < line.length; end++) expect(readBack(line.slice(0, end))).toBeUndefined();
+  });
+
+  test('names tell the operation where it is not chat', () => {
+    const embedded = dispatch('c2', { operation: 'embeddings' });
+    const entry = readEntries(begin(embedded).trimEnd(), []).at(-1);
+    expect(entry?.kind === 'd' && readDispatched(entry)).toEqual(embedded);
+  });
+
   test('what is unknown stays unknown', () => {
     const unknown = settle(begun, { nanoUsd: undefined, firstByteMs: undefined });
     expect(readBack(writeSettled(begun, unknown, 0).trimEnd())).toMatchObject({

@@ -2,7 +2,7 @@
 import type { Block, ChatEvent, ToolCallBlock } from '../../core/chat.ts';
 import { GatewayError } from '../../core/error.ts';
 import { randomId } from '../../core/id.ts';
-import { isObject, type Json, type JsonObject, rest } from '../../core/json.ts';
+import { isObject, type JsonObject, rest } from '../../core/json.ts';
 import type { Usage } from '../../core/usage.ts';
 import type { StreamReader } from '../dialect.ts';
 import { classifyErrorPayload } from '../upstream-error.ts';

@@ -1,0 +1,163 @@
+/**
+ * How many tokens a request has, before it is sent: asked of the provider where it speaks the client's dialect, counted
+ * here otherwise. No charge, no attempt, no limit: nothing is generated.
+ */
+import type { Endpoint, Target } from '../config/snapshot.ts';
+import { clientGone, GatewayError, toGatewayError } from '../core/error.ts';
+import { newCallId } from '../core/id.ts';
+import { isObject, type Json, type JsonObject } from '../core/json.ts';
+import type { Asked, ClientDialect, Counting } from '../dialects/dialect.ts';
+import { authorise, extractSecret } from '../governance/keys.ts';
+import { Plan } from '../routing/route.ts';
+import { utf8 } from '../wire/bytes.ts';
+import { scanMembers, splice } from '../wire/splice.ts';
+import { checkModel, readBody } from './body.ts';
+import { estimateRequest } from './estimate.ts';
+import type { Gateway } from './gateway.ts';
+import { unknownModel } from './handle.ts';
+import { isAnswer, readBytes } from './read-reply.ts';
+import { type Outbound, parseObject } from './render.ts';
+import { errorResponse } from './respond.ts';
+import { Upstream } from './upstream.ts';
+
+/** Whoever asks for a number first wants to send the request itself soon: an estimate then serves better than waiting. */
+const patienceMs = 10_000;
+const maxAnswerBytes = 64 * 1024;
+
+/** Never rejects: every failure is an answer the client's SDK understands. */
+export async function handleCount(
+  request: Request,
+  dialect: ClientDialect,
+  asked: Asked,
+  gateway: Gateway,
+): Promise<Response> {
+  const id = newCallId();
+  gateway.inflight.enter();
+  try {
+    return await count(request, dialect, asked, gateway, id);
+  } catch (thrown) {
+    const error = request.signal.aborted ? clientGone() : toGatewayError(thrown);
+    if (error.kind === 'internal')
+      gateway.observer.alarm('internal', { call: id, error: error.cause ?? error });
+    return errorResponse(error, dialect, undefined, id);
+  } finally {
+    gateway.inflight.leave();
+  }
+}
+
+/** @throws GatewayError */
+async function count(
+  request: Request,
+  dialect: ClientDialect,
+  asked: Asked,
+  gateway: Gateway,
+  id: string,
+): Promise<Response> {
+  const { counting } = dialect;
+  if (gateway.inflight.draining) throw new GatewayError('draining', 'This gateway is shutting down; retry.');
+  if (counting === undefined) throw new GatewayError('not_found', 'Tokens are not counted in this dialect.');
+  const key = gateway.keyring.authenticate(extractSecret(request.headers, request.url), Date.now());
+  const snapshot = gateway.snapshot();
+  const bytes = await readBody(request, snapshot.settings.bodyLimitBytes);
+  const body = parseObject(bytes);
+  const model = readModel(asked, body);
+  authorise(key, model);
+  const route = snapshot.resolve(model);
+  if (route === undefined) throw unknownModel(model);
+  // What is no request is none to a provider either, whoever counts.
+  const chat = dialect.readRequest({ ...counting.requestOf(body), model });
+  const nowMs = Date.now();
+  const view = { isHealthy: gateway.health.isHealthy, random: gateway.random, nowMs };
+  const target = new Plan(route, view).next(nowMs);
+  const endpoint = target?.endpoints.find((each) => counts(each, dialect, target));
+  const told =
+    target === undefined || endpoint === undefined
+      ? undefined
+      : await askProvider(bytes, counting, target, endpoint, gateway, request);
+  const headers: Record<string, string> = { 'content-type': 'application/json', 'x-request-id': id };
+  if (dialect.idHeader !== undefined) headers[dialect.idHeader] = id;
+  if (told === undefined) {
+    const tokens = await estimateRequest(chat, gateway.countTokens);
+    return new Response(JSON.stringify(counting.write(tokens)), { headers });
+  }
+  headers['x-sluice-target'] = target!.id;
+  return new Response(told as Uint8Array<ArrayBuffer>, { headers });
+}
+
+function readModel(asked: Asked, body: JsonObject): string {
+  const model = asked.model ?? body.model;
+  if (typeof model === 'string') return checkModel(model);
+  throw new GatewayError('bad_request', '"model" must name a model.', { param: 'model' });
+}
+
+/** Endpoints that turned out not to count. Many hosts speak a dialect without this part of it. */
+const countless = new WeakSet<Endpoint>();
+
+/** Whether an endpoint may count: it speaks the dialect, at the dialect's own paths. */
+function counts(endpoint: Endpoint, dialect: ClientDialect, { model }: Target): boolean {
+  return (
+    endpoint.dialect === dialect &&
+    endpoint.path(model, false) === dialect.path(model, false) &&
+    !countless.has(endpoint)
+  );
+}
+
+/** The provider's own answer; undefined when it has none, whatever the reason: then an estimate has to do. */
+async function askProvider(
+  bytes: Uint8Array,
+  counting: Counting,
+  target: Target,
+  endpoint: Endpoint,
+  gateway: Gateway,
+  request: Request,
+): Promise<Uint8Array | undefined> {
+  const outbound = render(bytes, counting, target, endpoint);
+  const upstream = new Upstream(outbound, gateway.deadlines, request.signal);
+  try {
+    const key = gateway.health.pickKey(target.provider, Date.now());
+    const reply = await upstream.send(gateway.http, { key, client: request.headers });
+    const answer = await readBytes(reply, upstream, maxAnswerBytes, true);
+    upstream.finish();
+    if (reply.status === 404 || reply.status === 405) countless.add(endpoint);
+    return isAnswer(reply) && isJsonObject(answer) ? answer : undefined;
+  } catch {
+    upstream.close();
+    if (request.signal.aborted) throw clientGone();
+    return undefined;
+  }
+}
+
+/** The body as it came, but for the model. */
+function render(bytes: Uint8Array, counting: Counting, target: Target, endpoint: Endpoint): Outbound {
+  const members = scanMembers(bytes);
+  const named = members.some(({ name }) => name === 'model');
+  const edits = { ...(named ? { model: target.modelJson } : undefined), ...endpoint.edits };
+  const path = counting.path(target.model);
+  const { firstByteMs, idleMs, totalMs } = target.provider.timeouts;
+  const timeouts = {
+    firstByteMs: Math.min(firstByteMs, patienceMs),
+    idleMs: Math.min(idleMs, patienceMs),
+    totalMs: Math.min(totalMs, patienceMs),
+  };
+  return {
+    target: { ...target, provider: { ...target.provider, timeouts } },
+    endpoint,
+    path,
+    url: endpoint.base + path,
+    body: splice(bytes, members, edits),
+    relay: true,
+    hideUsage: false,
+    lost: [],
+    names: undefined,
+    form: undefined,
+  };
+}
+
+function isJsonObject(bytes: Uint8Array): boolean {
+  try {
+    const value: Json = JSON.parse(utf8(bytes));
+    return isObject(value);
+  } catch {
+    return false;
+  }
+}
