@@ -65,6 +65,27 @@ export function emptyUsage(): Usage {
   };
 }
 
+/** What several answers used together. */
+export function sumUsage(all: readonly Usage[]): Usage {
+  const sum = emptyUsage();
+  for (const usage of all) {
+    for (const name of tokenCounts) sum[name] += usage[name];
+    for (const name of imageCounts) if (usage[name]) sum[name] = (sum[name] ?? 0) + usage[name];
+    if (usage.units !== undefined) sum.units = sumUnits(sum.units ?? {}, usage.units);
+  }
+  return sum;
+}
+
+const imageCounts = ['imageInput', 'imageOutput'] as const;
+
+function sumUnits(one: Units, other: Units): Units {
+  const sum = { ...one, ...other };
+  for (const unit of countedUnits) if (one[unit]) sum[unit] = one[unit] + (other[unit] ?? 0);
+  return sum;
+}
+
+const tokenCounts = Object.keys(emptyUsage()) as 'input'[];
+
 /** No call has more: beyond this a provider's count is nonsense, and is not allowed to spoil sums. */
 const maxTokens = 1e9;
 

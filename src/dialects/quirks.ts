@@ -9,6 +9,8 @@ export interface Quirks {
   rename?: Readonly<Record<string, string>>;
   /** Output limit to send when the client gave none and the dialect requires one. */
   defaultMaxTokens?: number;
+  /** Gives one answer to a call, whatever its dialect could say: more are asked for one by one. */
+  oneAnswer?: boolean;
   /** Sampling parameters (temperature, top_p, top_k) are refused: left out. */
   noSampling?: boolean;
   /** Cannot be held to a JSON Schema: it is told the schema in words, and its answers are checked. */

@@ -11,6 +11,8 @@ export interface Adapted {
   names: ReadonlyMap<string, string> | undefined;
   /** What the answer has to be, where nothing but words asks for it: then it is checked. */
   form: OutputFormat | undefined;
+  /** How many times it is to be asked: the target gives one answer at a time, and the client wants more. */
+  copies: number;
   /** A message was put before all others: places in the request count one more than the client's. */
   shifted: boolean;
 }
@@ -19,7 +21,9 @@ export interface Adapted {
  * @param own the target speaks the client's dialect: only what its host wants otherwise is changed.
  * @throws GatewayError `bad_request` for a schema beyond all bounds.
  */
-export function adaptRequest(request: ChatRequest, can: Expressible, quirks: Quirks, own: boolean): Adapted {
+export function adaptRequest(asked: ChatRequest, can: Expressible, quirks: Quirks, own: boolean): Adapted {
+  const copies = copiesOf(asked, can, quirks);
+  const request = copies > 1 ? { ...asked, n: undefined } : asked;
   const instructed = instruct(request, can, quirks);
   const fitted = fitToolWords(instructed?.request ?? request, {
     names: own ? undefined : can.toolNames,
@@ -29,6 +33,14 @@ export function adaptRequest(request: ChatRequest, can: Expressible, quirks: Qui
     request: fitted.request,
     names: fitted.names,
     form: instructed?.form,
+    copies,
     shifted: instructed?.first ?? false,
   };
+}
+
+/** More at once is a load nobody means to make; then the wish is a loss of meaning like any other. */
+const maxCopies = 16;
+
+function copiesOf({ n = 1 }: ChatRequest, can: Expressible, { oneAnswer }: Quirks): number {
+  return n > maxCopies || (can.params.has('n') && !oneAnswer) ? 1 : n;
 }

@@ -1,19 +1,25 @@
 /** One attempt: the journal hears that it leaves, the provider is asked, its answer is made the client's. */
-import { GatewayError } from '../core/error.ts';
+import type { GatewayError } from '../core/error.ts';
 import type { Attempt } from './call.ts';
 import { answerChecked } from './checked.ts';
-import { settleCounted } from './estimate.ts';
+import { answerCopies } from './copies.ts';
+import { type Countable, settleCounted } from './estimate.ts';
 import { isAnswer, readBytes, readRefusal } from './read-reply.ts';
 import type { Reply } from './reply.ts';
+import { requireEvents } from './require-events.ts';
 import { answerHeaders } from './respond.ts';
 import { RelayStage, TranslateStage } from './stages.ts';
 import { openStream, passOn, settleGone } from './stream.ts';
-import type { Tries } from './tries.ts';
+import type { Renderer, Tries } from './tries.ts';
 import { Upstream } from './upstream.ts';
 import { Whole } from './whole.ts';
 
 /** @throws GatewayError when the provider did not answer: nothing has reached the client then. */
-export async function answer(tries: Tries): Promise<Response> {
+export function answer(tries: Tries): Promise<Response> {
+  return (tries.outbound.copies ?? 1) > 1 ? answerCopies(tries) : answerOnce(tries);
+}
+
+async function answerOnce(tries: Tries): Promise<Response> {
   const attempt = tries.call.dispatch(tries.outbound, tries.inbound.peek.stream);
   const upstream = new Upstream(tries.outbound, tries.call.gateway.deadlines, tries.request.signal);
   try {
@@ -38,9 +44,9 @@ export async function answer(tries: Tries): Promise<Response> {
 }
 
 /** Nothing of it reaches the client; what the provider has counted by then, or has read for a client that left, is kept. */
-async function fail(
+export async function fail(
   thrown: unknown,
-  tries: Tries,
+  { call, inbound, outbound }: Tries<Renderer & Countable>,
   attempt: Attempt,
   upstream: Upstream,
 ): Promise<GatewayError> {
@@ -50,14 +56,12 @@ async function fail(
   if (attempt.settled) {
     // All that can be known about it is.
   } else if (error.kind === 'cancelled' || heard?.usage !== undefined) {
-    await settleCounted(attempt, error.kind, heard?.usage, false, heard ?? nothing, tries.inbound);
+    await settleCounted(attempt, error.kind, heard?.usage, false, heard, inbound);
   } else attempt.fail(error);
-  const { relay, endpoint } = tries.outbound;
-  tries.call.answeredBy = relay && endpoint.ownErrors !== true ? tries.inbound.dialect : undefined;
+  const { relay, endpoint } = outbound;
+  call.answeredBy = relay && endpoint.ownErrors !== true ? call.dialect : undefined;
   return error;
 }
-
-const nothing = { text: () => '' };
 
 function answerWhole(whole: Whole, tries: Tries, attempt: Attempt): Response {
   tries.succeeded();
@@ -86,20 +90,4 @@ async function answerStream(
   headers['cache-control'] = 'no-cache';
   // An async generator is a body to Bun, though not to the types: the cheapest one that keeps back-pressure.
   return new Response(body as unknown as ReadableStream, { headers });
-}
-
-/** A stream was asked for: an answer of another kind is an error in disguise, or no answer. */
-async function requireEvents(
-  reply: Reply,
-  { outbound, inbound }: Tries,
-  attempt: Attempt,
-  upstream: Upstream,
-): Promise<void> {
-  const type = reply.header('content-type') ?? '';
-  if (!type.includes('html') && (!type.includes('json') || type.includes('ndjson'))) return;
-  attempt.heard = new Whole(await readBytes(reply, upstream), outbound, inbound);
-  throw new GatewayError(
-    'upstream_invalid',
-    `${outbound.target.id} answered ${type} where a stream was asked for.`,
-  );
 }

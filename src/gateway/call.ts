@@ -6,7 +6,7 @@ import { chargeKnown, type NanoUsd } from '../core/money.ts';
 import type { Dispatched, Settled } from '../core/record.ts';
 import { emptyUsage, type Usage, usedNothing } from '../core/usage.ts';
 import type { ClientDialect } from '../dialects/dialect.ts';
-import type { Lease } from '../governance/leases.ts';
+import type { Amounts, BoundLimit, Lease } from '../governance/leases.ts';
 import type { Gateway } from './gateway.ts';
 import type { Labels } from './labels.ts';
 import { namesOf } from './names.ts';
@@ -19,6 +19,8 @@ export class Call {
   model = '';
   labels: Labels | undefined;
   lease: Lease | undefined;
+  /** What is held for as long as the call runs, where `lease` is renewed meanwhile. */
+  standing: Lease | undefined;
   attempts = 0;
   /** provider/model asked last. */
   target = '';
@@ -30,7 +32,8 @@ export class Call {
   answeredBy: ClientDialect | undefined;
   spentTokens = 0;
   spentNanoUsd: NanoUsd = 0;
-  private pending: Attempt | undefined;
+  /** Attempts that are not written as settled yet: the last one, or several that run at once. */
+  private readonly open: Attempt[] = [];
   private ended = false;
 
   constructor(
@@ -62,9 +65,32 @@ export class Call {
     this.gateway.journal.dispatched(attempt.dispatch);
     this.attempts++;
     this.target = target.id;
-    this.pending?.write(0, false);
-    this.pending = attempt;
+    this.writeSettled();
+    this.open.push(attempt);
     return attempt;
+  }
+
+  /** Those that are settled were not the last. */
+  private writeSettled(): void {
+    for (let i = this.open.length - 1; i >= 0; i--) {
+      const attempt = this.open[i]!;
+      if (!attempt.settled) continue;
+      this.open.splice(i, 1);
+      attempt.write(0, false);
+    }
+  }
+
+  /**
+   * Books what was used since the last time and holds `estimate` for what comes: of a call that goes on after it was
+   * charged. @throws GatewayError `budget_exceeded`, `rate_limited`.
+   */
+  renew(limits: readonly BoundLimit[], estimate: Amounts): void {
+    this.lease?.settle({ tokens: this.spentTokens, nanoUsd: this.spentNanoUsd });
+    this.lease = undefined;
+    this.spentTokens = 0;
+    this.spentNanoUsd = 0;
+    this.reserved = estimate.nanoUsd;
+    this.lease = this.gateway.limiter.reserve(limits, estimate, Date.now());
   }
 
   /** The call is over: writes the last attempt as final, gives back what was reserved, counts. Does so once. */
@@ -72,11 +98,14 @@ export class Call {
     if (this.ended) return;
     this.ended = true;
     try {
-      this.pending?.write(status, true);
+      const last = this.open.length - 1;
+      for (let i = 0; i <= last; i++) this.open[i]!.write(i === last ? status : 0, i === last);
     } finally {
       // Nothing was sent: then nothing counts, not even the request.
       if (this.attempts === 0) this.lease?.cancel();
       else this.lease?.settle({ tokens: this.spentTokens, nanoUsd: this.spentNanoUsd });
+      if (this.attempts === 0) this.standing?.cancel();
+      else this.standing?.settle({ tokens: 0, nanoUsd: 0 });
       this.gateway.inflight.leave();
       this.gateway.observer.callEnded({
         id: this.id,
@@ -107,7 +136,9 @@ function bounded(lost: string[]): string[] {
 
 /** One upstream request. `settle` says how it ended; it is written when it is known whether another follows. */
 export class Attempt {
-  readonly startedMs = performance.now();
+  private readonly dispatchedMs = performance.now();
+  /** When its work began: later than it was dispatched, where a session waits for its next answer. */
+  startedMs = this.dispatchedMs;
   upstreamStatus = 0;
   firstByteMs: number | undefined;
   usage: Usage | undefined;
@@ -124,9 +155,25 @@ export class Attempt {
 
   constructor(
     readonly call: Call,
-    readonly target: Target,
-    readonly dispatch: Dispatched,
+    private asked: Target,
+    private begun: Dispatched,
   ) {}
+
+  get target(): Target {
+    return this.asked;
+  }
+
+  get dispatch(): Dispatched {
+    return this.begun;
+  }
+
+  /** It turned out to be the work of another model: named and priced as that one's. */
+  reassign(target: Target): void {
+    const { call } = this;
+    this.asked = target;
+    const names = namesOf(call.key!, target, call.model, call.labels!.tags, call.operation);
+    this.begun = { ...this.begun, names };
+  }
 
   get settled(): boolean {
     return this.outcome !== undefined;
@@ -162,7 +209,7 @@ export class Attempt {
     const record: Settled = {
       call: this.dispatch.call,
       attempt: this.dispatch.attempt,
-      at: this.dispatch.at + Math.round(this.endedMs - this.startedMs),
+      at: this.dispatch.at + Math.round(this.endedMs - this.dispatchedMs),
       final,
       outcome: this.outcome!,
       upstreamStatus: this.upstreamStatus,

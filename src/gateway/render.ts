@@ -5,12 +5,14 @@ import type { Block, ChatRequest, DialectName, Message, OutputFormat } from '../
 import { GatewayError } from '../core/error.ts';
 import { isObject, type Json, type JsonObject } from '../core/json.ts';
 import { foreign, namePaths, requireMeaning } from '../core/loss.ts';
+import type { Usage } from '../core/usage.ts';
 import type { AnswerWish, ClientDialect, Keeping } from '../dialects/dialect.ts';
 import { find } from '../wire/bytes.ts';
 import { splice } from '../wire/splice.ts';
 import { type Adapted, adaptRequest } from './adapt.ts';
 import type { Peek } from './body.ts';
 import type { Call } from './call.ts';
+import { type Countable, completeChat } from './estimate.ts';
 import { type FetchedMedia, fetchMedia, listWanted, withFetched } from './fetch-media.ts';
 import { keptAnswer } from './kept-answers.ts';
 import { ownerOf } from './names.ts';
@@ -31,10 +33,14 @@ export interface Outbound {
   names: ReadonlyMap<string, string> | undefined;
   /** What the answer has to be, where nothing but words asks for it: it is read whole then, and checked. */
   form: OutputFormat | undefined;
+  /** How many attempts at once make the answer; absent: one. */
+  copies?: number;
+  /** Of the body, where it is no JSON. */
+  contentType?: string;
 }
 
 /** One client request, parsed at most once however many targets it is rendered for. */
-export class Inbound {
+export class Inbound implements Countable {
   private parsed: ChatRequest | undefined;
   /** What was named by its address and had to be fetched. */
   private fetched: FetchedMedia | undefined;
@@ -99,6 +105,10 @@ export class Inbound {
     return parsed;
   }
 
+  complete(...[usage, passed, countTokens]: Parameters<Countable['complete']>): Promise<Usage> {
+    return completeChat(usage, passed, () => this.chat(), this.peek.body, countTokens);
+  }
+
   /** What the form of the answer depends on. */
   get wish(): AnswerWish {
     const wish: AnswerWish = {
@@ -150,14 +160,19 @@ export class Inbound {
 
   private relay(target: Target, endpoint: Endpoint, more: readonly Message[] | undefined): Outbound {
     const { body, members, stream, model } = this.peek;
-    const plan = this.dialect.planRelay(body, members, stream, target.quirks);
+    const plan = this.needsCopies(target)
+      ? undefined
+      : this.dialect.planRelay(body, members, stream, target.quirks);
     if (plan === undefined) {
       const lost: string[] = [];
       const adapted = adaptRequest(this.chat(more), this.dialect.can, target.quirks, true);
       const rewritten = this.rewrite(target, endpoint, adapted.request, lost);
       const { streamUsage, format } = adapted.request;
       // An answer that came as a tool's input, or has to be checked, is not passed on as it is.
-      const relay = adapted.form === undefined && !(target.quirks.schemaByTool && format?.type === 'schema');
+      const relay =
+        adapted.form === undefined &&
+        adapted.copies === 1 &&
+        !(target.quirks.schemaByTool && format?.type === 'schema');
       return this.outbound(target, endpoint, rewritten, relay, !streamUsage, lost, adapted);
     }
     const edits = plan.edits;
@@ -165,6 +180,10 @@ export class Inbound {
     Object.assign(edits, endpoint.edits, this.lifted(endpoint));
     const rendered = hasAny(edits) ? splice(body, members, edits) : body;
     return this.outbound(target, endpoint, rendered, true, plan.hideUsage, plan.lost);
+  }
+
+  private needsCopies({ quirks }: Target): boolean {
+    return quirks.oneAnswer === true && this.peek.answers > 1;
   }
 
   private translate(
@@ -243,8 +262,8 @@ export class Inbound {
   ): Outbound {
     const path = endpoint.path(target.model, this.peek.stream);
     const url = endpoint.base + path;
-    const { names, form } = adapted ?? asItIs;
-    return { target, endpoint, path, url, body, relay, hideUsage, lost, names, form };
+    const { names, form, copies } = adapted ?? asItIs;
+    return { target, endpoint, path, url, body, relay, hideUsage, lost, names, form, copies };
   }
 }
 
@@ -253,7 +272,7 @@ function isApart({ apart }: Message): boolean {
   return apart === true;
 }
 
-const asItIs = { names: undefined, form: undefined };
+const asItIs = { names: undefined, form: undefined, copies: 1 };
 
 /** @throws GatewayError `bad_request` when it is none. */
 export function parseObject(body: Uint8Array): JsonObject {

@@ -30,6 +30,7 @@ const ollama: Quirks = {
   ...openModels,
   efforts: ['none', 'low', 'medium', 'high', 'max'],
   keepsNothing: true,
+  oneAnswer: true,
 };
 
 export const catalogue: Readonly<Record<string, CatalogueEntry>> = {
@@ -108,6 +109,7 @@ export const catalogue: Readonly<Record<string, CatalogueEntry>> = {
     },
     quirks: {
       keepsNothing: true,
+      oneAnswer: true,
       ...openModels,
       textOnly: true,
       noJsonSchema: true,
@@ -151,7 +153,7 @@ export const catalogue: Readonly<Record<string, CatalogueEntry>> = {
       'openai-responses': 'https://api.groq.com/openai/v1',
     },
     prices: 'groq',
-    quirks: { keepsNothing: true },
+    quirks: { keepsNothing: true, oneAnswer: true },
   },
   heroku: {
     env: ['HEROKU_INFERENCE_KEY'],
@@ -223,7 +225,7 @@ export const catalogue: Readonly<Record<string, CatalogueEntry>> = {
       gemini: 'http://mock.invalid/v1beta',
     },
     keyless: true,
-    quirks: { keepsNothing: true, systemInMessages: true },
+    quirks: { systemInMessages: true },
     price: { input: 1, output: 2 },
   },
   moonshot: {

@@ -482,7 +482,7 @@ describe('routes', () => {
 
   test('what a target cannot say moves the call on, and nobody is blamed', async () => {
     for (let i = 0; i < 6; i++) {
-      const heard = await hear('openai', 'whole', 'twice', { n: 2 });
+      const heard = await hear('openai', 'whole', 'twice', { logprobs: true });
       expect(heard.text).toBe(said);
       expect(heard.headers.get('x-sluice-target')).toBe('oa/echo');
       expect(await attemptsOf(heard)).toHaveLength(1);
