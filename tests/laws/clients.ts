@@ -19,6 +19,8 @@ export interface SdkGist {
   text: string;
   calls: { name: string; input: Json }[];
   input: number;
+  /** The part of `input` that came from a cache. */
+  cached: number;
   output: number;
 }
 
@@ -49,6 +51,7 @@ function gistOfMessage({ content, usage, stop_details }: Anthropic.Message): Sdk
     ),
     input:
       usage.input_tokens + (usage.cache_creation_input_tokens ?? 0) + (usage.cache_read_input_tokens ?? 0),
+    cached: usage.cache_read_input_tokens ?? 0,
     output: usage.output_tokens,
   };
 }
@@ -66,6 +69,7 @@ function gistOfCompletion({ choices, usage }: OpenAI.ChatCompletion): SdkGist {
     text: (message?.content ?? '') + (message?.refusal ?? ''),
     calls,
     input: usage?.prompt_tokens ?? 0,
+    cached: usage?.prompt_tokens_details?.cached_tokens ?? 0,
     output: usage?.completion_tokens ?? 0,
   };
 }
@@ -75,6 +79,7 @@ function gistOfTextCompletion({ choices, usage }: OpenAI.Completion): SdkGist {
     text: choices[0]?.text ?? '',
     calls: [],
     input: usage?.prompt_tokens ?? 0,
+    cached: usage?.prompt_tokens_details?.cached_tokens ?? 0,
     output: usage?.completion_tokens ?? 0,
   };
 }
@@ -89,6 +94,7 @@ function gistOfResponse({ output, usage }: OpenAI.Responses.Response): SdkGist {
       return [{ name: item.name, input: wholeOnly(parse(item.arguments)) }];
     }),
     input: usage?.input_tokens ?? 0,
+    cached: usage?.input_tokens_details.cached_tokens ?? 0,
     output: usage?.output_tokens ?? 0,
   };
 }
@@ -105,6 +111,7 @@ function gistOfContent(chunks: readonly GenerateContentResponse[]): SdkGist {
         : [{ name: functionCall.name ?? '', input: wholeOnly(functionCall.args as Json) }],
     ),
     input: (usage?.promptTokenCount ?? 0) + (usage?.toolUsePromptTokenCount ?? 0),
+    cached: usage?.cachedContentTokenCount ?? 0,
     output: (usage?.candidatesTokenCount ?? 0) + (usage?.thoughtsTokenCount ?? 0),
   };
 }

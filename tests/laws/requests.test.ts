@@ -1,7 +1,10 @@
 /** A call asks the same in every dialect: the same words of the same speakers, the same tools, the same numbers. */
 import { describe, expect, test } from 'bun:test';
+import fc from 'fast-check';
 import type { Block, ChatRequest, Message, ToolCallBlock } from '../../src/core/chat.ts';
 import { isObject, type Json } from '../../src/core/json.ts';
+import { foreign } from '../../src/core/loss.ts';
+import { clientDialects, dialects } from '../../src/dialects/index.ts';
 import { parse } from './gist.ts';
 import { askings, requests } from './samples.ts';
 import { translate } from './translating.ts';
@@ -12,10 +15,11 @@ for (const [from, to] of askings) {
     for (const { name, dialect, content } of requests) {
       if (dialect !== from || throwsKind(() => from.readRequest(content)) !== undefined) continue;
       test(`asks the same: ${name}`, () => {
-        const { body, lost } = translate(content, { from, to, quirks: {} });
+        const { body, lost, copies } = translate(content, { from, to, quirks: {} });
         if (!isObject(body)) return;
         const asked = from.readRequest(content);
         const written = to.readRequest(body);
+        if (copies > 1) written.n = copies;
         expect(unsaid(asked, written)).toEqual([]);
         expectSameExchanges(written, asked);
         // Some want the tools of the past declared where none are offered any more.
@@ -25,6 +29,42 @@ for (const [from, to] of askings) {
         expect(valuesOf(written, told)).toEqual(valuesOf(asked, told));
       });
     }
+  });
+}
+
+/** What applications set, within bounds and beyond them. */
+const settings = fc.record(
+  {
+    maxTokens: fc.integer({ min: 1, max: 2 ** 31 }),
+    temperature: fc.constantFrom(0, 0.3, 1, 1.7, 2),
+    topP: fc.constantFrom(0, 0.005, 0.5, 0.995, 1),
+    topK: fc.constantFrom(1, 40, 100_000),
+    seed: fc.constantFrom(0, -1, 7, 2 ** 31, 2 ** 53 - 1),
+    presencePenalty: fc.constantFrom(-2, 0, 0.5, 2),
+    frequencyPenalty: fc.constantFrom(-2, 0, 0.5, 2),
+    n: fc.constantFrom(1, 2, 9),
+    stop: fc.uniqueArray(fc.stringMatching(/^[A-Z]{1,9}$/), { minLength: 1, maxLength: 9 }),
+  },
+  { requiredKeys: [] },
+);
+
+for (const to of dialects.values()) {
+  test(`a call to ${to.name} has the numbers that were asked for, or names those it has not`, () => {
+    fc.assert(
+      fc.property(settings, fc.constantFrom(...clientDialects), (set, { name, can }) => {
+        if (name === to.name) return;
+        const messages: Message[] = [{ role: 'user', blocks: [{ type: 'text', text: 'Hello' }] }];
+        const asked: ChatRequest = { dialect: name, model: 'any', messages, stream: false, ...set };
+        const { hints, meaning } = foreign(asked, to.name, to.can, can);
+        const lost = [...hints];
+        if (meaning.length > 0) return;
+        const body = to.writeRequest(asked, {}, lost);
+        const written = to.readRequest(JSON.parse(JSON.stringify(body)));
+        const told = namesOfNumbers(asked, lost);
+        expect(valuesOf(written, told)).toEqual(valuesOf(asked, told));
+      }),
+      { seed: 4003, numRuns: 300 },
+    );
   });
 }
 

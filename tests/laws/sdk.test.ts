@@ -12,7 +12,7 @@ function expected(answer: ChatResponse): SdkGist {
   const { choices, usage }: Gist = gistOf(answer);
   const { text = '', calls: told = [] } = choices[0] ?? {};
   const calls = told.map(({ name, input }) => ({ name, input: wholeOnly(input) }));
-  return { text, calls, input: usage.input, output: usage.output };
+  return { text, calls, input: usage.input, cached: usage.cacheRead, output: usage.output };
 }
 
 function hasCustomCall({ choices }: ChatResponse): boolean {

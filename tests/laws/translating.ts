@@ -17,10 +17,12 @@ export interface Way {
 export interface Translation {
   /** Undefined where the target cannot say it. */
   body: Json | undefined;
-  /** Where it is posted to: some dialects say there what others say in the body. */
+  /** Where it is posted to, and how often: some dialects say there what others say in the body. */
   path: string;
   refusal: GatewayError | undefined;
   lost: string[];
+  /** How many such calls the gateway makes of one. */
+  copies: number;
 }
 
 /** @throws GatewayError `bad_request` when `body` is no request of `from`. */
@@ -29,14 +31,14 @@ export function translate(body: JsonObject, { from, to, quirks }: Way): Translat
   // The target's name for it is set by the gateway, also where the path and not the body names it.
   asked.model ||= 'any';
   try {
-    const { request } = adaptRequest(asked, to.can, quirks, from === to);
+    const { request, copies } = adaptRequest(asked, to.can, quirks, from === to);
     const lost = requireMeaning(foreign(request, to.name, to.can, from.can), to.name);
     const written = JSON.stringify(to.writeRequest(request, quirks, lost));
-    const path = to.path(request.model, request.stream);
-    return { body: JSON.parse(written), path, refusal: undefined, lost };
+    const path = `${to.path(request.model, request.stream)} ×${copies}`;
+    return { body: JSON.parse(written), path, refusal: undefined, lost, copies };
   } catch (thrown) {
     if (!(thrown instanceof GatewayError)) throw thrown;
-    return { body: undefined, path: '', refusal: thrown, lost: [] };
+    return { body: undefined, path: '', refusal: thrown, lost: [], copies: 1 };
   }
 }
 

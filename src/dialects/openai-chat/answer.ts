@@ -263,7 +263,7 @@ function writeMessage(blocks: readonly Block[], own: boolean): JsonObject {
     else if (block.type === 'refusal') refusal = (refusal ?? '') + block.text;
     else if (block.type === 'tool-call') {
       if (isLegacyCall(block)) message.function_call = { name: block.name, arguments: block.input };
-      else calls.push(writeToolCall(block, own));
+      else calls.push(writeToolCall(block, own, true));
     } else if (block.type === 'opaque' && block.dialect === 'openai-chat')
       Object.assign(message, block.value);
   }

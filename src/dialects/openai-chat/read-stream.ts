@@ -21,6 +21,7 @@ import {
 } from './answer.ts';
 import { others } from './content.ts';
 import { readArguments } from './read-request.ts';
+import { takeSignature } from './signature.ts';
 import { readUsage } from './usage.ts';
 
 type Emit = (event: ChatEvent) => void;
@@ -343,7 +344,7 @@ function startCall(call: JsonObject, id: string, name: string, custom: boolean):
   if (custom) block.custom = true;
   const extra = others(call, callMembers);
   if (extra !== undefined) block.extra = extra;
-  return block;
+  return takeSignature(block);
 }
 
 /**

@@ -1,10 +1,11 @@
 /** Writes a stream of events as Chat Completions chunks: https://platform.openai.com/docs/api-reference/chat/streaming */
-import type { Block, ChatEvent } from '../../core/chat.ts';
+import type { Block, ChatEvent, VendorState } from '../../core/chat.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { Usage } from '../../core/usage.ts';
 import type { AnswerWish, StreamWriter } from '../dialect.ts';
 import { isLegacyCall, writeAnnotation, writeFinish, writeId } from './answer.ts';
 import { writeStreamError } from './error.ts';
+import { signatureMember } from './signature.ts';
 import { writeUsage } from './usage.ts';
 
 export const terminator = 'data: [DONE]\n\n';
@@ -143,8 +144,8 @@ export class ChatStreamWriter implements StreamWriter {
               type: 'function',
               function: { name: block.name, arguments: block.input },
             };
-        // Gemini's thought signature, which has to come back with the call.
         if (block.extra?.extra_content !== undefined) call.extra_content = block.extra.extra_content;
+        Object.assign(call, signatureMember(block));
         this.write(index, `{"tool_calls":[${JSON.stringify(call)}]}`);
         break;
       }
@@ -166,6 +167,7 @@ export class ChatStreamWriter implements StreamWriter {
     const logprobs = event.logprobs === undefined ? '' : `,"logprobs":${JSON.stringify(event.logprobs)}`;
     if (piece?.member === 'tool') {
       if (event.input !== undefined && event.input !== '') this.writeInput(event.choice, piece, event.input);
+      if (event.state?.vendor === 'gemini') this.writeSignature(event.choice, piece, event.state);
     } else if (piece?.member !== undefined && event.text !== undefined && event.text !== '') {
       this.writeText(event.choice, choice, piece, event.text, logprobs);
       return;
@@ -174,6 +176,11 @@ export class ChatStreamWriter implements StreamWriter {
       if (annotation !== undefined) this.write(event.choice, JSON.stringify({ annotations: [annotation] }));
     }
     if (logprobs !== '') this.write(event.choice, '{}', 'null', logprobs);
+  }
+
+  private writeSignature(index: number, { tool }: Piece, state: VendorState): void {
+    const member = signatureMember({ type: 'tool-call', id: '', name: '', input: '', state });
+    if (tool >= 0) this.write(index, JSON.stringify({ tool_calls: [{ index: tool, ...member }] }));
   }
 
   private writeInput(index: number, piece: Piece, input: string): void {
