@@ -1,5 +1,5 @@
 /** How a provider or a model family differs from its dialect, as data: providers/catalog.ts says who has which. */
-import type { Effort } from '../core/chat.ts';
+import type { DialectName, Effort } from '../core/chat.ts';
 
 export interface Quirks {
   // Any dialect
@@ -9,6 +9,8 @@ export interface Quirks {
   rename?: Readonly<Record<string, string>>;
   /** Output limit to send when the client gave none and the dialect requires one. */
   defaultMaxTokens?: number;
+  /** Takes tools in this dialect only, where it speaks several. */
+  toolsIn?: DialectName;
   /** Gives one answer to a call, whatever its dialect could say: more are asked for one by one. */
   oneAnswer?: boolean;
   /** Sampling parameters (temperature, top_p, top_k) are refused: left out. */

@@ -142,10 +142,20 @@ export class Inbound implements Countable {
    * @throws GatewayError `bad_request`, or `unsupported` when this target cannot say what was asked.
    */
   render(target: Target, more?: readonly Message[]): Outbound | Promise<Outbound> {
-    const same = target.endpoints.find(({ dialect }) => dialect === this.dialect);
-    return same !== undefined && this.mayRelay(same, target)
+    const same = this.sameDialect(target);
+    return same?.dialect === this.dialect && this.mayRelay(same, target)
       ? this.relay(target, same, more)
       : this.translate(target, same ?? target.endpoints[0], more);
+  }
+
+  private sameDialect({ endpoints, quirks }: Target): Endpoint | undefined {
+    const same = endpoints.find(({ dialect }) => dialect === this.dialect);
+    const { toolsIn } = quirks;
+    if (toolsIn === undefined || toolsIn === this.dialect.name) return same;
+    const elsewhere =
+      this.peek.members.some(({ name }) => name === 'tools') &&
+      endpoints.find(({ dialect }) => dialect.name === toolsIn);
+    return elsewhere || same;
   }
 
   /** A stream whose bytes the client's SDK would not understand goes through the hub. */

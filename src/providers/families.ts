@@ -49,7 +49,11 @@ const openaiModels: readonly ModelRule[] = [
   { match: /^(openai[/.])?gpt-5(?!\.|-chat)/, quirks: { efforts: ['minimal', 'low', 'medium', 'high'] } },
   { match: /^(openai[/.])?gpt-5\.1/, quirks: { efforts: ['none', 'low', 'medium', 'high'] } },
   { match: /^(openai[/.])?gpt-5\.[2-5]/, quirks: { efforts: ['none', 'low', 'medium', 'high', 'xhigh'] } },
-  { match: /^(openai[/.])?gpt-5\.6/, quirks: { efforts: ['none', 'low', 'medium', 'high', 'xhigh', 'max'] } },
+  {
+    // Refuses tools in Chat Completions.
+    match: /^(openai[/.])?gpt-5\.6/,
+    quirks: { efforts: ['none', 'low', 'medium', 'high', 'xhigh', 'max'], toolsIn: 'openai-responses' },
+  },
   { match: /^(openai[/.])?(o\d|gpt-([5-9]|\d\d))/, quirks: { limitMember: 'max_completion_tokens' } },
   {
     match:
