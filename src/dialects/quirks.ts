@@ -35,6 +35,10 @@ export interface Quirks {
   replayReasoning?: 'reasoning_content' | 'reasoning';
   /** Words for `reasoning_effort` it knows; others become the nearest. Default: as sent, `low medium high` when translated. */
   efforts?: readonly Effort[];
+  /** Thinks unless told otherwise, by a member of its own: `thinking: { type: 'disabled' }`. */
+  thinkingSwitch?: boolean;
+  /** Refuses to be forced to call a tool while it thinks: then it does not think. */
+  noForcedThinking?: boolean;
   /** `completion_tokens` leaves reasoning out. */
   outputExcludesReasoning?: boolean;
 

@@ -12,6 +12,7 @@ import {
   mistral,
   openaiPreferences,
   openModels,
+  switchedModels,
 } from './families.ts';
 import type { Place } from './places.ts';
 
@@ -226,7 +227,7 @@ export const catalogue: Readonly<Record<string, CatalogueEntry>> = {
     },
     keyless: true,
     quirks: { systemInMessages: true },
-    price: { input: 1, output: 2 },
+    price: { input: 1, output: 2, image: 0.01, second: 0.0001, character: 10, search: 0.001 },
   },
   moonshot: {
     env: ['MOONSHOT_API_KEY', 'MOONSHOTAI_API_KEY'],
@@ -235,6 +236,7 @@ export const catalogue: Readonly<Record<string, CatalogueEntry>> = {
       'anthropic-messages': 'https://api.moonshot.ai/anthropic/v1',
     },
     quirks: openModels,
+    models: switchedModels,
     prices: 'moonshotai',
   },
   nebius: {
@@ -392,6 +394,7 @@ export const catalogue: Readonly<Record<string, CatalogueEntry>> = {
       'anthropic-messages': 'https://api.z.ai/api/anthropic/v1',
     },
     quirks: openModels,
+    models: switchedModels,
     prices: 'zai',
   },
 };
@@ -413,6 +416,12 @@ export function quirksOf(entry: CatalogueEntry | undefined, model: string): Quir
   const quirks: Quirks = { defaultMaxTokens: fallbackMaxTokens, ...entry?.quirks };
   for (const rule of rulesFor(entry, model)) Object.assign(quirks, rule.quirks);
   return quirks;
+}
+
+/** The most tokens an answer of `model` may have, where a rule of its family says so. */
+export function maxOutputOf(entry: CatalogueEntry | undefined, model: string): number | undefined {
+  return rulesFor(entry, model).findLast(({ quirks }) => quirks?.defaultMaxTokens !== undefined)?.quirks
+    ?.defaultMaxTokens;
 }
 
 /** The dialect that requests to `model` are best written in, where the client's own is not spoken; undefined: the provider's first. */

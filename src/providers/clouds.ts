@@ -17,6 +17,7 @@ export const azure: CatalogueEntry = {
       {
         url: '/openai',
         path: '/deployments/{model}/chat/completions?api-version={api_version}',
+        realtime: { path: '/realtime?api-version={api_version}', model: 'deployment' },
         models: chatModels,
       },
       { url: '/openai/v1', models: chatModels },

@@ -4,6 +4,7 @@ import type { Quirks } from '../dialects/quirks.ts';
 import type { Identity, KeyScheme } from './auth.ts';
 import type { ModelRule } from './families.ts';
 import type { HostName, Place, SettingName, Settings } from './places.ts';
+import type { StatedPrice } from './prices.ts';
 
 export interface CatalogueEntry {
   /** Variables that usually hold its key, the first set one counts. */
@@ -36,8 +37,8 @@ export interface CatalogueEntry {
   known?: readonly string[];
   /** Its id in the price list (genai-prices); absent: no prices are known. */
   prices?: string;
-  /** Made-up prices in USD per million tokens, for a provider that bills nobody. */
-  price?: { input: number; output: number };
+  /** Made-up prices, for a provider that bills nobody. */
+  price?: StatedPrice;
   /** Static headers of every call. */
   headers?: Readonly<Record<string, string>>;
 }

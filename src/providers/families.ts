@@ -74,8 +74,16 @@ export const chatModels =
 
 /** Thinking mode wants its reasoning back on every replayed turn. https://api-docs.deepseek.com/guides/thinking_mode */
 export const deepseekModels: readonly ModelRule[] = [
-  { match: /deepseek-(v[4-9]|flash|pro|reasoner)/i, quirks: { replayReasoning: 'reasoning_content' } },
+  {
+    match: /deepseek-(v[4-9]|flash|pro|reasoner)/i,
+    quirks: { replayReasoning: 'reasoning_content', thinkingSwitch: true, noForcedThinking: true },
+  },
   { match: /vision/i, quirks: { textOnly: false } },
+];
+
+/** GLM and Kimi think unless told otherwise. https://docs.z.ai/guides/capabilities/thinking-mode */
+export const switchedModels: readonly ModelRule[] = [
+  { match: /glm-(4\.[5-9]|[5-9])|kimi-(k2\.[5-9]|k[3-9])/i, quirks: { thinkingSwitch: true } },
 ];
 
 /**

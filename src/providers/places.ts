@@ -1,5 +1,6 @@
 /** Where a host speaks a dialect, and what it wants otherwise than the dialect says: data, and how it is filled in. */
 import type { JsonObject } from '../core/json.ts';
+import type { RealtimeAt } from '../dialects/dialect.ts';
 import type { Framing } from '../wire/framing.ts';
 import type { AuthScheme } from './auth.ts';
 
@@ -15,6 +16,8 @@ export interface Place {
   path?: string;
   /** The same of a stream; default: `path`. */
   streamPath?: string;
+  /** Where realtime sessions are held below `url`; default: as the dialect says, where `path` is its own. */
+  realtime?: RealtimeAt;
   /** Top-level members that every request has here. */
   set?: Readonly<JsonObject>;
   /** Top-level members that no request has here. */

@@ -60,9 +60,7 @@ export function resolvePrice(
   if (entry?.price !== undefined) return statedPrice(entry.price, 'mock');
   if (entry?.prices === undefined) return undefined;
   const known = unitPrices[entry.prices]?.find(({ models }) => models.test(model));
-  return known === undefined
-    ? listedPrice(entry.prices, model, at)
-    : statedPrice(known.price, 'published prices');
+  return known === undefined ? listedPrice(entry.prices, model, at) : statedPrice(known.price, 'built-in');
 }
 
 function statedPrice(price: StatedPrice, source: string): Price {
@@ -102,6 +100,12 @@ function unitRates({ image, images, second, character, search }: StatedPrice): U
 /** USD for one in pico-dollars. */
 function perOne(usd: number): number {
   return Math.round(usd * 1e12);
+}
+
+/** Tokens that request and answer may have together, where the price list says so. */
+export function contextLengthOf(entry: CatalogueEntry | undefined, model: string): number | undefined {
+  if (entry?.prices === undefined) return undefined;
+  return calcPrice({}, model, { providerId: entry.prices })?.model.context_window;
 }
 
 type ListedRate = number | { base: number; tiers: { start: number; price: number }[] } | undefined;

@@ -380,3 +380,48 @@ describe('a relayed request', () => {
     expect(plan({ ...hello, messages: [{ role: 'user', content }] }, false, quirks)).toBeDefined();
   });
 });
+
+describe('a model that thinks unless told otherwise', () => {
+  const deepseek = { thinkingSwitch: true, noForcedThinking: true, efforts: ['low', 'high', 'max'] } as const;
+  const write = (more: object, lost: string[] = []) =>
+    openaiChat.writeRequest(
+      openaiChat.readRequest({ model: 'any', messages: [{ role: 'user', content: 'Hello' }], ...more }),
+      deepseek,
+      lost,
+    );
+  const tools = [{ type: 'function', function: { name: 'look', parameters: { type: 'object' } } }];
+
+  test('is told by its switch', () => {
+    expect(write({}).thinking).toBeUndefined();
+    expect(write({ reasoning_effort: 'none' })).toMatchObject({ thinking: { type: 'disabled' } });
+    expect(write({ reasoning_effort: 'none' }).reasoning_effort).toBeUndefined();
+    expect(write({ reasoning_effort: 'high' })).toMatchObject({
+      thinking: { type: 'enabled' },
+      reasoning_effort: 'high',
+    });
+  });
+
+  test('is left to the client that uses the switch itself', () => {
+    const thinking = { type: 'disabled' };
+    expect(write({ thinking, reasoning_effort: 'high' })).toMatchObject({ thinking, reasoning_effort: 'high' });
+  });
+
+  test('does not think where it has to call a tool, and says so to those who wished it', () => {
+    const lost: string[] = [];
+    expect(write({ tools, tool_choice: 'required' }, lost)).toMatchObject({ thinking: { type: 'disabled' } });
+    expect(lost).toEqual([]);
+    write({ tools, tool_choice: 'required', reasoning_effort: 'high' }, lost);
+    expect(lost).toEqual(['reasoning']);
+    expect(write({ tools, tool_choice: 'auto' }).thinking).toBeUndefined();
+  });
+
+  test('is asked by relayed calls likewise', () => {
+    const plan = (body: object) => {
+      const bytes = new TextEncoder().encode(JSON.stringify(body));
+      return openaiChat.planRelay(bytes, scanMembers(bytes), false, deepseek);
+    };
+    expect(plan({ messages: [], tool_choice: 'required' })).toBeUndefined();
+    expect(plan({ messages: [], reasoning_effort: 'none' })).toBeUndefined();
+    expect(plan({ messages: [], tool_choice: 'auto' })).toBeDefined();
+  });
+});

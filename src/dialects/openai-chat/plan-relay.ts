@@ -87,6 +87,7 @@ function needsRewrite(body: Uint8Array, member: Member, quirks: Quirks): boolean
     case 'response_format':
       return quirks.noJsonSchema === true && findInside(body, member, '"json_schema"', member.start) >= 0;
     case 'tool_choice':
+      if (quirks.noForcedThinking && !unforced.has(valueText(body, member))) return true;
       return (quirks.requiredWord ?? 'required') !== 'required' && valueText(body, member) === '"required"';
     case 'reasoning_effort': {
       const known: readonly string[] | undefined = quirks.efforts;
@@ -96,6 +97,8 @@ function needsRewrite(body: Uint8Array, member: Member, quirks: Quirks): boolean
       return false;
   }
 }
+
+const unforced: ReadonlySet<string> = new Set(['"auto"', '"none"', 'null']);
 
 function holdsOnly(body: Uint8Array, member: Member, word: string, form: RegExp): boolean {
   for (const text of stringsOf(body, member, word)) if (!form.test(text)) return false;

@@ -21,7 +21,7 @@ export function writeRequest(request: ChatRequest, quirks: Quirks, lost: string[
   writeFormat(request, body);
   writeTools(request, quirks, own, body);
   writeSampling(request, quirks, own, lost, body);
-  const effort = writeEffort(request.reasoning, own, quirks.efforts, lost);
+  const effort = writeEffort(request.reasoning, own, wordsFor(quirks), lost);
   if (effort !== undefined) body.reasoning_effort = effort;
   if (request.user !== undefined) body.user = request.user;
   if (own) {
@@ -30,6 +30,7 @@ export function writeRequest(request: ChatRequest, quirks: Quirks, lost: string[
     if (request.metadata !== undefined) body.metadata = request.metadata;
     Object.assign(body, request.extra);
   }
+  if (quirks.thinkingSwitch) switchThinking(request, quirks, body, lost);
   writeStream(request, quirks, own, body);
   applyQuirks(body, quirks, lost);
   return body;
@@ -124,6 +125,33 @@ export function writeEffort(
   lost.push('reasoning.effort');
   // "Do not reason" to a host without the word: better its default than an effort nobody asked for.
   return effort === 'none' ? undefined : nearestEffort(effort, known);
+}
+
+function wordsFor({ efforts, thinkingSwitch }: Quirks): readonly Effort[] | undefined {
+  return thinkingSwitch && efforts !== undefined ? ['none', ...efforts] : efforts;
+}
+
+/** Says with the switch what `reasoning_effort: none` says elsewhere. A client that uses the switch itself is heard. */
+function switchThinking(request: ChatRequest, quirks: Quirks, body: JsonObject, lost: string[]): void {
+  if (body.thinking !== undefined) return;
+  const { reasoning: wish, toolChoice } = request;
+  const off = wish?.enabled === false || wish?.effort === 'none';
+  const forced = quirks.noForcedThinking === true && body.tool_choice !== undefined && isForced(toolChoice);
+  if (!off && !forced) {
+    if (wish !== undefined) body.thinking = { type: 'enabled' };
+    return;
+  }
+  if (!off && wish !== undefined) lost.push('reasoning');
+  body.thinking = { type: 'disabled' };
+  delete body.reasoning_effort;
+}
+
+function isForced(choice: ToolChoice | undefined): boolean {
+  return (
+    choice?.type === 'required' ||
+    choice?.type === 'tool' ||
+    (choice?.type === 'allowed' && choice.mode === 'required')
+  );
 }
 
 // Structured output
