@@ -395,15 +395,16 @@ describe('a model that thinks unless told otherwise', () => {
     expect(write({}).thinking).toBeUndefined();
     expect(write({ reasoning_effort: 'none' })).toMatchObject({ thinking: { type: 'disabled' } });
     expect(write({ reasoning_effort: 'none' }).reasoning_effort).toBeUndefined();
-    expect(write({ reasoning_effort: 'high' })).toMatchObject({
-      thinking: { type: 'enabled' },
-      reasoning_effort: 'high',
-    });
+    expect(write({ reasoning_effort: 'high' })).toMatchObject({ reasoning_effort: 'high' });
+    expect(write({ reasoning_effort: 'high' }).thinking).toBeUndefined();
   });
 
   test('is left to the client that uses the switch itself', () => {
     const thinking = { type: 'disabled' };
-    expect(write({ thinking, reasoning_effort: 'high' })).toMatchObject({ thinking, reasoning_effort: 'high' });
+    expect(write({ thinking, reasoning_effort: 'high' })).toMatchObject({
+      thinking,
+      reasoning_effort: 'high',
+    });
   });
 
   test('does not think where it has to call a tool, and says so to those who wished it', () => {

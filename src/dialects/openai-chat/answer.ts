@@ -15,6 +15,7 @@ import type { Quirks } from '../quirks.ts';
 import { classifyErrorPayload } from '../upstream-error.ts';
 import { others } from './content.ts';
 import { readToolCall } from './read-request.ts';
+import { stateMember } from './state.ts';
 import { readUsage, writeUsage } from './usage.ts';
 import { writeToolCall } from './write-messages.ts';
 
@@ -263,7 +264,7 @@ function writeMessage(blocks: readonly Block[], own: boolean): JsonObject {
     else if (block.type === 'refusal') refusal = (refusal ?? '') + block.text;
     else if (block.type === 'tool-call') {
       if (isLegacyCall(block)) message.function_call = { name: block.name, arguments: block.input };
-      else calls.push(writeToolCall(block, own, true));
+      else calls.push(Object.assign(writeToolCall(block, own), stateMember(block)));
     } else if (block.type === 'opaque' && block.dialect === 'openai-chat')
       Object.assign(message, block.value);
   }

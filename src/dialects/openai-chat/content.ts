@@ -1,7 +1,7 @@
 /** Content parts of OpenAI Chat: text, images, files and audio, between the wire and the hub. */
 import type { Block, MediaBlock, TextBlock } from '../../core/chat.ts';
 import { GatewayError } from '../../core/error.ts';
-import { isObject, type Json, type JsonObject } from '../../core/json.ts';
+import { isObject, type Json, type JsonObject, prototypeName } from '../../core/json.ts';
 
 export function badRequest(param: string, message: string): GatewayError {
   return new GatewayError('bad_request', message, { param });
@@ -12,6 +12,7 @@ export function others(object: JsonObject, known: ReadonlySet<string>): JsonObje
   let extra: JsonObject | undefined;
   for (const name in object) {
     if (known.has(name) || object[name] === undefined || object[name] === null) continue;
+    if (name === prototypeName) continue;
     extra ??= {};
     extra[name] = object[name];
   }

@@ -1,4 +1,5 @@
 /** What must change in a Chat Completions request that is relayed as bytes. */
+import { carriedMark } from '../../core/carry.ts';
 import { isObject, type Json, type JsonObject } from '../../core/json.ts';
 import { latin1 } from '../../wire/bytes.ts';
 import { findInside, type Member, valueText } from '../../wire/splice.ts';
@@ -81,6 +82,8 @@ function limitName(name: string, quirks: Quirks): string | undefined {
 function needsRewrite(body: Uint8Array, member: Member, quirks: Quirks): boolean {
   switch (member.name) {
     case 'messages':
+      // State that an answer of another vendor's had carried.
+      if (findInside(body, member, carriedMark, member.start) >= 0) return true;
       if (quirks.noDeveloperRole && stringsOf(body, member, '"role"').includes('developer')) return true;
       if (quirks.textOnly && holdsParts(body, member)) return true;
       return quirks.toolIds !== undefined && !holdsOnly(body, member, '"tool_call_id"', quirks.toolIds);

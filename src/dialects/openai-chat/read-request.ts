@@ -2,7 +2,7 @@
 import type { Block, ChatRequest, Effort, Message, OutputFormat, Tool, ToolChoice } from '../../core/chat.ts';
 import { isObject, type Json, type JsonObject } from '../../core/json.ts';
 import { badRequest, others, readContent } from './content.ts';
-import { takeSignature } from './signature.ts';
+import { takeState } from './state.ts';
 
 const known = new Set([
   'model', 'messages', 'tools', 'tool_choice', 'parallel_tool_calls', 'max_tokens', 'max_completion_tokens',
@@ -331,7 +331,7 @@ export function readToolCall(call: Json): Extract<Block, { type: 'tool-call' }> 
   if (custom) block.custom = true;
   const extra = others(call, callMembers);
   if (extra !== undefined) block.extra = extra;
-  return takeSignature(block);
+  return takeState(block);
 }
 
 /** Arguments as JSON text, whether sent as text or (Mistral, Ollama) as an object; '' for none. */

@@ -21,7 +21,7 @@ import {
 } from './answer.ts';
 import { others } from './content.ts';
 import { readArguments } from './read-request.ts';
-import { takeSignature } from './signature.ts';
+import { takeState } from './state.ts';
 import { readUsage } from './usage.ts';
 
 type Emit = (event: ChatEvent) => void;
@@ -344,7 +344,7 @@ function startCall(call: JsonObject, id: string, name: string, custom: boolean):
   if (custom) block.custom = true;
   const extra = others(call, callMembers);
   if (extra !== undefined) block.extra = extra;
-  return takeSignature(block);
+  return takeState(block);
 }
 
 /**

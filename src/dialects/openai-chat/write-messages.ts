@@ -3,7 +3,6 @@ import type { Block, Message, ToolCallBlock, ToolResultBlock } from '../../core/
 import type { JsonObject } from '../../core/json.ts';
 import type { Quirks } from '../quirks.ts';
 import { cannotSay, plainText, writeContent } from './content.ts';
-import { signatureMember } from './signature.ts';
 
 interface Writing {
   /** The request was read from this dialect: its `extra` members are written again. */
@@ -136,8 +135,7 @@ function writeAssistant(message: Message, path: string, writing: Writing): JsonO
 }
 
 /** A tool call as requests and whole answers hold it. */
-/** @param signed whoever reads it takes Gemini's signatures, too. */
-export function writeToolCall(block: ToolCallBlock, own: boolean, signed = own): JsonObject {
+export function writeToolCall(block: ToolCallBlock, own: boolean): JsonObject {
   const call: JsonObject = block.custom
     ? { id: block.id, type: 'custom', custom: { name: block.name, input: block.input } }
     : {
@@ -145,6 +143,5 @@ export function writeToolCall(block: ToolCallBlock, own: boolean, signed = own):
         type: 'function',
         function: { name: block.name, arguments: block.input === '' ? '{}' : block.input },
       };
-  if (own && block.extra !== undefined) Object.assign(call, block.extra);
-  return signed ? Object.assign(call, signatureMember(block)) : call;
+  return own && block.extra !== undefined ? Object.assign(call, block.extra) : call;
 }

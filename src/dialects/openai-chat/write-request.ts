@@ -137,10 +137,7 @@ function switchThinking(request: ChatRequest, quirks: Quirks, body: JsonObject, 
   const { reasoning: wish, toolChoice } = request;
   const off = wish?.enabled === false || wish?.effort === 'none';
   const forced = quirks.noForcedThinking === true && body.tool_choice !== undefined && isForced(toolChoice);
-  if (!off && !forced) {
-    if (wish !== undefined) body.thinking = { type: 'enabled' };
-    return;
-  }
+  if (!off && !forced) return;
   if (!off && wish !== undefined) lost.push('reasoning');
   body.thinking = { type: 'disabled' };
   delete body.reasoning_effort;

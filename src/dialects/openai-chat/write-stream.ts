@@ -5,7 +5,7 @@ import type { Usage } from '../../core/usage.ts';
 import type { AnswerWish, StreamWriter } from '../dialect.ts';
 import { isLegacyCall, writeAnnotation, writeFinish, writeId } from './answer.ts';
 import { writeStreamError } from './error.ts';
-import { signatureMember } from './signature.ts';
+import { stateMember } from './state.ts';
 import { writeUsage } from './usage.ts';
 
 export const terminator = 'data: [DONE]\n\n';
@@ -145,7 +145,7 @@ export class ChatStreamWriter implements StreamWriter {
               function: { name: block.name, arguments: block.input },
             };
         if (block.extra?.extra_content !== undefined) call.extra_content = block.extra.extra_content;
-        Object.assign(call, signatureMember(block));
+        Object.assign(call, stateMember(block));
         this.write(index, `{"tool_calls":[${JSON.stringify(call)}]}`);
         break;
       }
@@ -167,7 +167,7 @@ export class ChatStreamWriter implements StreamWriter {
     const logprobs = event.logprobs === undefined ? '' : `,"logprobs":${JSON.stringify(event.logprobs)}`;
     if (piece?.member === 'tool') {
       if (event.input !== undefined && event.input !== '') this.writeInput(event.choice, piece, event.input);
-      if (event.state?.vendor === 'gemini') this.writeSignature(event.choice, piece, event.state);
+      if (event.state !== undefined) this.writeState(event.choice, piece, event.state);
     } else if (piece?.member !== undefined && event.text !== undefined && event.text !== '') {
       this.writeText(event.choice, choice, piece, event.text, logprobs);
       return;
@@ -178,8 +178,8 @@ export class ChatStreamWriter implements StreamWriter {
     if (logprobs !== '') this.write(event.choice, '{}', 'null', logprobs);
   }
 
-  private writeSignature(index: number, { tool }: Piece, state: VendorState): void {
-    const member = signatureMember({ type: 'tool-call', id: '', name: '', input: '', state });
+  private writeState(index: number, { tool }: Piece, state: VendorState): void {
+    const member = stateMember({ type: 'tool-call', id: '', name: '', input: '', state });
     if (tool >= 0) this.write(index, JSON.stringify({ tool_calls: [{ index: tool, ...member }] }));
   }
 
