@@ -11,11 +11,23 @@ const checksumBytes = 4;
 /** A frame larger than this is not an answer but an attack: clients refuse it too. */
 const maxFrameBytes = 16 * 1024 * 1024;
 
+/** What the headers of a frame say of it. */
+interface Kind {
+  name: string;
+  /** Of an error, which has no payload: its message is a header. */
+  message: string | undefined;
+}
+
+/** The frames of a stream have a handful of different headers, unless somebody wants to fill the memory. */
+const maxKinds = 32;
+
 export class EventStreamReader {
-  private readonly prelude = Buffer.alloc(preludeBytes);
+  private readonly prelude = new Uint8Array(preludeBytes);
   /** What is being filled: the prelude, or, once that has told how long it is, the whole frame. */
   private frame = this.prelude;
   private filled = 0;
+  /** By the bytes of the headers: nearly all frames have the same. */
+  private readonly kinds = new Map<string, Kind>();
 
   /**
    * @param emit takes the event's name and its payload as text. The name of an event is its `:event-type`, that of an
@@ -25,7 +37,14 @@ export class EventStreamReader {
 
   /** @throws Error when a checksum or a length is wrong: nothing after it can be trusted. */
   push(chunk: Uint8Array): void {
-    for (let at = 0; at < chunk.length; ) {
+    let at = 0;
+    while (at < chunk.length) {
+      const end = this.filled === 0 ? endOfFrame(chunk, at) : -1;
+      if (end !== -1) {
+        this.read(chunk, at, end);
+        at = end;
+        continue;
+      }
       const part = chunk.subarray(at, at + this.frame.length - this.filled);
       this.frame.set(part, this.filled);
       this.filled += part.length;
@@ -43,37 +62,66 @@ export class EventStreamReader {
   /** What was to be filled is full. */
   private turn(): void {
     if (this.frame === this.prelude) {
-      this.frame = Buffer.allocUnsafe(readTotal(this.prelude));
+      this.frame = new Uint8Array(readTotal(this.prelude, 0));
       this.frame.set(this.prelude);
       return;
     }
     const { frame } = this;
     this.end();
-    emitFrame(frame, this.emit);
+    this.read(frame, 0, frame.length);
+  }
+
+  /** A whole frame whose first bytes are known to be right. */
+  private read(bytes: Uint8Array, from: number, to: number): void {
+    const end = to - checksumBytes;
+    if (crc32(bytes.subarray(from, end)) !== readUint32(bytes, end)) {
+      throw new Error('the checksum of an event frame is wrong');
+    }
+    const headers = from + preludeBytes;
+    const payload = headers + readUint32(bytes, from + 4);
+    const { name, message } = this.kindOf(bytes, headers, payload);
+    const told = message !== undefined && payload === end;
+    this.emit(name, told ? JSON.stringify({ message }) : utf8(bytes, payload, end));
+  }
+
+  private kindOf(bytes: Uint8Array, from: number, to: number): Kind {
+    const said = latin1(bytes, from, to);
+    let kind = this.kinds.get(said);
+    if (kind === undefined) {
+      kind = readKind(bytes, from, to);
+      if (this.kinds.size < maxKinds) this.kinds.set(said, kind);
+    }
+    return kind;
   }
 }
 
+/** Where the frame that begins at `at` ends; -1 when not all of it is here. Most come whole and are read where they lie. */
+function endOfFrame(bytes: Uint8Array, at: number): number {
+  if (bytes.length - at < preludeBytes) return -1;
+  const end = at + readTotal(bytes, at);
+  return end <= bytes.length ? end : -1;
+}
+
 /** @returns how many bytes the frame that begins so has. */
-function readTotal(prelude: Buffer): number {
-  if (crc32(prelude.subarray(0, 8)) !== prelude.readUInt32BE(8)) {
+function readTotal(bytes: Uint8Array, at: number): number {
+  if (crc32(bytes.subarray(at, at + 8)) !== readUint32(bytes, at + 8)) {
     throw new Error('the checksum of an event frame’s first bytes is wrong');
   }
-  const total = prelude.readUInt32BE(0);
-  const headers = prelude.readUInt32BE(4);
+  const total = readUint32(bytes, at);
+  const headers = readUint32(bytes, at + 4);
   if (total < preludeBytes + headers + checksumBytes || total > maxFrameBytes) {
     throw new RangeError(`an event frame of ${total} bytes with ${headers} bytes of headers is impossible`);
   }
   return total;
 }
 
-function emitFrame(frame: Buffer, emit: (name: string, payload: string) => void): void {
-  const end = frame.length - checksumBytes;
-  if (crc32(frame.subarray(0, end)) !== frame.readUInt32BE(end)) {
-    throw new Error('the checksum of an event frame is wrong');
-  }
-  const start = preludeBytes + frame.readUInt32BE(4);
-  const headers = readHeaders(frame, preludeBytes, start);
-  emit(nameOf(headers), payloadOf(headers, frame, start, end));
+function readUint32(bytes: Uint8Array, at: number): number {
+  return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
+}
+
+function readKind(bytes: Uint8Array, from: number, to: number): Kind {
+  const headers = readHeaders(bytes, from, to);
+  return { name: nameOf(headers), message: headers.get(':error-message') };
 }
 
 function nameOf(headers: ReadonlyMap<string, string>): string {
@@ -87,12 +135,6 @@ function nameOf(headers: ReadonlyMap<string, string>): string {
   }
 }
 
-/** An error has no payload: its message is a header, and is told as exceptions tell theirs. */
-function payloadOf(headers: ReadonlyMap<string, string>, frame: Buffer, from: number, to: number): string {
-  const message = headers.get(':error-message');
-  return message !== undefined && from === to ? JSON.stringify({ message }) : utf8(frame, from, to);
-}
-
 const stringType = 7;
 /**
  * Bytes of a header's value by its type: true, false, byte, short, integer, long, bytes, string, time, UUID. -1: two
@@ -101,7 +143,7 @@ const stringType = 7;
 const valueBytes = [0, 0, 1, 2, 4, 8, -1, -1, 8, 16];
 
 /** Headers that are texts; those of other types are passed over. */
-function readHeaders(frame: Buffer, from: number, end: number): Map<string, string> {
+function readHeaders(frame: Uint8Array, from: number, end: number): Map<string, string> {
   const headers = new Map<string, string>();
   let at = from;
   while (at < end) {
@@ -112,7 +154,7 @@ function readHeaders(frame: Buffer, from: number, end: number): Map<string, stri
     let size = valueBytes[type];
     if (size === undefined) throw new Error(`an event frame has a header of the unknown type ${type}`);
     if (size < 0) {
-      size = frame.readUInt16BE(value);
+      size = (frame[value]! << 8) | frame[value + 1]!;
       value += 2;
     }
     if (value + size > end) throw overrun();

@@ -69,6 +69,27 @@ export function scanMembers(body: Uint8Array): Member[] {
   }
 }
 
+/**
+ * The elements of the array that is the whole of `list`, in order, as they stand.
+ * @throws JsonSyntaxError
+ */
+export function scanElements(list: Uint8Array): Uint8Array[] {
+  const elements: Uint8Array[] = [];
+  let at = skipSpace(list, 0);
+  if (list[at] !== openBracket) throw new JsonSyntaxError('expected a JSON array', at);
+  at = skipSpace(list, at + 1);
+  while (list[at] !== closeBracket || elements.length > 0) {
+    const end = skipValue(list, at);
+    elements.push(list.subarray(at, end));
+    at = skipSpace(list, end);
+    if (list[at] === closeBracket) break;
+    if (list[at] !== comma) throw new JsonSyntaxError('expected "," or "]" after a value', at);
+    at = skipSpace(list, at + 1);
+  }
+  expectEnd(list, at + 1);
+  return elements;
+}
+
 /** The text of a member's value. */
 export function valueText(body: Uint8Array, member: Member): string {
   return decode(body, member.start, member.end);

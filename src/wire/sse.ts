@@ -6,6 +6,11 @@
 /** An event larger than this is not an answer but an attack. */
 const maxEventChars = 32 * 1024 * 1024;
 
+const carriageReturn = 0x0d;
+/** A return ends a line by itself too, though nobody sends it so; the regular expression without a state tells if there is one. */
+const loneReturn = /\r[^\n]/;
+const loneReturns = /\r(?=[^\n])/g;
+
 export class SseReader {
   /** Keeps a character that was cut in two until its rest arrives. */
   private readonly decoder = new TextDecoder();
@@ -41,13 +46,11 @@ export class SseReader {
     let buffer = this.pieces.length === 1 ? text : this.pieces.join('');
     // A return at the very end may be half of a line end: it waits for what follows.
     this.returned = buffer.endsWith('\r');
-    if (buffer.includes('\r')) {
-      const held = this.returned ? 1 : 0;
-      buffer = buffer.slice(0, buffer.length - held).replace(/\r\n?/g, '\n') + (held ? '\r' : '');
-    }
+    if (loneReturn.test(buffer)) buffer = buffer.replace(loneReturns, '\n');
     let from = 0;
     for (let to = buffer.indexOf('\n'); to >= 0; to = buffer.indexOf('\n', from)) {
-      this.line(buffer, from, to);
+      const returned = to > from && buffer.charCodeAt(to - 1) === carriageReturn;
+      this.line(buffer, from, returned ? to - 1 : to);
       from = to + 1;
     }
     this.pieces.length = 0;

@@ -15,6 +15,14 @@ export interface Tunnel {
   cut(): void;
 }
 
+/** The answer to a request to go on in another protocol: a tunnel where `status` is 101, a body to read otherwise. */
+export interface Switched extends Tunnel {
+  readonly status: number;
+  /** The first value of a header, by its lower-case name. */
+  header(name: string): string | null;
+  headers(): Headers;
+}
+
 /** One direction: bytes wait in it until they are read. */
 export class Pipe {
   private readonly queue: Uint8Array[] = [];

@@ -4,9 +4,12 @@ import { copyRange } from '../bytes.ts';
 import type { Carrier, Exchange } from './exchange.ts';
 import { HttpError } from './head.ts';
 import type { HttpPool, Origin } from './pool.ts';
+import { framed, framingLine, isStreamed, type RequestBody, type StreamedBody } from './streamed.ts';
 
 /** A request up to this size leaves in one write. */
 const joinedBytes = 64 * 1024;
+/** A streamed body waits while more than this has not left yet. */
+const maxUnsentBytes = 512 * 1024;
 
 export class Connection implements Carrier {
   private socket!: Socket<Connection>;
@@ -18,6 +21,10 @@ export class Connection implements Carrier {
   unsentBytes = 0;
   /** Nothing follows what is unsent. */
   private ending = false;
+  /** The request has not been sent whole. */
+  private streaming = false;
+  /** Told when there is room for more of it, or no use in it. */
+  private onRoom: (() => void) | undefined;
   private closed = false;
   private reason: unknown;
   /** The server has proven who it is. Nothing is sent before. */
@@ -52,14 +59,14 @@ export class Connection implements Carrier {
     return connection;
   }
 
-  /** @param body undefined: the request has none, and says nothing of it. */
-  carry(exchange: Exchange, head: string, body: Uint8Array | string | undefined): void {
+  carry(exchange: Exchange, head: string, body: RequestBody): void {
     if (!exchange.attach(this)) {
       this.release(true);
       return;
     }
     this.exchange = exchange;
     if (body === undefined) this.write(Buffer.from(`${head}\r\n`, 'latin1'));
+    else if (isStreamed(body)) void this.stream(exchange, head, body);
     else this.send(head, body);
   }
 
@@ -75,7 +82,7 @@ export class Connection implements Carrier {
     this.exchange = undefined;
     if (this.closed) return;
     // What was not sent belongs to a request whose answer did not wait for it.
-    if (!reusable || this.unsentBytes > 0) {
+    if (!reusable || this.unsentBytes > 0 || this.streaming) {
       this.socket.terminate();
       return;
     }
@@ -109,6 +116,7 @@ export class Connection implements Carrier {
     }
     unsent.splice(0, sent);
     if (unsent.length > 0) return;
+    this.onRoom?.();
     if (this.ending) this.socket.end();
     else this.exchange?.drained();
   }
@@ -128,6 +136,7 @@ export class Connection implements Carrier {
   ended(): void {
     if (this.closed) return;
     this.closed = true;
+    this.onRoom?.();
     if (this.origin.tls) this.secured.reject(this.reason ?? new Error('the TLS handshake was cut short'));
     this.pool.forget(this.origin, this);
     const { exchange } = this;
@@ -162,6 +171,28 @@ export class Connection implements Carrier {
     all.write(start, 0, 'latin1');
     copyRange(body, 0, size, all, start.length);
     this.write(all);
+  }
+
+  /** Sends no faster than the server takes it, and no more once it has answered. */
+  private async stream(exchange: Exchange, head: string, body: StreamedBody): Promise<void> {
+    this.streaming = true;
+    this.write(Buffer.from(`${head}${framingLine(body)}\r\n`, 'latin1'));
+    try {
+      for await (const bytes of framed(body)) {
+        if (exchange.over) return;
+        this.write(bytes);
+        if (this.unsentBytes > maxUnsentBytes && !this.closed) await this.room();
+      }
+      this.streaming = false;
+    } catch (cause) {
+      exchange.fail(new HttpError('aborted', 'the request could not be sent whole', { cause }));
+    }
+  }
+
+  private room(): Promise<void> {
+    return new Promise((resolve) => {
+      this.onRoom = resolve;
+    });
   }
 
   write(bytes: Uint8Array): void {

@@ -1,6 +1,6 @@
 /** One request and its response: what a caller holds, whatever connection carries it. */
 import { find, latin1 } from '../bytes.ts';
-import type { Tunnel } from '../tunnel.ts';
+import type { Switched } from '../tunnel.ts';
 import { type BodyReader, readerFor } from './body.ts';
 import { HttpError, ResponseHead } from './head.ts';
 
@@ -24,7 +24,7 @@ const maxQueuedBytes = 512 * 1024;
 const maxHeadBytes = 64 * 1024;
 const headEnd = '\r\n\r\n';
 
-export class Exchange implements Tunnel {
+export class Exchange implements Switched {
   /** Resolves with the exchange itself when status and headers are there. Rejects with HttpError. */
   readonly answered: Promise<Exchange>;
   private head!: ResponseHead;

@@ -2,6 +2,7 @@
 import { Connection } from './connection.ts';
 import { Exchange } from './exchange.ts';
 import type { HttpError } from './head.ts';
+import { isStreamed, type RequestBody } from './streamed.ts';
 
 export interface Origin {
   host: string;
@@ -33,9 +34,10 @@ export class HttpPool {
    * Sends a request; see Exchange for what becomes of it.
    * @param head request line and headers, each line with its CRLF, without Content-Length and the blank line.
    */
-  ask(origin: Origin, head: string, body: Uint8Array | string): Exchange {
+  ask(origin: Origin, head: string, body: RequestBody): Exchange {
     const exchange = new Exchange();
-    const connection = this.takeIdle(origin);
+    // What is streamed cannot be sent again, so it is not sent where it may turn out that nobody listens any more.
+    const connection = isStreamed(body) ? undefined : this.takeIdle(origin);
     if (connection === undefined) void this.connect(origin, exchange, head, body);
     else connection.carry(exchange, head, body);
     return exchange;
@@ -79,12 +81,7 @@ export class HttpPool {
     for (const connection of this.idle.get(origin)?.splice(0) ?? []) connection.end();
   }
 
-  private async connect(
-    origin: Origin,
-    exchange: Exchange,
-    head: string,
-    body: Uint8Array | string | undefined,
-  ): Promise<void> {
+  private async connect(origin: Origin, exchange: Exchange, head: string, body: RequestBody): Promise<void> {
     try {
       const connection = await Connection.open(origin, this);
       connection.carry(exchange, head, body);

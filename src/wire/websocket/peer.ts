@@ -4,12 +4,12 @@ import {
   closeCodes,
   FrameError,
   type Message,
-  MessageReader,
   writeClose,
   writeMessage,
   writePing,
   writePong,
 } from './frames.ts';
+import { MessageReader } from './reader.ts';
 
 export interface PeerEvents {
   message(message: Message): void;
@@ -98,6 +98,7 @@ export class WebSocketPeer {
     this.closing = true;
     this.tunnel.write(writeClose(code, reason, this.client));
     this.lateCut = setTimeout(() => this.tunnel.cut(), closingMs);
+    this.lateCut.unref();
   }
 
   /** Hangs up without a word. */
@@ -107,7 +108,7 @@ export class WebSocketPeer {
   }
 
   private heardClose(code: number, reason: string): void {
-    this.close(code, '');
+    this.close(code, reason);
     this.end(code, reason);
   }
 

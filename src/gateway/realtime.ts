@@ -1,0 +1,224 @@
+/** A realtime session is asked for: who asks, what for, whom it may be held with; then both sides are connected. */
+import type { ServerWebSocket, WebSocketHandler } from 'bun';
+import type { Target } from '../config/snapshot.ts';
+import { clientGone, GatewayError } from '../core/error.ts';
+import { newCallId } from '../core/id.ts';
+import { clientDialects } from '../dialects/index.ts';
+import {
+  type RealtimeOffer,
+  type RealtimeWish,
+  readOffer,
+  readWish,
+  realtimePath,
+  sessionPath,
+} from '../dialects/realtime.ts';
+import { extractSecret } from '../governance/keys.ts';
+import type { BoundLimit } from '../governance/leases.ts';
+import type { Switched } from '../wire/tunnel.ts';
+import { acceptKey, asksToSwitch, newHandshakeKey, switchHeaders } from '../wire/websocket/handshake.ts';
+import { checkModel } from './body.ts';
+import { type Attempt, Call } from './call.ts';
+import type { Gateway } from './gateway.ts';
+import { admit, openRoute, type Patience, refuse } from './handle.ts';
+import { readRefusal } from './read-reply.ts';
+import { firstEstimate, RealtimeMeter, splitLimits } from './realtime-meter.ts';
+import { RealtimeSession } from './realtime-session.ts';
+import type { Outbound } from './render.ts';
+import { answerHeaders, errorResponse } from './respond.ts';
+import { type Renderer, Tries } from './tries.ts';
+import { Upstream } from './upstream.ts';
+
+/** The server, as far as it opens sessions. */
+export interface Switchboard extends Patience {
+  upgrade(request: Request, options: { data: RealtimeSession; headers: Record<string, string> }): boolean;
+}
+
+/** Refusals are worded in it: it is the language that sessions are held in. */
+const dialect = clientDialects[0]!;
+
+/** Never rejects. @returns undefined when the session is open. */
+export async function handleRealtime(
+  request: Request,
+  query: string,
+  gateway: Gateway,
+  server: Switchboard,
+): Promise<Response | undefined> {
+  const refused = checkSwitch(request);
+  if (refused !== undefined) return errorResponse(refused, dialect, undefined, newCallId());
+  const call = new Call(gateway, dialect, gateway.snapshot(), 'realtime');
+  try {
+    const offer = readOffer(request.headers);
+    const secret = extractSecret(request.headers, request.url) ?? offer.secret;
+    admit(call, request, secret);
+    server.timeout(request, 0);
+    const wish = readWish(query);
+    const tries = plan(call, request, wish);
+    for (;;) {
+      const next = tries.next();
+      if (!(next instanceof Promise ? await next : next)) throw tries.failure;
+      try {
+        return await open(tries, offer, wish, secret, server);
+      } catch (thrown) {
+        tries.failed(thrown);
+      }
+    }
+  } catch (thrown) {
+    return refuse(call, thrown, request);
+  }
+}
+
+function checkSwitch({ method, headers }: Request): GatewayError | undefined {
+  if (method !== 'GET') {
+    return new GatewayError('method_not_allowed', `${realtimePath} takes GET, not ${method}.`);
+  }
+  if (asksToSwitch((name) => headers.get(name))) return undefined;
+  return new GatewayError('bad_request', `${realtimePath} is a WebSocket: connect with ws:// or wss://.`, {
+    status: 426,
+    code: 'upgrade_required',
+  });
+}
+
+/** Whom the session may be held with, and that the limits bear it. @throws GatewayError */
+function plan(call: Call, request: Request, wish: RealtimeWish): Tries<RealtimeInbound> {
+  if (wish.model === '') {
+    throw new GatewayError(
+      'bad_request',
+      `"model" is missing: name one in the query, as in ${realtimePath}?model=mock/echo.`,
+      { param: 'model' },
+    );
+  }
+  const { plan, first } = openRoute(call, checkModel(wish.model));
+  const { limiter } = call.gateway;
+  const limits = limiter.limitsOf(call.snapshot, call.key!);
+  const { standing, spending } = splitLimits(limits);
+  call.hasBudget = limits.some(({ limit }) => limit.unit === 'usd');
+  call.standing = limiter.reserve(standing, { tokens: 0, nanoUsd: 0 }, Date.now());
+  call.renew(spending, firstEstimate(first));
+  return new Tries(call, new RealtimeInbound(wish), request, plan, first);
+}
+
+/** What a client asks for, as each target is asked for it. */
+class RealtimeInbound implements Renderer {
+  constructor(private readonly wish: RealtimeWish) {}
+
+  render(target: Target): Outbound {
+    const endpoint = target.endpoints.find(({ realtime }) => realtime !== undefined);
+    if (endpoint?.realtime === undefined) throw unable(target, 'does not speak their language');
+    const { transport, switching, keys } = target.provider;
+    if (transport !== undefined && switching === undefined)
+      throw unable(target, 'is reached through a proxy');
+    if (keys.some(({ authorise }) => authorise !== undefined)) throw unable(target, 'wants each call signed');
+    const path = sessionPath(endpoint.realtime, target.model, this.wish);
+    return {
+      target,
+      endpoint,
+      path,
+      url: endpoint.base + path,
+      body: '',
+      relay: false,
+      hideUsage: false,
+      lost: [],
+      names: undefined,
+      form: undefined,
+    };
+  }
+}
+
+function unable({ id, provider }: Target, why: string): GatewayError {
+  return new GatewayError(
+    'unsupported',
+    `${id} cannot hold realtime sessions: the provider "${provider.name}" ${why}.`,
+    { param: 'model' },
+  );
+}
+
+/** Connects both sides. @throws GatewayError when the provider did not: another target may. */
+async function open(
+  tries: Tries<RealtimeInbound>,
+  offer: RealtimeOffer,
+  wish: RealtimeWish,
+  secret: string | undefined,
+  server: Switchboard,
+): Promise<Response | undefined> {
+  const { call, outbound, request } = tries;
+  const attempt = call.dispatch(outbound, true);
+  const upstream = new Upstream(outbound, call.gateway.deadlines, request.signal);
+  let tunnel: Switched;
+  try {
+    tunnel = await connect(tries, attempt, upstream, offer);
+  } catch (thrown) {
+    const error = upstream.failure(thrown);
+    upstream.close();
+    attempt.fail(error);
+    call.answeredBy = outbound.endpoint.ownErrors === true ? undefined : dialect;
+    throw error;
+  }
+  upstream.finish();
+  tries.succeeded();
+  const limits = (): BoundLimit[] => currentLimits(call, secret);
+  const meter = new RealtimeMeter(call, outbound, attempt, limits, wish.transcribes);
+  const session = new RealtimeSession(call, meter, outbound, tunnel, request.signal);
+  const headers = answerHeaders(attempt, '', false);
+  delete headers['content-type'];
+  // Without a word of ours the server would repeat the first protocol that was offered: the key, perhaps.
+  headers['sec-websocket-protocol'] = offer.protocol ?? '';
+  if (!request.signal.aborted && server.upgrade(request, { data: session, headers })) return undefined;
+  tunnel.cut();
+  const error = request.signal.aborted
+    ? clientGone()
+    : new GatewayError('bad_request', 'The request to open a WebSocket is not well-formed.');
+  attempt.fail(error);
+  throw error;
+}
+
+async function connect(
+  { call, outbound, key, request }: Tries<RealtimeInbound>,
+  attempt: Attempt,
+  upstream: Upstream,
+  offer: RealtimeOffer,
+): Promise<Switched> {
+  const handshake = newHandshakeKey();
+  const authorisation = { ...offer.headers, ...switchHeaders(handshake) };
+  const reply = await upstream.switch(call.gateway.http, { key, client: request.headers, authorisation });
+  attempt.upstreamStatus = reply.status;
+  const { id } = outbound.target;
+  if (reply.status >= 400) throw await readRefusal(reply, outbound, upstream);
+  if (reply.status !== 101) {
+    throw new GatewayError(
+      'upstream_invalid',
+      `${id} answered with status ${reply.status} where a session was asked for.`,
+    );
+  }
+  if (reply.header('sec-websocket-accept') !== acceptKey(handshake)) {
+    throw new GatewayError('upstream_invalid', `${id} did not answer as a WebSocket server does.`);
+  }
+  attempt.meaningful();
+  return reply;
+}
+
+/** A key that was revoked ends its sessions, and limits that were changed hold for them. @throws GatewayError `unauthorized`. */
+function currentLimits({ gateway }: Call, secret: string | undefined): BoundLimit[] {
+  const key = gateway.keyring.authenticate(secret, Date.now());
+  return splitLimits(gateway.limiter.limitsOf(gateway.snapshot(), key)).spending;
+}
+
+/** Seconds after which a client that answers no ping is taken to be gone. */
+const pingedS = 120;
+
+/** Bun's handlers of the clients' side. */
+export function realtimeHandlers(maxBytes: number): WebSocketHandler<RealtimeSession> {
+  type Socket = ServerWebSocket<RealtimeSession>;
+  return {
+    maxPayloadLength: maxBytes,
+    // What waits is bounded by not reading more of the provider: one message beyond that has to fit.
+    backpressureLimit: 0,
+    idleTimeout: pingedS,
+    sendPings: true,
+    perMessageDeflate: false,
+    open: (socket: Socket) => socket.data.opened(socket),
+    message: (socket: Socket, message) => socket.data.fromClient(message),
+    ping: (socket: Socket, data) => socket.data.pingProvider(data),
+    drain: (socket: Socket) => socket.data.clientDrained(),
+    close: (socket: Socket, code, reason) => socket.data.clientClosed(code, reason),
+  };
+}
