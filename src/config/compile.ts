@@ -3,12 +3,13 @@ import { parseUsd } from '../core/money.ts';
 import { hashSecret } from '../core/secret.ts';
 import { dialects } from '../dialects/index.ts';
 import { authHeader } from '../providers/auth.ts';
-import { preferredDialect, quirksOf } from '../providers/catalog.ts';
+import { maxOutputOf, preferredDialect, quirksOf } from '../providers/catalog.ts';
 import type { CatalogueEntry } from '../providers/entry.ts';
 import { identities, isIdentity } from '../providers/identity.ts';
-import { nextPriceChange, resolvePrice } from '../providers/prices.ts';
+import { contextLengthOf, nextPriceChange, resolvePrice } from '../providers/prices.ts';
 import { entryOf } from './complete.ts';
 import { endpointOf, schemeOf, servesModel, speaksOf } from './hosting.ts';
+import { keepersOf } from './keepers.ts';
 import type { Config, LimitConfig, ProviderConfig, RouteConfig } from './schema.ts';
 import type {
   Endpoint,
@@ -28,6 +29,8 @@ export interface CompileOptions {
   version: number;
   /** Provider name → what answers its calls instead of the network, as long as the configuration gives it no URL. */
   transports?: Readonly<Record<string, Transport>>;
+  /** The same for requests to go on in another protocol. */
+  switchings?: Readonly<Record<string, NonNullable<Provider['switching']>>>;
   /** What answers the calls of all other providers, instead of sockets of the gateway's own. */
   transport?: Transport;
   /** The moment whose prices are taken, in milliseconds since 1970. Default: now. */
@@ -35,7 +38,7 @@ export interface CompileOptions {
 }
 
 /** Time limits where the configuration names none. Models that reason may be silent for minutes. */
-const defaultTimeouts = { firstByteMs: 300_000, idleMs: 120_000, totalMs: 1_800_000 };
+const defaultTimeouts = { firstByteMs: 300_000, idleMs: 120_000, totalMs: 1_800_000, sessionMs: 3_600_000 };
 /** Clients choose the names of direct targets: both their number and their length are bounded. */
 const maxDirectRoutes = 1000;
 const maxModelLength = 256;
@@ -74,6 +77,7 @@ export function compile(config: Config, options: CompileOptions): Snapshot {
       store: config.store,
       shared: config.shared,
       bodyLimitBytes: config.body_limit,
+      fileLimitBytes: config.file_limit,
       fetchMedia: config.fetch_media,
       drainMs: config.drain,
       logLevel: config.log.level,
@@ -112,19 +116,25 @@ function compileProvider(
   entry: CatalogueEntry | undefined,
   options: CompileOptions,
 ): Provider {
-  const builtIn =
-    given.url === undefined && given.speaks === undefined ? options.transports?.[name] : undefined;
-  const transport = builtIn ?? options.transport;
+  const builtIn = given.url === undefined && given.speaks === undefined;
+  const transport = (builtIn ? options.transports?.[name] : undefined) ?? options.transport;
+  const switching = builtIn ? options.switchings?.[name] : undefined;
+  const speaks = speaksOf(entry, given);
+  const keys = compileKeys(name, given, entry);
   return Object.freeze({
     name,
-    speaks: speaksOf(entry, given),
-    keys: compileKeys(name, given, entry),
+    speaks,
+    keys,
+    keeps: keepersOf(entry, speaks, keys),
+    batchShare: entry?.batchShare,
     timeouts: {
       firstByteMs: given.timeout?.first_byte ?? defaultTimeouts.firstByteMs,
       idleMs: given.timeout?.idle ?? defaultTimeouts.idleMs,
       totalMs: given.timeout?.total ?? defaultTimeouts.totalMs,
+      sessionMs: given.timeout?.total ?? defaultTimeouts.sessionMs,
     },
     ...(transport === undefined ? {} : { transport }),
+    ...(switching === undefined ? {} : { switching }),
   });
 }
 
@@ -162,6 +172,8 @@ function compileTarget(
     quirks: Object.freeze(quirksOf(entry, model)),
     endpoints: compileEndpoints(provider, entry, model),
     price: resolvePrice(entry, model, override, now),
+    contextLength: contextLengthOf(entry, model),
+    maxOutput: maxOutputOf(entry, model),
   });
 }
 

@@ -131,6 +131,9 @@ function fillPlace(place: Place, values: Readonly<Record<string, string | undefi
   const filled = { ...place, url: fillIn(place.url, values) };
   if (place.path !== undefined) filled.path = fillIn(place.path, values);
   if (place.streamPath !== undefined) filled.streamPath = fillIn(place.streamPath, values);
+  if (place.realtime !== undefined) {
+    filled.realtime = { ...place.realtime, path: fillIn(place.realtime.path, values) };
+  }
   return filled;
 }
 
@@ -166,6 +169,7 @@ export function endpointOf(
     const path = own === undefined ? dialect.path(name, stream) : fillIn(own, values);
     return query === undefined ? path : withQuery(path, query);
   };
+  const realtime = place.realtime ?? (place.path === undefined ? dialect.realtime : undefined);
   const whole = pathOf(place.path, false);
   const streamed = pathOf(place.streamPath ?? place.path, true);
   return {
@@ -174,6 +178,7 @@ export function endpointOf(
     headers: { 'content-type': 'application/json', ...dialect.headers, ...headers },
     framing: place.framing ?? dialect.framing,
     path: (_model, stream) => (stream ? streamed : whole),
+    ...(realtime === undefined ? {} : { realtime: { ...realtime, path: pathOf(realtime.path, true) } }),
     ...editsOf(place),
     ...(place.lift === undefined ? {} : { lift: place.lift }),
     ...(place.ownErrors === undefined ? {} : { ownErrors: place.ownErrors }),

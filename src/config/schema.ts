@@ -293,6 +293,9 @@ export const configSchema = z
       .default('none')
       .describe('What several nodes share their limits through.'),
     body_limit: size.prefault('32mb').describe('Largest request body.'),
+    file_limit: size
+      .prefault('512mb')
+      .describe('Largest file that is uploaded to a provider; it passes through, and is not held in memory.'),
     fetch_media: z
       .enum(['public', 'any', 'off'], { error: 'must be public, any or off' })
       .default('public')

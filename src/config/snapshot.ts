@@ -1,11 +1,13 @@
 /** The immutable, compiled configuration: all that a call needs, found by Map look-ups. */
 import type { DialectName } from '../core/chat.ts';
 import type { NanoUsd, Price } from '../core/money.ts';
-import type { Dialect } from '../dialects/dialect.ts';
+import type { Dialect, RealtimeAt } from '../dialects/dialect.ts';
+import type { SurfaceName } from '../dialects/objects/surface.ts';
 import type { Quirks } from '../dialects/quirks.ts';
 import type { Authorise } from '../providers/auth.ts';
 import type { Place } from '../providers/places.ts';
 import type { Framing } from '../wire/framing.ts';
+import type { Switched } from '../wire/tunnel.ts';
 
 export interface Snapshot {
   /** Counts up with every reload. */
@@ -38,6 +40,8 @@ export interface Settings {
   store: string;
   shared: string;
   bodyLimitBytes: number;
+  /** Of files, which pass through without being held. */
+  fileLimitBytes: number;
   /** Where images and files are fetched from that clients name by address and a target takes by value only. */
   fetchMedia: 'public' | 'any' | 'off';
   drainMs: number;
@@ -50,9 +54,24 @@ export interface Provider {
   speaks: ReadonlyMap<DialectName, readonly Place[]>;
   /** The pool: one entry per key; one entry with empty `secret` where none is needed. */
   keys: readonly ProviderKey[];
+  /** Where it keeps files and batches, by surface; absent: nowhere. */
+  keeps?: ReadonlyMap<SurfaceName, Keeper>;
+  /** What part of the usual price is paid for requests of a batch; absent: nobody knows. */
+  batchShare?: number | undefined;
   timeouts: Timeouts;
   /** Replaces network access: the built-in mock provider. */
   transport?: (url: string, init: RequestInit) => Promise<Response>;
+  /** The same for requests to go on in another protocol; without it, a `transport` has none. */
+  switching?: (url: string, headers: Readonly<Record<string, string>>) => Promise<Switched>;
+}
+
+/** Where one provider keeps what clients of a surface give it. */
+export interface Keeper {
+  endpoint: Endpoint;
+  /** The same, where files are sent to. */
+  uploads: Endpoint;
+  /** It is known to, rather than only to speak the language. */
+  sure: boolean;
 }
 
 export interface ProviderKey {
@@ -68,6 +87,8 @@ export interface Timeouts {
   firstByteMs: number;
   idleMs: number;
   totalMs: number;
+  /** Of a realtime session. */
+  sessionMs: number;
 }
 
 /** Provider and upstream model, compiled, ready to call. */
@@ -83,6 +104,9 @@ export interface Target {
   endpoints: readonly Endpoint[];
   /** Undefined: no price is known, calls are `unpriced`. */
   price: Price | undefined;
+  /** Tokens of request and answer together, and of an answer, where that is known. */
+  contextLength?: number | undefined;
+  maxOutput?: number | undefined;
 }
 
 export interface Endpoint {
@@ -93,6 +117,8 @@ export interface Endpoint {
   framing: Framing;
   /** Path below `base` of a chat call: the dialect's own, unless the host has another. */
   path(model: string, stream: boolean): string;
+  /** Where realtime sessions are held; absent: nowhere. */
+  realtime?: RealtimeAt;
   /** Top-level members that the host wants set (JSON text) or left out (undefined) in every request. */
   edits?: Readonly<Record<string, string | undefined>>;
   /** Headers of a client of the same dialect that are top-level members here: a list of what stands between commas. */

@@ -2,7 +2,7 @@
  * State of one vendor's model inside an opaque text of another dialect (a signature, encrypted data), so that clients
  * hand it back without knowing: the conversation may leave that vendor and return to it.
  */
-import type { DialectName, ReasoningBlock, VendorState } from './chat.ts';
+import type { Block, DialectName, ReasoningBlock, ToolCallBlock, VendorState } from './chat.ts';
 import { isObject, type Json } from './json.ts';
 
 /** What is carried: a reasoning block's state, or that of the tool call with the id `call` (of the text before it, without). */
@@ -54,4 +54,20 @@ export function carryReasoning({ vendor, signature, redacted, id }: ReasoningBlo
     ...(redacted === undefined ? {} : { redacted }),
     ...(id === undefined ? {} : { id }),
   });
+}
+
+/** State that stands apart from its block, behind so many others. */
+export type CarriedState = Extract<Carried, { type: 'state' }> & { after: number };
+
+/** Gives states back to the tool calls they name, or to the text they stand right after. */
+export function restoreStates(blocks: readonly Block[], states: readonly CarriedState[]): void {
+  if (states.length === 0) return;
+  const calls = new Map<string, ToolCallBlock>();
+  for (const block of blocks) {
+    if (block.type === 'tool-call' && !calls.has(block.id)) calls.set(block.id, block);
+  }
+  for (const { vendor, value, call, after } of states) {
+    const block = call === undefined ? blocks[after - 1] : calls.get(call);
+    if (block?.type === (call === undefined ? 'text' : 'tool-call')) block.state = { vendor, value };
+  }
 }

@@ -145,6 +145,13 @@ export function formatUsd(nano: NanoUsd | bigint): string {
   return fraction === '' ? `${sign}${whole}` : `${sign}${whole}.${fraction}`;
 }
 
+/** Pico-dollars for one as a decimal string of USD, exact: 150000 → "0.00000015". */
+export function formatRate(pico: number): string {
+  const digits = String(Math.round(pico)).padStart(13, '0');
+  const fraction = withoutZeros(digits.slice(-12));
+  return fraction === '' ? digits.slice(0, -12) : `${digits.slice(0, -12)}.${fraction}`;
+}
+
 function withoutZeros(digits: string): string {
   let end = digits.length;
   while (end > 0 && digits.charCodeAt(end - 1) === 0x30) end--;

@@ -1,5 +1,6 @@
 /** The mock provider: answers on every wire as its model names ask, without any network. */
 import { isObject, type Json, type JsonObject } from '../core/json.ts';
+import type { Switched } from '../wire/tunnel.ts';
 import {
   type Answer,
   answerError,
@@ -13,12 +14,28 @@ import { type Ask, type Refusal, Refused } from './ask.ts';
 import { type Behaviour, leadWords, parseBehaviour } from './behaviour.ts';
 import { idMaker, seeded } from './chance.ts';
 import { failure, kindOf } from './errors.ts';
+import {
+  answerOperation,
+  decodeBody,
+  type Make,
+  matchOperation,
+  modelInForm,
+  readOperation,
+} from './operations.ts';
 import { countTokens, respond } from './plan.ts';
 import { type Counters, isImmediate, playResponse, Visit } from './play.ts';
+import {
+  type Accepted,
+  asksForRealtime,
+  openRealtime,
+  type RealtimeHost,
+  switchInProcess,
+} from './realtime/open.ts';
 import { readRecording } from './replay.ts';
 import { type Asked, type Incoming, matchPath, splitPath } from './routes.ts';
 import { openai } from './voices/openai.ts';
 import type { Turn, Voice } from './wire.ts';
+import { openaiChat } from './wires/openai-chat.ts';
 
 export interface MockOptions {
   /** Folder that `replay:FILE` reads below. */
@@ -50,6 +67,10 @@ export interface Mock {
   fetch(request: Request): Promise<Response>;
   /** The same for a provider's `transport`: no socket, no network. */
   transport(url: string, init: RequestInit): Promise<Response>;
+  /** The same for requests to go on in another protocol. */
+  switching(url: string, headers: Readonly<Record<string, string>>): Promise<Switched>;
+  /** How such a request is answered, for a server that talks itself. */
+  open(incoming: Incoming): Answer | Accepted;
   /** What is to be sent, for a server that sends it itself (with a Visit on `counters`). */
   answer(incoming: Incoming): Answer;
   models: readonly string[];
@@ -94,25 +115,49 @@ export function createMock(options: MockOptions = {}): Mock {
     return new Response(joinPieces(given), { status: given.status, headers: given.headers });
   };
 
+  const open = (incoming: Incoming): Answer | Accepted => {
+    if (!asksForRealtime(incoming)) return answer(incoming);
+    counters.calls++;
+    if (options.capture === true) requests.push(capture(incoming));
+    return openRealtime(hostOf(kitchen, counters), incoming);
+  };
+
   return {
     fetch: async (request) => {
       return deliver(
-        incomingOf(request.method, request.url, request.headers, await request.text()),
+        incomingOf(
+          request.method,
+          request.url,
+          request.headers,
+          decodeBody(await request.bytes(), request.headers.get('content-type')),
+        ),
         request.signal,
       );
     },
     transport: async (url, init) => {
       const { body } = init;
-      const text = typeof body === 'string' ? body : body ? await new Response(body).text() : '';
+      const headers = new Headers(init.headers);
+      const bytes = typeof body === 'string' || !body ? undefined : await new Response(body).bytes();
+      const text = bytes === undefined ? String(body ?? '') : decodeBody(bytes, headers.get('content-type'));
       init.signal?.throwIfAborted();
-      return deliver(
-        incomingOf(init.method ?? 'GET', url, new Headers(init.headers), text),
-        init.signal ?? null,
-      );
+      return deliver(incomingOf(init.method ?? 'GET', url, headers, text), init.signal ?? null);
     },
+    switching: async (url, headers) =>
+      switchInProcess(open(incomingOf('GET', url, new Headers(headers), ''))),
+    open,
     answer,
     models: kitchen.models,
     requests,
+    counters,
+  };
+}
+
+function hostOf(kitchen: Kitchen, counters: Counters): RealtimeHost {
+  return {
+    checkKey: (incoming) => checkKey(kitchen.options.key, incoming, openaiChat.keys, openai),
+    behaviourOf: (model) => behaviourOf(kitchen, openai, model),
+    failureOf: (behaviour) => failureOf(kitchen, openai, behaviour),
+    newId: kitchen.id,
     counters,
   };
 }
@@ -131,7 +176,8 @@ function incomingOf(method: string, url: string, headers: Headers, body: string)
 function capture(incoming: Incoming): CapturedRequest {
   const { method, path, body: text } = incoming;
   const body = parseObject(text);
-  const model = matchPath(incoming)?.given.model ?? body?.model;
+  const asked = asksForRealtime(incoming) ? splitPath(path)[1].get('model') : undefined;
+  const model = matchPath(incoming)?.given.model ?? body?.model ?? asked ?? modelInForm(incoming);
   return {
     method,
     path,
@@ -156,9 +202,11 @@ function serve(kitchen: Kitchen, incoming: Incoming): Answer {
   const voice = asked?.voice ?? openai;
   const requestId = kitchen.id('req_');
   try {
+    const make = matchOperation(incoming);
+    if (make !== undefined) return operate(kitchen, incoming, make, requestId);
     if (asked === undefined)
       throw refusal(openai, 'not_found', openai.notThere(incoming.method, incoming.path));
-    checkKey(kitchen.options.key, incoming, asked);
+    checkKey(kitchen.options.key, incoming, asked.wire.keys, asked.voice);
     return answerAsked(kitchen, incoming, asked, requestId);
   } catch (thrown) {
     if (!(thrown instanceof Refused)) throw thrown;
@@ -166,14 +214,30 @@ function serve(kitchen: Kitchen, incoming: Incoming): Answer {
   }
 }
 
+/** Whatever is asked for beside chat. */
+function operate(kitchen: Kitchen, incoming: Incoming, make: Make, requestId: string): Answer {
+  checkKey(kitchen.options.key, incoming, openaiChat.keys, openai);
+  if (incoming.method !== 'POST') throw new Refused(failure(openai, 'method'));
+  const ask = readOperation(incoming);
+  const behaviour = behaviourOf(kitchen, openai, ask.model);
+  const failed = failureOf(kitchen, openai, behaviour);
+  if (failed !== undefined) return answerError(openai, failed, behaviour, requestId);
+  return answerOperation(make(ask, behaviour), behaviour, requestId);
+}
+
 /** A failure of this kind in other words, without the code of the usual ones. */
 function refusal(voice: Voice, kind: Refusal['kind'], message: string): Refused {
   return new Refused({ ...failure(voice, kind), code: undefined, message });
 }
 
-function checkKey(key: string | undefined, { path, header }: Incoming, { wire, voice }: Asked): void {
+function checkKey(
+  key: string | undefined,
+  { path, header }: Incoming,
+  places: readonly string[],
+  voice: Voice,
+): void {
   if (key === undefined || key === '') return;
-  const given = wire.keys.map((place) =>
+  const given = places.map((place) =>
     place === '?key' ? splitPath(path)[1].get('key') : keyOf(header(place)),
   );
   if (!given.includes(key)) throw new Refused(failure(voice, 'auth'));

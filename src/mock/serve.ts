@@ -4,9 +4,12 @@
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { joinPieces } from './answer.ts';
 import { createMock, type Mock, type MockOptions } from './mock.ts';
+import { decodeBody } from './operations.ts';
 import { ConnectionReset, hangsUp, isImmediate, play, Visit } from './play.ts';
+import { answerUpgrade } from './realtime/socket.ts';
 import type { Incoming } from './routes.ts';
 
 const bodyLimitBytes = 64 * 1024 * 1024;
@@ -36,6 +39,15 @@ export async function startMock(
       });
     });
   });
+  const sockets = new Set<Duplex>();
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+    answerUpgrade(mock.open(incomingOf(request, '')), socket, head).catch((fault) => {
+      process.stderr.write(`sluice mock: ${fault}\n`);
+      socket.destroy();
+    });
+  });
   server.requestTimeout = 0;
   server.keepAliveTimeout = 0;
   const host = options.host ?? '127.0.0.1';
@@ -51,6 +63,7 @@ export async function startMock(
       new Promise((resolve) => {
         server.close(() => resolve());
         server.closeAllConnections();
+        for (const socket of sockets) socket.destroy();
       }),
   };
 }
@@ -63,7 +76,8 @@ function receive(request: IncomingMessage, whole: (body: string) => void): void 
     if (length > bodyLimitBytes) request.destroy();
     else chunks.push(chunk);
   });
-  request.on('end', () => whole(Buffer.concat(chunks).toString()));
+  const type = request.headers['content-type'];
+  request.on('end', () => whole(decodeBody(Buffer.concat(chunks), type)));
 }
 
 function incomingOf(request: IncomingMessage, body: string): Incoming {

@@ -50,6 +50,9 @@ export const catalogue: Readonly<Record<string, CatalogueEntry>> = {
     auth: 'x-api-key',
     models: claudeModels,
     prices: 'anthropic',
+    keeps: true,
+    // https://platform.claude.com/docs/en/build-with-claude/batch-processing#pricing
+    batchShare: 0.5,
   },
   azure,
   'azure-anthropic': azureAnthropic,
@@ -141,6 +144,7 @@ export const catalogue: Readonly<Record<string, CatalogueEntry>> = {
     speaks: { gemini: 'https://generativelanguage.googleapis.com/v1beta' },
     auth: 'x-goog-api-key',
     prices: 'google',
+    keeps: true,
   },
   github: {
     env: ['GITHUB_API_KEY'],
@@ -154,6 +158,7 @@ export const catalogue: Readonly<Record<string, CatalogueEntry>> = {
       'openai-responses': 'https://api.groq.com/openai/v1',
     },
     prices: 'groq',
+    keeps: true,
     quirks: { keepsNothing: true, oneAnswer: true },
   },
   heroku: {
@@ -291,6 +296,9 @@ export const catalogue: Readonly<Record<string, CatalogueEntry>> = {
     },
     models: openaiPreferences,
     prices: 'openai',
+    keeps: true,
+    // https://platform.openai.com/docs/guides/batch
+    batchShare: 0.5,
   },
   openrouter: {
     env: ['OPENROUTER_API_KEY'],

@@ -27,6 +27,9 @@ export const azure: CatalogueEntry = {
   auth: 'api-key',
   models: [...claudeModels, ...openaiPreferences],
   prices: 'azure',
+  keeps: true,
+  // https://learn.microsoft.com/azure/ai-foundry/openai/how-to/batch
+  batchShare: 0.5,
 };
 
 /**
@@ -99,6 +102,8 @@ export const bedrockMantle: CatalogueEntry = {
 };
 
 const vertexProject = '/projects/{project}/locations/{location}';
+/** Google's own; those of others are asked for elsewhere. */
+const googleModels = /^(gemini|imagen|text-(multilingual-)?embedding)/;
 /** Calls that carry a token, rather than an API key. */
 const tokens = ['google', 'bearer'] as const;
 
@@ -126,8 +131,8 @@ export const vertex: CatalogueEntry = {
   defaults: { location: 'global' },
   speaks: {
     gemini: [
-      { url: '/v1beta1/publishers/google', models: /^gemini/, auth: ['x-goog-api-key'] },
-      { url: `/v1beta1${vertexProject}/publishers/google`, models: /^gemini/, auth: tokens },
+      { url: '/v1beta1/publishers/google', models: googleModels, auth: ['x-goog-api-key'] },
+      { url: `/v1beta1${vertexProject}/publishers/google`, models: googleModels, auth: tokens },
     ],
     'anthropic-messages': {
       url: `/v1${vertexProject}/publishers/anthropic`,

@@ -39,6 +39,10 @@ export interface CatalogueEntry {
   prices?: string;
   /** Made-up prices, for a provider that bills nobody. */
   price?: StatedPrice;
+  /** Keeps files, and runs batches, for clients of the dialect it is known by. */
+  keeps?: boolean;
+  /** What part of the usual price is paid for requests of a batch, as the provider publishes it. */
+  batchShare?: number;
   /** Static headers of every call. */
   headers?: Readonly<Record<string, string>>;
 }

@@ -3,6 +3,7 @@ import { type Kysely, type Migration, Migrator } from 'kysely';
 import { up as first } from './migrations/0001-first.ts';
 import { up as answers } from './migrations/0002-answers.ts';
 import { up as operations } from './migrations/0003-operations.ts';
+import { up as objects } from './migrations/0004-objects.ts';
 import type { Schema } from './schema.ts';
 
 /** In code and not in a folder that is read, so that a compiled executable has them too. Names sort in order. */
@@ -10,6 +11,7 @@ const migrations: Record<string, Migration> = {
   '0001-first': { up: first },
   '0002-answers': { up: answers },
   '0003-operations': { up: operations },
+  '0004-objects': { up: objects },
 };
 
 /** @throws when a migration fails, or the store was written by a newer version. */

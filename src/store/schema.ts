@@ -8,6 +8,7 @@ export interface Schema {
   keys: KeysTable;
   secrets: SecretsTable;
   answers: AnswersTable;
+  objects: ObjectsTable;
   meta: MetaTable;
 }
 
@@ -120,6 +121,33 @@ export interface AnswersTable {
   /** Bodies as the client sent and received them, JSON. */
   request: string;
   response: string;
+}
+
+/** Files, batches and unfinished uploads that providers keep: (provider, id) is the identity. */
+export interface ObjectsTable {
+  provider: string;
+  id: string;
+  /** `file`, `batch` or `upload`. */
+  kind: string;
+  /** In whose shape clients know it. */
+  surface: string;
+  /** Whose it is: nobody else finds it. */
+  owner: string;
+  /** Which of the provider's keys it was made with: its place among them, and SHA-256 of the secret, hex. */
+  key_id: string;
+  key_digest: string;
+  /** Who made it, and in which call, as a JSON object. */
+  maker: string;
+  created_at: number;
+  expires_at: number | null;
+  /** Set: the provider has it no more. */
+  removed_at: number | null;
+  /** What the provider said of it last, JSON. */
+  document: string | null;
+  /** 1: it will say nothing else. */
+  final: number;
+  /** 1: a batch whose cost is in the journal. */
+  charged: number;
 }
 
 /** Single values: `journal`, the position up to which the journal is applied; `keys`, a count of changes. */

@@ -87,6 +87,7 @@ describe('providers', () => {
       firstByteMs: 30_000,
       idleMs: 120_000,
       totalMs: 600_000,
+      sessionMs: 600_000,
     });
   });
 
@@ -213,6 +214,7 @@ test('settings are in the units their names say', () => {
     store: 'sqlite',
     shared: 'none',
     bodyLimitBytes: 33_554_432,
+    fileLimitBytes: 536_870_912,
     fetchMedia: 'public',
     drainMs: 30_000,
     logLevel: 'debug',

@@ -47,6 +47,25 @@ test('the same id twice keeps the first', async () => {
   expect(await answers.find('shop/web', 'four')).toMatchObject({ response: '1' });
 });
 
+test('many at once are all kept, and there when the store is closed', async () => {
+  const dir = tempDir();
+  const another = openAnswers(dir, 'sqlite');
+  const many = Array.from({ length: 40 }, (_, i) => answer(`many${i}`, { response: `${i}` }));
+  const keeping = [...many, answer('many7', { response: 'again' })].map((each) => another.keep(each));
+  await another.close();
+  await Promise.all(keeping);
+  const reopened = openAnswers(dir, 'sqlite');
+  for (const each of many) expect(await reopened.find('shop/web', each.id)).toEqual(each);
+  await reopened.close();
+});
+
+test('one that is removed before it is written is not kept', async () => {
+  const keeping = answers.keep(answer('brief'));
+  expect(await answers.remove('shop/web', 'brief')).toBeTrue();
+  await keeping;
+  expect(await answers.find('shop/web', 'brief')).toBeUndefined();
+});
+
 test('after thirty days it is forgotten', async () => {
   const another = openAnswers(tempDir(), 'sqlite');
   await another.keep(answer('old'));

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
-import { JsonSyntaxError, scanMembers, splice, valueText } from '../../src/wire/splice.ts';
+import { JsonSyntaxError, scanElements, scanMembers, splice, valueText } from '../../src/wire/splice.ts';
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (body: Uint8Array) => new TextDecoder().decode(body);
@@ -53,6 +53,37 @@ describe('scanning the top level', () => {
           scanMembers(body).map((m) => [m.name, JSON.parse(valueText(body, m))]),
         );
         expect(read).toEqual(JSON.parse(text(body)));
+      }),
+    );
+  });
+});
+
+describe('scanning a list', () => {
+  const elements = (text: string) =>
+    scanElements(Buffer.from(text)).map((each) => Buffer.from(each).toString());
+
+  test('finds its elements as they stand', () => {
+    expect(elements(' [ {"a":[1,2]} ,"x,]", 3e2,null,[ ] ] ')).toEqual([
+      '{"a":[1,2]}',
+      '"x,]"',
+      '3e2',
+      'null',
+      '[ ]',
+    ]);
+    expect(elements('[]')).toEqual([]);
+    expect(elements('[ \n]')).toEqual([]);
+  });
+
+  test.each(['{}', '[1', '[1,]', '[,1]', '[1 2]', '[1]x', '["a]', '[{]', ''])('%s is none', (text) => {
+    expect(() => elements(text)).toThrow(JsonSyntaxError);
+  });
+
+  test('agrees with a parser', () => {
+    fc.assert(
+      fc.property(fc.array(fc.jsonValue()), (list) => {
+        expect(elements(JSON.stringify(list)).map((each) => JSON.parse(each))).toEqual(
+          JSON.parse(JSON.stringify(list)),
+        );
       }),
     );
   });

@@ -64,7 +64,7 @@ export interface Translation {
    */
   write(ask: Ask, model: string, lost: string[]): JsonObject[];
   /** One answer in the clients' shape. @throws GatewayError `upstream_invalid`. */
-  read(answers: readonly Answered[], ask: Ask): JsonObject;
+  read(answers: readonly Answered[], ask: Ask, model: string): JsonObject;
 }
 
 /** An answer of a provider. */

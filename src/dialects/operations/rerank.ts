@@ -25,7 +25,7 @@ export const rerank: Operation = {
   name: 'rerank',
   clientPath: '/v1/rerank',
   form: 'never',
-  contentMembers: ['results'],
+  contentMembers: ['results', 'data'],
 
   spoken(dialect, model): Spoken | undefined {
     if (dialect === 'cohere-v2') return byCohere;
@@ -80,7 +80,7 @@ function writeBody(ask: Ask, more: readonly string[], lost: string[]): JsonObjec
 }
 
 /** Documents are not sent back there: whoever wants them gets those of the request. */
-function readAnswer([answer]: readonly Answered[], ask: Ask): JsonObject {
+function readAnswer([answer]: readonly Answered[], ask: Ask, model: string): JsonObject {
   const { body } = answer!;
   if (!Array.isArray(body.results)) throw invalidAnswer('it has no results');
   const documents = listOf(ask.members.documents);
@@ -91,7 +91,7 @@ function readAnswer([answer]: readonly Answered[], ask: Ask): JsonObject {
     if (ask.members.return_documents === true) found.document = { text: documentText(documents[index]) };
     return found;
   });
-  return { ...body, model: ask.model, results };
+  return { ...body, model, results };
 }
 
 const byCohere: Spoken = {

@@ -2,8 +2,8 @@
 import { emptyUsage, type Usage } from '../../core/usage.ts';
 import { type Ask, type Operation, readTokens, spokenByOpenai, textOf } from './operation.ts';
 
-/** A character takes about 65 ms to say, and a second of audio about 20 tokens. */
-const audioTokensPerCharacter = 1.3;
+/** A character takes about 67 ms to say, and a minute of audio 1250 tokens. */
+const audioTokensPerCharacter = 1.4;
 
 export const speech: Operation = {
   name: 'speech',

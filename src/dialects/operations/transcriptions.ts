@@ -42,9 +42,10 @@ function toldUsage({ usage: told, duration }: JsonObject): Usage | undefined {
   if (isObject(told) && typeof told.seconds === 'number') return heard(told.seconds * 1000);
   const usage = readTokens(told);
   if (usage !== undefined && isObject(told)) {
-    const details = told.input_token_details ?? told.input_tokens_details;
+    const { input_token_details: details, prompt_audio_seconds: seconds } = told;
     if (isObject(details)) usage.audioInput = Math.min(count(details.audio_tokens), usage.input);
-    return usage;
+    // Mistral tells both.
+    return typeof seconds === 'number' ? { ...usage, units: heard(seconds * 1000).units } : usage;
   }
   const seconds = Number(duration);
   return duration != null && seconds > 0 ? heard(seconds * 1000) : undefined;

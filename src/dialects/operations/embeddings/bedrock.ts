@@ -29,11 +29,12 @@ const titan: Spoken = {
         return body;
       });
     },
-    read: (answers, ask) =>
+    read: (answers, ask, model) =>
       writeVectors(
         answers.map(({ body }) => body.embedding ?? null),
         sumCounts(answers.map(({ body }) => body.inputTextTokenCount)),
         ask,
+        model,
       ),
   },
 };
@@ -48,11 +49,12 @@ const cohere: Spoken = {
       return bodies;
     },
     /** What was read is told in a header only. */
-    read: (answers, ask) =>
+    read: (answers, ask, model) =>
       writeVectors(
         answers.flatMap(({ body }) => vectorsOf(body.embeddings)),
         sumCounts(answers.map(({ header }) => numberOf(header('x-amzn-bedrock-input-token-count')))),
         ask,
+        model,
       ),
   },
 };

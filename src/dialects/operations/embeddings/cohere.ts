@@ -14,10 +14,10 @@ export const embedByCohere: Spoken = {
   path: () => '/embed',
   translation: {
     write: (ask, model, lost) => writeRequests(ask, lost).map((body) => ({ model, ...body })),
-    read(answers, ask) {
+    read(answers, ask, model) {
       const counts = answers.map(({ body }) => billedTokens(body.meta));
       const vectors = answers.flatMap(({ body }) => vectorsOf(body.embeddings));
-      return writeVectors(vectors, sumCounts(counts), ask);
+      return writeVectors(vectors, sumCounts(counts), ask, model);
     },
   },
 };

@@ -43,8 +43,10 @@ const batched: Spoken = {
         requests: texts.map((text) => ({ model: `models/${model}`, content: contentOf(text), ...config })),
       }));
     },
-    read: (answers, ask) =>
-      write(answers, ask, ({ embeddings }) => (Array.isArray(embeddings) ? embeddings : []).map(valuesOf)),
+    read: (answers, ask, model) =>
+      write(answers, ask, model, ({ embeddings }) =>
+        (Array.isArray(embeddings) ? embeddings : []).map(valuesOf),
+      ),
   },
 };
 
@@ -57,7 +59,7 @@ const single: Spoken = {
       const said = Object.keys(config).length === 0 ? {} : { embedContentConfig: config };
       return wish.texts.map((text) => ({ content: contentOf(text), ...said }));
     },
-    read: (answers, ask) => write(answers, ask, ({ embedding }) => [valuesOf(embedding)]),
+    read: (answers, ask, model) => write(answers, ask, model, ({ embedding }) => [valuesOf(embedding)]),
   },
 };
 
@@ -73,7 +75,7 @@ const predicted: Spoken = {
         ...(outputDimensionality !== undefined && { parameters: { outputDimensionality } }),
       }));
     },
-    read(answers, ask) {
+    read(answers, ask, model) {
       const found = answers.map(({ body }) => {
         const [first] = Array.isArray(body.predictions) ? body.predictions : [];
         return isObject(first) && isObject(first.embeddings) ? first.embeddings : {};
@@ -81,12 +83,17 @@ const predicted: Spoken = {
       const counts = found.map(({ statistics }) =>
         isObject(statistics) ? statistics.token_count : undefined,
       );
-      return writeVectors(found.map(valuesOf), sumCounts(counts), ask);
+      return writeVectors(found.map(valuesOf), sumCounts(counts), ask, model);
     },
   },
 };
 
-function write(answers: readonly Answered[], ask: Ask, vectorsOf: (body: JsonObject) => Json[]): JsonObject {
+function write(
+  answers: readonly Answered[],
+  ask: Ask,
+  model: string,
+  vectorsOf: (body: JsonObject) => Json[],
+): JsonObject {
   const counts = answers.map(({ body: { usageMetadata } }) =>
     isObject(usageMetadata) ? usageMetadata.promptTokenCount : undefined,
   );
@@ -94,6 +101,7 @@ function write(answers: readonly Answered[], ask: Ask, vectorsOf: (body: JsonObj
     answers.flatMap(({ body }) => vectorsOf(body)),
     sumCounts(counts),
     ask,
+    model,
   );
 }
 

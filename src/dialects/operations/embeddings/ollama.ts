@@ -17,11 +17,11 @@ export const embedByOllama: Spoken = {
       for (const name of said) if (ask.members[name] != null) body[name] = ask.members[name];
       return [body];
     },
-    read(answers, ask) {
+    read(answers, ask, model) {
       const vectors = answers.flatMap(({ body: { embeddings } }) =>
         Array.isArray(embeddings) ? embeddings : [],
       );
-      return writeVectors(vectors, sumCounts(answers.map(({ body }) => body.prompt_eval_count)), ask);
+      return writeVectors(vectors, sumCounts(answers.map(({ body }) => body.prompt_eval_count)), ask, model);
     },
   },
 };

@@ -52,7 +52,12 @@ export function inGroups(texts: readonly string[], most: number): string[][] {
  * @param tokens undefined where the host did not count.
  * @throws GatewayError `upstream_invalid` when there are not as many vectors as texts.
  */
-export function writeVectors(vectors: readonly Json[], tokens: number | undefined, ask: Ask): JsonObject {
+export function writeVectors(
+  vectors: readonly Json[],
+  tokens: number | undefined,
+  ask: Ask,
+  model: string,
+): JsonObject {
   const { input, encoding_format: encoding } = ask.members;
   const wanted = Array.isArray(input) ? input.length : 1;
   if (vectors.length !== wanted) throw invalidAnswer(`${vectors.length} vectors for ${wanted} texts`);
@@ -60,7 +65,7 @@ export function writeVectors(vectors: readonly Json[], tokens: number | undefine
     if (!isVector(vector)) throw invalidAnswer('a vector is no list of numbers');
     return { object: 'embedding', index, embedding: encoding === 'base64' ? packFloats(vector) : vector };
   });
-  const answer: JsonObject = { object: 'list', data, model: ask.model };
+  const answer: JsonObject = { object: 'list', data, model };
   if (tokens !== undefined) answer.usage = { prompt_tokens: tokens, total_tokens: tokens };
   return answer;
 }

@@ -26,15 +26,15 @@ export function imagesByGemini(model: string): Spoken | undefined {
 
 const imagenRatios = ['1:1', '3:4', '4:3', '9:16', '16:9'];
 const geminiRatios = [...imagenRatios, '2:3', '3:2', '4:5', '5:4', '21:9'];
-/** Imagen makes so many at most. */
+/** So many are made at most: by Imagen in one request, by Gemini in as many, which are as many as OpenAI makes. */
 const maxSamples = 4;
+const maxImages = 10;
 
 const imagen: Spoken = {
   path: (model) => pathOf(model, 'predict'),
   translation: {
     write(ask, _model, lost) {
-      const { prompt, count, aspectRatio } = readWish(ask, imagenRatios, lost);
-      if (count > maxSamples) throw unsupported('n', `is at most ${maxSamples} with this model.`);
+      const { prompt, count, aspectRatio } = readWish(ask, imagenRatios, maxSamples, lost);
       const parameters = { sampleCount: count, ...(aspectRatio !== undefined && { aspectRatio }) };
       return [{ instances: [{ prompt }], parameters }];
     },
@@ -57,7 +57,7 @@ const gemini: Spoken = {
   path: (model) => pathOf(model, 'generateContent'),
   translation: {
     write(ask, _model, lost) {
-      const { prompt, count, aspectRatio } = readWish(ask, geminiRatios, lost);
+      const { prompt, count, aspectRatio } = readWish(ask, geminiRatios, maxImages, lost);
       const generationConfig: JsonObject = { responseModalities: ['IMAGE'] };
       if (aspectRatio !== undefined) generationConfig.imageConfig = { aspectRatio };
       const body: JsonObject = { contents: [{ role: 'user', parts: [{ text: prompt }] }], generationConfig };
@@ -78,12 +78,14 @@ interface Wish {
   aspectRatio: string | undefined;
 }
 
-function readWish(ask: Ask, ratios: readonly string[], lost: string[]): Wish {
+function readWish(ask: Ask, ratios: readonly string[], most: number, lost: string[]): Wish {
   const { prompt, size } = ask.members;
   if (typeof prompt !== 'string' || prompt === '') throw wrong('prompt', 'must be a text');
   if (ask.stream) throw unsupported('stream', 'is not possible with this model. Ask for a whole answer.');
   nameUnsaid(ask, ['model', 'prompt', 'n', 'response_format', 'stream', 'partial_images'], lost);
-  return { prompt, count: readCount(ask, 'n') ?? 1, aspectRatio: ratioOf(textOf(size), ratios) };
+  const count = readCount(ask, 'n') ?? 1;
+  if (count > most) throw unsupported('n', `is at most ${most} with this model.`);
+  return { prompt, count, aspectRatio: ratioOf(textOf(size), ratios) };
 }
 
 /** The ratio nearest to that of `1024x1792`; how many pixels an image has is the model's own choice. */

@@ -1,0 +1,41 @@
+/** Calls of operations beside chat: the same way from top to bottom, with answers of their own kinds. */
+import type { ClientDialect } from '../dialects/dialect.ts';
+import { clientDialects } from '../dialects/index.ts';
+import type { Operation } from '../dialects/operations/operation.ts';
+import { Call } from './call.ts';
+import type { Gateway } from './gateway.ts';
+import { handle, type Kind, openRoute, type Patience, reserve } from './handle.ts';
+import { answerOperation } from './operation-answer.ts';
+import { readForm } from './operation-form.ts';
+import { OperationInbound } from './operation-inbound.ts';
+import { Tries } from './tries.ts';
+
+/** Whose words errors are in: the operations have the shapes of the dialect that stands first. */
+export const operationDialect: ClientDialect = clientDialects[0]!;
+
+/** Never rejects: every failure is an answer the client's SDK understands. */
+export function handleOperation(
+  request: Request,
+  operation: Operation,
+  gateway: Gateway,
+  patience: Patience,
+): Promise<Response> {
+  const call = new Call(gateway, operationDialect, gateway.snapshot(), operation.name);
+  return handle(request, operation, kind, call, patience);
+}
+
+const kind: Kind<Operation, OperationInbound> = { plan: planTries, answer: answerOperation };
+
+/** @throws GatewayError */
+function planTries(
+  call: Call,
+  body: Uint8Array,
+  operation: Operation,
+  request: Request,
+): Tries<OperationInbound> {
+  const form = readForm(body, request.headers.get('content-type') ?? '', operation);
+  const { plan, first } = openRoute(call, form.ask.model);
+  const inbound = new OperationInbound(operation, form, call);
+  reserve(call, inbound.estimate, first);
+  return new Tries(call, inbound, request, plan, first);
+}

@@ -1,0 +1,79 @@
+/** A store of an older version is brought up to date with all that is in it. */
+import { expect, test } from 'bun:test';
+import { join } from 'node:path';
+import { Kysely, type Migration, Migrator } from 'kysely';
+import { createRecorder } from '../../src/store/attempts.ts';
+import { up as first } from '../../src/store/migrations/0001-first.ts';
+import { up as answers } from '../../src/store/migrations/0002-answers.ts';
+import { openStore } from '../../src/store/open.ts';
+import type { Schema } from '../../src/store/schema.ts';
+import { sqliteDialect } from '../../src/store/sqlite.ts';
+import { queryUsage } from '../../src/store/usage.ts';
+import { dispatch, noon, settle, tempDir } from '../ledger/attempts.ts';
+
+const names = {
+  key: 'ci',
+  team: 'web',
+  organisation: 'shop',
+  model: 'fast',
+  target: 'acme/one',
+  provider: 'acme',
+};
+
+/** As it was before operations were told apart. */
+async function writeOldStore(dataDir: string): Promise<void> {
+  const db = new Kysely<Schema>({ dialect: sqliteDialect(join(dataDir, 'sluice.db')) });
+  const migrations: Record<string, Migration> = {
+    '0001-first': { up: first },
+    '0002-answers': { up: answers },
+  };
+  const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } });
+  expect((await migrator.migrateToLatest()).error).toBeUndefined();
+  const old = { ...names, tags: 'a=b', price_source: 'test' };
+  await db
+    .insertInto('series')
+    .values(old as Schema['series'] as never)
+    .execute();
+  const sums = {
+    calls: 1,
+    attempts: 1,
+    unpriced: 0,
+    estimated: 0,
+    errors: 0,
+    input: 5,
+    cache_read: 0,
+    cache_write: 0,
+  };
+  const hour = Math.floor(noon / 3_600_000);
+  await db
+    .insertInto('rollups')
+    .values({ hour, series: 1, ...sums, output: 2, reasoning: 0, nano_usd: 77 })
+    .execute();
+  await db.destroy();
+}
+
+test('what was stored was chat, and goes on being counted', async () => {
+  const dataDir = tempDir();
+  await writeOldStore(dataDir);
+  const store = await openStore(dataDir, 'sqlite');
+  try {
+    const same = dispatch('c1', { ...names, tags: 'a=b' });
+    const other = dispatch('c2', { ...names, tags: 'a=b', operation: 'embeddings' });
+    await createRecorder(store.db).record(
+      [
+        { dispatch: same, settled: settle(same, { nanoUsd: 23 }, { input: 5 }) },
+        { dispatch: other, settled: settle(other, { nanoUsd: 1 }, { input: 9 }) },
+      ],
+      '1:1',
+    );
+    const series = await store.db.selectFrom('series').select(['id', 'operation']).orderBy('id').execute();
+    expect(series[0]).toEqual({ id: 1, operation: 'chat' });
+    expect(series.map(({ operation }) => operation)).toEqual(['chat', 'embeddings']);
+    expect(await queryUsage(store.db, { by: 'operation' })).toMatchObject([
+      { operation: 'chat', calls: 2, input_tokens: 10, usd: '0.0000001' },
+      { operation: 'embeddings', calls: 1, input_tokens: 9, usd: '0.000000001' },
+    ]);
+  } finally {
+    await store.close();
+  }
+});
