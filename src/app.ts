@@ -3,13 +3,15 @@ import { resolve } from 'node:path';
 import { compile, type Transport } from './config/compile.ts';
 import { formatMistakes } from './config/mistakes.ts';
 import type { Config } from './config/schema.ts';
-import type { Key, Limit, Route, Snapshot, Window } from './config/snapshot.ts';
+import type { Key, Limit, Snapshot, Window } from './config/snapshot.ts';
 import { watchConfig } from './config/watch.ts';
 import type { Observer } from './core/observer.ts';
 import { Deadlines } from './gateway/deadlines.ts';
 import type { Gateway } from './gateway/gateway.ts';
 import { Inflight } from './gateway/inflight.ts';
 import { KeptAnswers } from './gateway/kept-answers.ts';
+import { KeptObjects } from './gateway/kept-objects.ts';
+import { chargeLeftovers } from './gateway/object-documents.ts';
 import { createSchemaChecker } from './gateway/schema-checker.ts';
 import { serve } from './gateway/server.ts';
 import { createTokenizer } from './gateway/tokenizer.ts';
@@ -27,9 +29,11 @@ import { expositionType } from './observe/exposition.ts';
 import type { Logger } from './observe/log.ts';
 import { createMetrics, type Metrics } from './observe/metrics.ts';
 import { type Alarm, createHealth } from './routing/health.ts';
+import { targetsOf } from './routing/route.ts';
 import { openAnswers } from './store/answers.ts';
 import { createFirstSecrets, type FirstSecrets } from './store/first-start.ts';
 import type { StoreKey } from './store/keys.ts';
+import { openObjects } from './store/objects.ts';
 import { openStore } from './store/open.ts';
 import { spentSince } from './store/spent.ts';
 import { HttpPool } from './wire/http/pool.ts';
@@ -72,6 +76,9 @@ export async function startApp(options: AppOptions): Promise<App> {
   const answers = new KeptAnswers(openAnswers(settings.dataDir, settings.store), (error) =>
     log.error({ error: (error as Error).message }, 'alarm: an answer could not be kept'),
   );
+  const objects = new KeptObjects(openObjects(settings.dataDir, settings.store), (what, error) =>
+    log.error({ error: (error as Error).message }, `alarm: ${what}`),
+  );
   const gateway: Gateway = {
     snapshot: configuration.snapshot,
     keyring,
@@ -85,6 +92,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     countTokens: tokenizer.count,
     schemas: schemas.check,
     answers,
+    objects,
     memory: new VendorMemory(),
     random: Math.random,
     forceTranslate: options.env.SLUICE_FORCE_TRANSLATE === '1',
@@ -93,6 +101,8 @@ export async function startApp(options: AppOptions): Promise<App> {
   const { host, port } = settings;
   const server = serve(gateway, { host, port, operate: (path) => operate(path, ready, metrics) });
   configuration.watch();
+  void objects.open();
+  void chargeLeftovers(gateway);
 
   return {
     url: server.url,
@@ -111,6 +121,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       await server.stop(!drained);
       http.close();
       await answers.close();
+      await objects.close();
       await ledger.applier.stop();
       ledger.journal.close();
       tokenizer.stop();
@@ -131,8 +142,10 @@ interface Configuration {
 /** The configuration in force, and the keys that go with it. */
 function keepConfiguration(options: AppOptions, keyring: Keyring): Configuration {
   const { log } = options;
+  const mock = createMock();
   const compileWith = {
-    transports: { mock: createMock().transport },
+    transports: { mock: mock.transport },
+    switchings: { mock: mock.switching },
     transport: proxyTransport(options.env),
   };
   let config = options.config;
@@ -299,15 +312,8 @@ function warnUnpriced(snapshot: Snapshot, log: Logger): void {
 
 /** Configured targets without a price. */
 function unpricedTargets(snapshot: Snapshot): string[] {
-  const found = new Set<string>();
-  const visit = (route: Route): void => {
-    if (route.type === 'target') {
-      if (route.target.price === undefined) found.add(route.target.id);
-    } else if (route.type === 'fallback') route.children.forEach(visit);
-    else for (const child of route.children) visit(child.route);
-  };
-  for (const route of snapshot.models.values()) visit(route);
-  return [...found];
+  const targets = [...snapshot.models.values()].flatMap(targetsOf);
+  return [...new Set(targets.filter(({ price }) => price === undefined).map(({ id }) => id))];
 }
 
 /** A key of the store as the data plane knows it: its organisation is its team's. */

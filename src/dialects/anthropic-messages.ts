@@ -8,7 +8,7 @@ import { MessagesReader } from './anthropic-messages/read-stream.ts';
 import { planRelay } from './anthropic-messages/relay.ts';
 import { readResponse, writeResponse } from './anthropic-messages/response.ts';
 import { MessagesTap } from './anthropic-messages/tap.ts';
-import { readUsage } from './anthropic-messages/usage.ts';
+import { addPasses, readUsage } from './anthropic-messages/usage.ts';
 import { writeRequest } from './anthropic-messages/write-request.ts';
 import { MessagesWriter } from './anthropic-messages/write-stream.ts';
 import type { Asked, ClientDialect } from './dialect.ts';
@@ -55,7 +55,7 @@ export const anthropicMessages: ClientDialect = {
   readResponse,
   writeResponse,
   contentMembers: ['content'],
-  readUsage: (body: JsonObject) => readUsage(body.usage),
+  readUsage: (body: JsonObject) => addPasses(readUsage(body.usage), body.usage),
 
   readStream: (emit, quirks) => new MessagesReader(emit, quirks),
   writeStream: (emit) => new MessagesWriter(emit),

@@ -6,6 +6,7 @@ import type { ChatEvent, ChatRequest, ChatResponse, DialectName, Message } from 
 import type { GatewayError } from '../core/error.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Expressible } from '../core/loss.ts';
+import type { ModelCard } from '../core/model-card.ts';
 import type { Usage } from '../core/usage.ts';
 import type { Framing } from '../wire/framing.ts';
 import type { Member } from '../wire/splice.ts';
@@ -23,6 +24,8 @@ export interface Dialect {
   readonly headers: Readonly<Record<string, string>>;
   /** Request headers of a client of this dialect that a provider of the same dialect is to see. */
   readonly forwardHeaders?: readonly string[];
+  /** Where providers hold realtime sessions (see realtime.ts); absent: providers of this dialect hold none. */
+  readonly realtime?: RealtimeAt;
 
   /** @throws GatewayError `bad_request` whose `param` names the member that is wrong. */
   readRequest(body: JsonObject): ChatRequest;
@@ -37,6 +40,13 @@ export interface Dialect {
   readStream(emit: (event: ChatEvent) => void, quirks: Quirks): StreamReader;
   /** Classifies a provider's refusal. `body` may be anything: another dialect's error, HTML, nothing. */
   readError(status: number, headers: Headers, body: Uint8Array): GatewayError;
+}
+
+export interface RealtimeAt {
+  /** Below the base URL. */
+  path: string;
+  /** Query parameter that names the model. */
+  model: string;
 }
 
 /** A dialect that clients speak too: its answers can be written, and passed on as bytes. Its streams are framed as `sse`. */
@@ -108,8 +118,9 @@ export interface ClientDialect extends Dialect {
   readonly carriesState?: boolean;
 
   // Model lists
-  writeModels(ids: readonly string[]): JsonObject;
-  writeModel(id: string): JsonObject;
+  writeModel(card: ModelCard): JsonObject;
+  /** @param entries as `writeModel` wrote them. */
+  writeModels(entries: readonly JsonObject[]): JsonObject;
 }
 
 export function isClientDialect(dialect: Dialect): dialect is ClientDialect {

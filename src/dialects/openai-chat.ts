@@ -10,6 +10,7 @@ import { ChatTap, tapMarkers } from './openai-chat/tap.ts';
 import { readUsage } from './openai-chat/usage.ts';
 import { writeRequest } from './openai-chat/write-request.ts';
 import { ChatStreamWriter, terminator } from './openai-chat/write-stream.ts';
+import { realtimeAt } from './realtime.ts';
 import { classifyUpstreamError } from './upstream-error.ts';
 
 const media = new Set(['image:url', 'image:base64', 'document:base64', 'document:text', 'audio:base64']);
@@ -44,6 +45,7 @@ export const openaiChat: ClientDialect = {
   match: (path) => (path === '/v1/chat/completions' ? chat : undefined),
   path: () => '/chat/completions',
   headers: {},
+  realtime: realtimeAt,
   turns: { name: 'messages' },
   limitMembers: ['max_completion_tokens', 'max_tokens'],
   countMember: 'n',

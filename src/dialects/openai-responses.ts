@@ -14,6 +14,7 @@ import { ResponsesTap, tapMarkers } from './openai-responses/tap.ts';
 import { readUsage } from './openai-responses/usage.ts';
 import { sharedMembers, writeRequest } from './openai-responses/write-request.ts';
 import { ResponsesWriter } from './openai-responses/write-stream.ts';
+import { realtimeAt } from './realtime.ts';
 import { classifyUpstreamError } from './upstream-error.ts';
 
 /** Files by id are known to the provider that stored them only. */
@@ -50,6 +51,7 @@ export const openaiResponses: ClientDialect = {
   match: (path) => (path === '/v1/responses' ? chat : path === countPath ? countTokens : undefined),
   path: () => '/responses',
   headers: {},
+  realtime: realtimeAt,
   forwardHeaders: ['openai-beta'],
   turns: { name: 'input', orText: true, optional: true },
   limitMembers: ['max_output_tokens'],

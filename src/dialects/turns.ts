@@ -1,5 +1,6 @@
 /** A conversation of any dialect as turns that strict APIs accept: alternating, and every tool call answered at once. */
 import type { Block, Message, ToolCallBlock, ToolResultBlock } from '../core/chat.ts';
+import { UniqueNames } from './unique-names.ts';
 
 /** A block and where it stands in the request: `messages[2].content[0]`. */
 export interface Placed<B extends Block = Block> {
@@ -81,23 +82,25 @@ function trimPrefill(turns: Turn[]): void {
  */
 function answerCalls(turns: Turn[], how: Arrangement): Turn[] {
   const answered: Turn[] = [];
-  const ids = new Set<string>();
+  const ids = uniqueIds();
   for (let i = 0; i < turns.length; ) {
     const turn = turns[i++]!;
     const following: Turn[] = [];
     while (i < turns.length && turns[i]!.role !== 'assistant') following.push(turns[i++]!);
     const calls: Placed[] = [];
     const results: Placed[] = [];
+    const given = new Results(following);
     for (const placed of turn.content.filter(isCall)) {
-      const id = uniqueId(placed.block.id, ids);
-      const result = takeResult(placed, following);
+      const id = ids.take(placed.block.id);
+      const result = given.take(placed.block.id) ?? noResult(placed);
       calls.push({ ...placed, block: { ...placed.block, id } });
       results.push({ ...result, block: { ...result.block, callId: id } });
     }
     const others = turn.content.filter((placed) => !isCall(placed));
     answered.push({ role: turn.role, content: [...unwrapOrphans(others, how), ...calls] });
     answered.push({ role: 'user', content: results });
-    for (const { role, content } of following) answered.push({ role, content: unwrapOrphans(content, how) });
+    for (const { role, content } of following)
+      answered.push({ role, content: unwrapOrphans(content.filter(given.isLeft, given), how) });
   }
   return answered;
 }
@@ -110,28 +113,48 @@ function isResult(placed: Placed): placed is Placed<ToolResultBlock> {
   return placed.block.type === 'tool-result';
 }
 
-function takeResult(call: Placed<ToolCallBlock>, following: Turn[]): Placed<ToolResultBlock> {
-  for (const { content } of following) {
-    const at = content.findIndex((placed) => isResult(placed) && placed.block.callId === call.block.id);
-    const [result] = at < 0 ? [] : content.splice(at, 1);
-    if (result !== undefined && isResult(result)) return result;
+/** The results that follow a turn. Clients may send thousands: each is looked at once. */
+class Results {
+  /** By the id of their call, the first one last. */
+  private readonly byCall = new Map<string, Placed<ToolResultBlock>[]>();
+  private readonly taken = new Set<Placed>();
+
+  constructor(following: readonly Turn[]) {
+    for (const placed of following.flatMap(({ content }) => content).reverse()) {
+      if (!isResult(placed)) continue;
+      const { callId } = placed.block;
+      const others = this.byCall.get(callId);
+      if (others === undefined) this.byCall.set(callId, [placed]);
+      else others.push(placed);
+    }
   }
-  const text = 'There is no result: the tool call was not carried out.';
-  const block: ToolResultBlock = {
-    type: 'tool-result',
-    callId: call.block.id,
-    blocks: [{ type: 'text', text }],
-    isError: true,
-  };
-  return { block, path: call.path };
+
+  /** The first result of a call that no other call has taken. */
+  take(callId: string): Placed<ToolResultBlock> | undefined {
+    const result = this.byCall.get(callId)?.pop();
+    if (result !== undefined) this.taken.add(result);
+    return result;
+  }
+
+  isLeft(placed: Placed): boolean {
+    return !this.taken.has(placed);
+  }
 }
 
-/** An id that no other call of the request has; no longer than 64 characters, unless it was. */
-function uniqueId(id: string, taken: Set<string>): string {
-  let unique = id;
-  for (let n = 2; taken.has(unique); n++) unique = `${id.slice(0, 58)}_${n}`;
-  taken.add(unique);
-  return unique;
+function noResult({ block: { id }, path }: Placed<ToolCallBlock>): Placed<ToolResultBlock> {
+  const text = 'There is no result: the tool call was not carried out.';
+  return {
+    block: { type: 'tool-result', callId: id, blocks: [{ type: 'text', text }], isError: true },
+    path,
+  };
+}
+
+/** Ids that no other call of the request has; no longer than 64 characters, unless they were. */
+function uniqueIds(): UniqueNames {
+  return new UniqueNames(
+    (id) => id.slice(0, 58),
+    (stem, n) => `${stem}_${n}`,
+  );
 }
 
 function unwrapOrphans(content: Placed[], how: Arrangement): Placed[] {

@@ -86,6 +86,8 @@ export function peekBody(body: Uint8Array, dialect: ClientDialect, asked: Asked)
       // Parsers differ in which of two they believe; a gateway that decides by model must not guess.
       if (model !== undefined) throw wrong('model', 'is given twice; give it once');
       model = readModel(body, member);
+    } else if (isModelMisspelt(name)) {
+      throw wrong(name, 'is no member of this API; write "model"');
     } else if (name === 'stream' && asked.stream === undefined) stream = readStream(body, member);
     else if (name === turns.name) {
       hasTurns = true;
@@ -107,6 +109,11 @@ export function peekBody(body: Uint8Array, dialect: ClientDialect, asked: Asked)
     answers: (said.answers ?? 1) * questions,
     previous,
   };
+}
+
+/** Hosts written in Go take a member in any case, the last of them all: such a one could name another model. */
+function isModelMisspelt(name: string): boolean {
+  return name.length === 5 && name !== 'model' && name.toLowerCase() === 'model';
 }
 
 interface Limits {
@@ -175,7 +182,7 @@ function parseMember(body: Uint8Array, member: Member): Json {
   }
 }
 
-function scan(body: Uint8Array): Member[] {
+export function scan(body: Uint8Array): Member[] {
   try {
     return scanMembers(body);
   } catch (error) {
@@ -185,7 +192,7 @@ function scan(body: Uint8Array): Member[] {
   }
 }
 
-function readModel(body: Uint8Array, member: Member): string {
+export function readModel(body: Uint8Array, member: Member): string {
   if (body[member.start] !== 0x22) throw wrong('model', 'must be a string');
   let model: string;
   try {
@@ -235,6 +242,6 @@ function larger(one: number | undefined, other: number | undefined): number | un
   return one === undefined || (other !== undefined && other > one) ? other : one;
 }
 
-function wrong(param: string, what: string): GatewayError {
+export function wrong(param: string, what: string): GatewayError {
   return new GatewayError('bad_request', `"${param}" ${what}.`, { param });
 }

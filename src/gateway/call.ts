@@ -8,6 +8,7 @@ import { emptyUsage, type Usage, usedNothing } from '../core/usage.ts';
 import type { ClientDialect } from '../dialects/dialect.ts';
 import type { Amounts, BoundLimit, Lease } from '../governance/leases.ts';
 import type { Gateway } from './gateway.ts';
+import type { Pins } from './kept-objects.ts';
 import type { Labels } from './labels.ts';
 import { namesOf } from './names.ts';
 import type { Outbound } from './render.ts';
@@ -19,6 +20,8 @@ export class Call {
   model = '';
   labels: Labels | undefined;
   lease: Lease | undefined;
+  /** Where the files are that its request names; undefined: it names none. */
+  pins: Pins | undefined;
   /** What is held for as long as the call runs, where `lease` is renewed meanwhile. */
   standing: Lease | undefined;
   attempts = 0;

@@ -15,6 +15,7 @@ import { checkModel, readBody } from './body.ts';
 import { estimateRequest } from './estimate.ts';
 import type { Gateway } from './gateway.ts';
 import { unknownModel } from './handle.ts';
+import { keyMarked, type Pins } from './kept-objects.ts';
 import { isAnswer, readBytes } from './read-reply.ts';
 import { type Outbound, parseObject } from './render.ts';
 import { errorResponse } from './respond.ts';
@@ -64,6 +65,7 @@ async function count(
   authorise(key, model);
   const route = snapshot.resolve(model);
   if (route === undefined) throw unknownModel(model);
+  const pins = await gateway.objects.guard(key, bytes);
   // What is no request is none to a provider either, whoever counts.
   const chat = dialect.readRequest({ ...counting.requestOf(body), model });
   const nowMs = Date.now();
@@ -73,7 +75,7 @@ async function count(
   const told =
     target === undefined || endpoint === undefined
       ? undefined
-      : await askProvider(bytes, counting, target, endpoint, gateway, request);
+      : await askProvider(bytes, counting, target, endpoint, gateway, request, pins);
   const headers: Record<string, string> = { 'content-type': 'application/json', 'x-request-id': id };
   if (dialect.idHeader !== undefined) headers[dialect.idHeader] = id;
   if (told === undefined) {
@@ -110,11 +112,13 @@ async function askProvider(
   endpoint: Endpoint,
   gateway: Gateway,
   request: Request,
+  pins: Pins | undefined,
 ): Promise<Uint8Array | undefined> {
   const outbound = render(bytes, counting, target, endpoint);
   const upstream = new Upstream(outbound, gateway.deadlines, request.signal);
   try {
-    const key = gateway.health.pickKey(target.provider, Date.now());
+    const mark = pins?.get(target.provider.name);
+    const key = mark ? keyMarked(target.provider, mark) : gateway.health.pickKey(target.provider, Date.now());
     const reply = await upstream.send(gateway.http, { key, client: request.headers });
     const answer = await readBytes(reply, upstream, maxAnswerBytes, true);
     upstream.finish();
@@ -135,6 +139,7 @@ function render(bytes: Uint8Array, counting: Counting, target: Target, endpoint:
   const path = counting.path(target.model);
   const { firstByteMs, idleMs, totalMs } = target.provider.timeouts;
   const timeouts = {
+    ...target.provider.timeouts,
     firstByteMs: Math.min(firstByteMs, patienceMs),
     idleMs: Math.min(idleMs, patienceMs),
     totalMs: Math.min(totalMs, patienceMs),

@@ -4,7 +4,6 @@ import type { Outcome } from '../core/record.ts';
 import { emptyUsage, type Usage } from '../core/usage.ts';
 import { utf8 } from '../wire/bytes.ts';
 import type { Attempt } from './call.ts';
-import type { Inbound } from './render.ts';
 
 /** Text beyond this adds nothing to an estimate but time. */
 export const maxChars = 1024 * 1024;
@@ -14,17 +13,28 @@ interface Passed {
   text(): string;
 }
 
+/** A request whose usage can be told where the provider does not. */
+export interface Countable {
+  /**
+   * @param usage what the provider has counted of it.
+   * @param passed how much of the answer has come; undefined: nothing.
+   */
+  complete(usage: Usage | undefined, passed: Passed | undefined, countTokens: CountTokens): Promise<Usage>;
+}
+
+type CountTokens = (text: string) => Promise<number>;
+
 /**
- * Settles with the provider's own count where it is final, at once. Otherwise the count is completed from the text
- * that passed and marked estimated: then the promise is to be waited for.
+ * Settles with the provider's own count where it is final, at once. Otherwise the count is completed from what
+ * passed and marked estimated: then the promise is to be waited for.
  */
 export function settleCounted(
   attempt: Attempt,
   outcome: Outcome,
   usage: Usage | undefined,
   final: boolean,
-  passed: Passed,
-  inbound: Inbound,
+  passed: Passed | undefined,
+  inbound: Countable,
 ): Promise<void> | undefined {
   if (usage === undefined || !final) return settleEstimated(attempt, outcome, usage, passed, inbound);
   attempt.settle(outcome, usage, false);
@@ -35,18 +45,25 @@ async function settleEstimated(
   attempt: Attempt,
   outcome: Outcome,
   usage: Usage | undefined,
-  passed: Passed,
-  inbound: Inbound,
+  passed: Passed | undefined,
+  inbound: Countable,
 ): Promise<void> {
-  const { countTokens } = attempt.call.gateway;
+  attempt.settle(outcome, await inbound.complete(usage, passed, attempt.call.gateway.countTokens), true);
+}
+
+/** Of a chat: by the text of the request, and of the answer as far as it came. */
+export async function completeChat(
+  usage: Usage | undefined,
+  passed: Passed | undefined,
+  request: () => ChatRequest,
+  body: Uint8Array,
+  countTokens: CountTokens,
+): Promise<Usage> {
   const counted = usage === undefined ? emptyUsage() : { ...usage };
-  if (counted.input === 0)
-    counted.input = await countTokens(safely(() => requestText(inbound.chat()), inbound.peek.body));
-  counted.output = Math.max(
-    counted.output,
-    await countTokens(safely(() => passed.text()).slice(0, maxChars)),
-  );
-  attempt.settle(outcome, counted, true);
+  if (counted.input === 0) counted.input = await countTokens(safely(() => requestText(request()), body));
+  const said = passed === undefined ? '' : safely(() => passed.text()).slice(0, maxChars);
+  counted.output = Math.max(counted.output, await countTokens(said));
+  return counted;
 }
 
 /** What passes is not always understood: counting it must not fail for that. */
@@ -96,10 +113,7 @@ const flatTokens: Readonly<Record<MediaBlock['media'], number>> = {
 };
 
 /** Tokens of a whole request: its words by the gateway's tokenizer, all else by a flat guess. */
-export async function estimateRequest(
-  request: ChatRequest,
-  countTokens: (text: string) => Promise<number>,
-): Promise<number> {
+export async function estimateRequest(request: ChatRequest, countTokens: CountTokens): Promise<number> {
   let tokens = request.messages.length * tokensPerMessage;
   for (const { blocks } of request.messages) tokens += flatOf(blocks);
   return tokens + (await countTokens(requestText(request, maxWindowChars)));

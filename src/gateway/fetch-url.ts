@@ -98,8 +98,12 @@ export function isPublic(address: string): boolean {
   const parsed = ipaddr.parse(address);
   const plain =
     parsed instanceof ipaddr.IPv6 && parsed.isIPv4MappedAddress() ? parsed.toIPv4Address() : parsed;
-  return plain.range() === 'unicast';
+  if (plain.range() !== 'unicast') return false;
+  return plain instanceof ipaddr.IPv4 || plain.match(assigned);
 }
+
+/** All that has been given out of IPv6: addresses that hold one of IPv4 (`::7f00:1` is 127.0.0.1) lie outside. */
+const assigned = ipaddr.IPv6.parseCIDR('2000::/3');
 
 async function readAnswer(exchange: Exchange, limits: FetchLimits): Promise<Fetched> {
   const { status } = exchange;

@@ -9,6 +9,7 @@ import type { HttpPool } from '../wire/http/pool.ts';
 import type { Deadlines } from './deadlines.ts';
 import type { Inflight } from './inflight.ts';
 import type { KeptAnswers } from './kept-answers.ts';
+import type { KeptObjects } from './kept-objects.ts';
 import type { SchemaCheck } from './schema-checker.ts';
 import type { VendorMemory } from './vendor-memory.ts';
 
@@ -29,6 +30,7 @@ export interface Gateway {
   /** Checks answers against schemas, off this thread. */
   schemas: SchemaCheck;
   answers: KeptAnswers;
+  objects: KeptObjects;
   memory: VendorMemory;
   random(): number;
   /** Sends same-dialect traffic through the hub too: a test's way to prove that the hub loses nothing. */

@@ -7,7 +7,7 @@
 import type { Target } from '../config/snapshot.ts';
 import { clientGone, GatewayError, toGatewayError } from '../core/error.ts';
 import { charge } from '../core/money.ts';
-import { emptyUsage } from '../core/usage.ts';
+import { emptyUsage, type Usage } from '../core/usage.ts';
 import type { Asked, ClientDialect } from '../dialects/dialect.ts';
 import { authorise, extractSecret } from '../governance/keys.ts';
 import type { BoundLimit } from '../governance/leases.ts';
@@ -19,35 +19,59 @@ import type { Gateway } from './gateway.ts';
 import { readLabels } from './labels.ts';
 import { Inbound } from './render.ts';
 import { errorResponse } from './respond.ts';
-import { Tries } from './tries.ts';
+import { type Renderer, Tries } from './tries.ts';
 
 /** How long a client may be silent, in seconds, 0 for as long as it likes: Bun's server. */
 export interface Patience {
   timeout(request: Request, seconds: number): void;
 }
 
-/** A chat call in the client's `dialect`. Never rejects: every failure is an answer the client's SDK understands. */
-export async function handleChat(
+/** What is particular to calls of a kind, of which the path says `A`. */
+export interface Kind<A, I extends Renderer> {
+  /** What is asked, whom it may be asked of, and that the limits bear it. @throws GatewayError */
+  plan(call: Call, body: Uint8Array, asked: A, request: Request): Tries<I>;
+  /** Looks up what the request refers to. @returns a promise only where it does. */
+  prepare?(inbound: I): Promise<void> | undefined;
+  /** One attempt. @throws GatewayError when the provider did not answer: nothing has reached the client then. */
+  answer(tries: Tries<I>): Promise<Response>;
+}
+
+const chat: Kind<Asked, Inbound> = { plan: planTries, prepare: (inbound) => inbound.lookBack(), answer };
+
+/** A chat call in the client's `dialect`. */
+export function handleChat(
   request: Request,
   dialect: ClientDialect,
   asked: Asked,
   gateway: Gateway,
   patience: Patience,
 ): Promise<Response> {
-  const call = new Call(gateway, dialect, gateway.snapshot());
+  return handle(request, asked, chat, new Call(gateway, dialect, gateway.snapshot()), patience);
+}
+
+/** Never rejects: every failure is an answer the client's SDK understands. */
+export async function handle<A, I extends Renderer>(
+  request: Request,
+  asked: A,
+  kind: Kind<A, I>,
+  call: Call,
+  patience: Patience,
+): Promise<Response> {
   try {
     admit(call, request);
     const body = await readBody(request, call.snapshot.settings.bodyLimitBytes);
     if (request.signal.aborted) throw clientGone();
     patience.timeout(request, 0);
-    const tries = planTries(call, body, asked, request);
-    const looking = tries.inbound.lookBack();
+    const guarding = call.gateway.objects.guard(call.key!, body);
+    if (guarding !== undefined) call.pins = await guarding;
+    const tries = kind.plan(call, body, asked, request);
+    const looking = kind.prepare?.(tries.inbound);
     if (looking !== undefined) await looking;
     for (;;) {
       const next = tries.next();
       if (!(next instanceof Promise ? await next : next)) throw tries.failure;
       try {
-        return await answer(tries);
+        return await kind.answer(tries);
       } catch (thrown) {
         tries.failed(thrown);
       }
@@ -58,36 +82,50 @@ export async function handleChat(
 }
 
 /** Who calls. @throws GatewayError `unauthorized`, `bad_request`, `draining`. */
-function admit(call: Call, request: Request): void {
+export function admit(
+  call: Call,
+  request: Request,
+  secret = extractSecret(request.headers, request.url),
+): void {
   const { gateway } = call;
   if (gateway.inflight.draining) throw new GatewayError('draining', 'This gateway is shutting down; retry.');
-  call.key = gateway.keyring.authenticate(extractSecret(request.headers, request.url), Date.now());
+  call.key = gateway.keyring.authenticate(secret, Date.now());
   call.labels = readLabels(request.headers);
 }
 
-/** What is asked, whom it may be asked of, and that the limits bear it. @throws GatewayError */
 function planTries(call: Call, body: Uint8Array, asked: Asked, request: Request): Tries {
-  const { gateway, snapshot } = call;
   const peek = peekBody(body, call.dialect, asked);
-  call.model = peek.model;
-  authorise(call.key!, peek.model);
-  const route = snapshot.resolve(peek.model);
-  if (route === undefined) throw unknownModel(peek.model);
-  const view = { isHealthy: gateway.health.isHealthy, random: gateway.random, nowMs: Date.now() };
-  const plan = new Plan(route, view);
-  const first = plan.next(view.nowMs);
-  if (first === undefined) throw new GatewayError('internal', `The route "${peek.model}" has no targets.`);
-  reserve(call, peek, first);
+  const { plan, first } = openRoute(call, peek.model);
+  reserve(call, usageOf(peek, first), first);
   const inbound = new Inbound(peek, call, request);
   return new Tries(call, inbound, request, plan, first);
 }
 
-/** Holds with every limit what this call may need, before anything is sent. */
-function reserve(call: Call, peek: Peek, target: Target): void {
+/** Whom `model` may be asked of, for this caller. @throws GatewayError `forbidden`, `not_found`. */
+export function openRoute(call: Call, model: string): { plan: Plan; first: Target } {
+  const { gateway, snapshot } = call;
+  call.model = model;
+  authorise(call.key!, model);
+  const route = snapshot.resolve(model);
+  if (route === undefined) throw unknownModel(model);
+  const view = { isHealthy: gateway.health.isHealthy, random: gateway.random, nowMs: Date.now() };
+  const plan = new Plan(route, view);
+  const first = plan.next(view.nowMs);
+  if (first === undefined) throw new GatewayError('internal', `The route "${model}" has no targets.`);
+  return { plan, first };
+}
+
+/** What a chat may use at most. */
+function usageOf(peek: Peek, target: Target): Usage {
   const usage = emptyUsage();
   usage.input = Math.ceil(Math.min(peek.body.length, maxTextBytes) / 4);
   usage.output =
     (peek.maxTokens ?? target.quirks.defaultMaxTokens ?? defaultOutputTokens) * Math.max(1, peek.answers);
+  return usage;
+}
+
+/** Holds with every limit what this call may need, before anything is sent. @throws GatewayError */
+export function reserve(call: Call, usage: Usage, target: Target): void {
   call.reserved = target.price === undefined ? 0 : charge(usage, target.price);
   const limits = call.gateway.limiter.limitsOf(call.snapshot, call.key!);
   call.hasBudget = limits.some(isBudget);
@@ -103,7 +141,8 @@ function isBudget({ limit }: BoundLimit): boolean {
 const maxTextBytes = 512 * 1024;
 const defaultOutputTokens = 1024;
 
-function refuse(call: Call, thrown: unknown, request: Request): Response {
+/** The call has failed: it is over, and this is its answer. */
+export function refuse(call: Call, thrown: unknown, request: Request): Response {
   const error = request.signal.aborted ? clientGone() : toGatewayError(thrown);
   if (error.kind === 'internal') {
     call.gateway.observer.alarm('internal', { call: call.id, error: error.cause ?? error });

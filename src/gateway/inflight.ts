@@ -4,6 +4,8 @@ export class Inflight {
   count = 0;
   draining = false;
   private idle: (() => void) | undefined;
+  /** Calls that do not end by themselves: told when the time is over. */
+  readonly sessions = new Set<{ drain(): void }>();
 
   enter(): void {
     this.count++;
@@ -27,6 +29,7 @@ export class Inflight {
     });
     const finished = await Promise.race([idle, late]);
     clearTimeout(timer);
+    for (const session of this.sessions) session.drain();
     return finished;
   }
 }

@@ -6,6 +6,7 @@ import type { JsonObject } from '../core/json.ts';
 import type { ClientDialect } from '../dialects/dialect.ts';
 import { authorise, extractSecret } from '../governance/keys.ts';
 import type { Gateway } from './gateway.ts';
+import { describeModel, listedModels } from './model-cards.ts';
 import { errorResponse } from './respond.ts';
 
 /** @param escaped what the path says after that of the list: a model's name, or nothing. */
@@ -26,15 +27,17 @@ export function listModels(
     const named = decode(escaped);
     let body: JsonObject;
     if (named === '') {
-      body = dialect.writeModels(snapshot.listed.filter((model) => mayUse(key, model)));
+      const allowed = listedModels(snapshot, dialect).filter(({ id: model }) => mayUse(key, model));
+      body = dialect.writeModels(allowed.map(({ entry }) => entry));
     } else {
       authorise(key, named);
-      if (snapshot.resolve(named) === undefined) {
+      const route = snapshot.resolve(named);
+      if (route === undefined) {
         throw new GatewayError('not_found', `The model "${named}" is not known here.`, {
           code: 'model_not_found',
         });
       }
-      body = dialect.writeModel(named);
+      body = dialect.writeModel(describeModel(named, route, dialect));
     }
     return Response.json(body, { headers: { 'x-request-id': id } });
   } catch (thrown) {

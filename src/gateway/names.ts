@@ -43,7 +43,8 @@ export function namesOf(key: Key, target: Target, model: string, tags: string, o
   return names;
 }
 
-/** Whose conversations and files a key may know of: those of its team. */
+/** Whose conversations and files a key may know of: those of its team. No two teams share a name here. */
 export function ownerOf({ organisation, team }: Key): string {
-  return `${organisation}/${team}`;
+  // Organisations may have slashes in their names, too.
+  return `${organisation.replaceAll('~', '~0').replaceAll('/', '~1')}/${team}`;
 }

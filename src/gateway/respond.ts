@@ -1,7 +1,9 @@
 /** What the client is answered with: headers and errors, in its own dialect. */
 import type { GatewayError } from '../core/error.ts';
+import { isObject, type Json } from '../core/json.ts';
 import { formatUsd } from '../core/money.ts';
 import type { ClientDialect } from '../dialects/dialect.ts';
+import { redactSecrets } from '../dialects/upstream-error.ts';
 import type { Attempt, Call } from './call.ts';
 
 /** Headers of an answer; `x-sluice-cost-usd` only where the cost is known before the first byte. */
@@ -27,7 +29,7 @@ export function answerHeaders(
 
 /**
  * An error as the client's SDK expects it. A provider's refusal in the client's own dialect passes verbatim,
- * except of the gateway's key: that is not the client's business.
+ * except of the gateway's key: what is said of that is not the client's business.
  */
 export function errorResponse(
   error: GatewayError,
@@ -46,20 +48,29 @@ export function errorResponse(
   if (error.detail.hopeless) headers['x-should-retry'] = 'false';
   if (dialect.idHeader !== undefined) headers[dialect.idHeader] = id;
   const { upstream } = error.detail;
-  if (upstream !== undefined && passesVerbatim(error) && call?.answeredBy === dialect) {
-    return new Response(upstream.body, { status: upstream.status, headers });
+  if (upstream !== undefined && call?.answeredBy === dialect && error.kind !== 'upstream_auth') {
+    const said = passable(upstream.body);
+    if (said !== undefined) return new Response(said, { status: upstream.status, headers });
   }
   const { status, body } = dialect.writeError(error, id);
   return new Response(JSON.stringify(body), { status, headers });
 }
 
 /**
- * What a proxy in between says in HTML is no error of any dialect; what is said of our key is not the client's. The
- * body tells, not its type: some hosts send JSON as application/octet-stream.
+ * A provider's refusal as it came, but for what it tells of the provider's account. Undefined for what a proxy in
+ * between says in HTML, which is no error of any dialect, and for a host's own shape (`{"message":…}`), in which no
+ * client finds the words. The body tells, not its type: some hosts send JSON as application/octet-stream.
  */
-function passesVerbatim({ kind, detail }: GatewayError): boolean {
-  const first = detail.upstream?.body.find((byte) => byte > 0x20);
-  return kind !== 'upstream_auth' && first === 0x7b;
+function passable(body: Uint8Array): Uint8Array<ArrayBuffer> | string | undefined {
+  const text = new TextDecoder().decode(body);
+  const clean = redactSecrets(text);
+  try {
+    const said: Json = JSON.parse(clean);
+    if (!isObject(said) || !isObject(said.error)) return undefined;
+  } catch {
+    return undefined;
+  }
+  return clean === text ? (body as Uint8Array<ArrayBuffer>) : clean;
 }
 
 const maxHeaderChars = 2048;

@@ -4,11 +4,17 @@ import { GatewayError } from '../core/error.ts';
 import { newCallId } from '../core/id.ts';
 import type { ClientDialect } from '../dialects/dialect.ts';
 import { clientDialects } from '../dialects/index.ts';
+import { operations } from '../dialects/operations/index.ts';
+import { realtimePath } from '../dialects/realtime.ts';
 import { handleCount } from './count.ts';
 import type { Gateway } from './gateway.ts';
-import { handleChat, type Patience } from './handle.ts';
+import { handleChat } from './handle.ts';
 import { handleKept } from './kept.ts';
 import { listModels } from './models.ts';
+import { handleObject, matchObject } from './objects.ts';
+import { handleOperation, operationDialect } from './operate.ts';
+import { handleRealtime, realtimeHandlers, type Switchboard } from './realtime.ts';
+import type { RealtimeSession } from './realtime-session.ts';
 import { errorResponse } from './respond.ts';
 
 export interface ServerOptions {
@@ -27,7 +33,7 @@ export interface Server {
 
 /** @throws Error of the operating system when the address is taken or not ours. */
 export function serve(gateway: Gateway, options: ServerOptions): Server {
-  const server = Bun.serve({
+  const server = Bun.serve<RealtimeSession>({
     hostname: options.host,
     port: options.port,
     // While a request is being read. Answers may be silent for minutes: their time-outs are the gateway's own.
@@ -35,6 +41,7 @@ export function serve(gateway: Gateway, options: ServerOptions): Server {
     // The limit is the gateway's own too, so that its error is in the client's dialect.
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
     fetch: (request, server) => route(request, server, gateway, options),
+    websocket: realtimeHandlers(gateway.snapshot().settings.bodyLimitBytes),
     error: () => new Response('internal error', { status: 500 }),
   });
   return {
@@ -49,10 +56,10 @@ const requestIdleS = 60;
 
 function route(
   request: Request,
-  patience: Patience,
+  server: Switchboard,
   gateway: Gateway,
   options: ServerOptions,
-): Response | Promise<Response> {
+): Response | undefined | Promise<Response | undefined> {
   const { path, query } = splitUrl(request.url);
   for (const dialect of clientDialects) {
     const asked = dialect.match(path, query);
@@ -60,16 +67,24 @@ function route(
     if (request.method === 'POST') {
       return asked.operation === 'count_tokens'
         ? handleCount(request, dialect, asked, gateway)
-        : handleChat(request, dialect, asked, gateway, patience);
+        : handleChat(request, dialect, asked, gateway, server);
     }
-    const error = new GatewayError('method_not_allowed', `${path} takes POST, not ${request.method}.`);
-    return errorResponse(error, dialect, undefined, newCallId());
+    return wrongMethod(request, path, dialect);
+  }
+  const operation = operations.get(path);
+  if (operation !== undefined) {
+    return request.method === 'POST'
+      ? handleOperation(request, operation, gateway, server)
+      : wrongMethod(request, path, operationDialect);
   }
   for (const each of clientDialects) {
     const { keeping } = each;
     if (keeping === undefined || !path.startsWith(keeping.path)) continue;
     return handleKept(request, path.slice(keeping.path.length), each, keeping, gateway);
   }
+  const kept = matchObject(path, request.headers);
+  if (kept !== undefined) return handleObject(request, kept, query, gateway, server);
+  if (path === realtimePath) return handleRealtime(request, query, gateway, server);
   const operated = options.operate(path, request);
   if (operated !== undefined) return operated;
   const dialect = dialectAsked(request, path);
@@ -77,11 +92,18 @@ function route(
   if (list !== undefined) return listModels(request, path, path.slice(list.length + 1), dialect, gateway);
   const error = new GatewayError(
     'not_found',
-    `There is nothing at ${request.method} ${path}. This gateway serves POST ${clientDialects.map(({ clientPath }) => clientPath).join(', POST ')} and GET /v1/models.`,
+    `There is nothing at ${request.method} ${path}. This gateway serves POST ${served.join(', POST ')} and GET /v1/models.`,
     { code: 'unknown_url' },
   );
   return errorResponse(error, dialect, undefined, newCallId());
 }
+
+function wrongMethod(request: Request, path: string, dialect: ClientDialect): Response {
+  const error = new GatewayError('method_not_allowed', `${path} takes POST, not ${request.method}.`);
+  return errorResponse(error, dialect, undefined, newCallId());
+}
+
+const served = [...clientDialects.map(({ clientPath }) => clientPath), ...operations.keys()];
 
 /** Path and query of an absolute URL, without parsing the rest of it. */
 function splitUrl(url: string): { path: string; query: string } {

@@ -1,8 +1,7 @@
 /** A streamed answer: held until it means something, then passed on part by part, and never ended in silence. */
 import { clientGone, GatewayError } from '../core/error.ts';
 import type { Attempt } from './call.ts';
-import { settleCounted } from './estimate.ts';
-import type { Inbound } from './render.ts';
+import { type Countable, settleCounted } from './estimate.ts';
 import type { Reply } from './reply.ts';
 import type { Part, Stage } from './stages.ts';
 import type { Upstream } from './upstream.ts';
@@ -71,7 +70,7 @@ export async function* passOn(
   stage: Stage,
   upstream: Upstream,
   attempt: Attempt,
-  inbound: Inbound,
+  inbound: Countable,
 ): AsyncGenerator<Part> {
   const { call } = attempt;
   try {
@@ -124,14 +123,18 @@ export async function drain(reply: Reply, upstream: Upstream): Promise<void> {
 }
 
 /** The provider's part is over: settled as what it was. @returns the failure, if it was one. */
-async function conclude(attempt: Attempt, stage: Stage, inbound: Inbound): Promise<GatewayError | undefined> {
+async function conclude(
+  attempt: Attempt,
+  stage: Stage,
+  inbound: Countable,
+): Promise<GatewayError | undefined> {
   const failure = stage.error ?? (stage.complete ? undefined : cutShort());
   await settle(failure ?? 'ok', attempt, stage, inbound);
   return failure;
 }
 
 /** The client left: also where it did so before a first part could be sent, and nobody reads the body any more. */
-export function settleGone(attempt: Attempt, stage: Stage, inbound: Inbound): void {
+export function settleGone(attempt: Attempt, stage: Stage, inbound: Countable): void {
   if (attempt.settled) return;
   // What cannot be written has raised its alarm already.
   settle(clientGone(), attempt, stage, inbound)?.catch(() => {});
@@ -142,7 +145,7 @@ function settle(
   end: 'ok' | GatewayError,
   attempt: Attempt,
   stage: Stage,
-  inbound: Inbound,
+  inbound: Countable,
 ): Promise<void> | undefined {
   if (!attempt.settled) attempt.settling ??= settleOnce(end, attempt, stage, inbound);
   return attempt.settling;
@@ -152,7 +155,7 @@ async function settleOnce(
   end: 'ok' | GatewayError,
   attempt: Attempt,
   stage: Stage,
-  inbound: Inbound,
+  inbound: Countable,
 ): Promise<void> {
   const error = end === 'ok' ? undefined : end;
   const final = error === undefined || stage.terminated;

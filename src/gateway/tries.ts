@@ -5,14 +5,26 @@ import { GatewayError, toGatewayError } from '../core/error.ts';
 import { maxAttempts, type Plan } from '../routing/route.ts';
 import { correctionOf, type Fault } from './by-instruction.ts';
 import type { Call } from './call.ts';
+import { keyMarked, type Pins } from './kept-objects.ts';
 import type { Inbound, Outbound } from './render.ts';
 
 /** With these another key of the same provider may do better. */
 const keyTrouble: ReadonlySet<string> = new Set(['upstream_auth', 'upstream_quota', 'upstream_rate_limited']);
 
-export class Tries {
+/** A client's request, for whatever target. */
+export interface Renderer {
+  /**
+   * @param more turns to add to the client's own.
+   * @throws GatewayError `unsupported` where this target cannot be asked, others of the client's own making.
+   */
+  render(target: Target, more?: readonly Message[]): Outbound | Promise<Outbound>;
+}
+
+type RenderedBy<I extends Renderer> = Awaited<ReturnType<I['render']>>;
+
+export class Tries<I extends Renderer = Inbound> {
   /** The request for the target to ask now. */
-  outbound!: Outbound;
+  outbound!: RenderedBy<I>;
   key: ProviderKey | undefined;
   private target: Target | undefined;
   private keysTried = 0;
@@ -26,7 +38,7 @@ export class Tries {
 
   constructor(
     readonly call: Call,
-    readonly inbound: Inbound,
+    readonly inbound: I,
     readonly request: Request,
     private readonly plan: Plan,
     private first: Target | undefined,
@@ -58,7 +70,10 @@ export class Tries {
   }
 
   private take(target: Target): boolean {
-    this.key = this.call.gateway.health.pickKey(target.provider, Date.now());
+    const mark = this.call.pins?.get(target.provider.name);
+    this.key = mark
+      ? keyMarked(target.provider, mark)
+      : this.call.gateway.health.pickKey(target.provider, Date.now());
     this.keysTried = 1;
     return true;
   }
@@ -103,6 +118,8 @@ export class Tries {
   private nextKey(): boolean {
     const { error, target } = this;
     if (target === undefined || error === undefined || !keyTrouble.has(error.kind)) return false;
+    // With no other key are the files there.
+    if (this.call.pins !== undefined) return false;
     if (this.keysTried >= target.provider.keys.length) return false;
     const key = this.call.gateway.health.pickLiveKey(target.provider, Date.now());
     if (key === undefined) return false;
@@ -114,9 +131,11 @@ export class Tries {
   private render(target: Target, more?: readonly Message[]): boolean | Promise<boolean> {
     try {
       if (target.price === undefined && this.call.hasBudget) throw unpriced(target);
+      const { pins } = this.call;
+      if (pins?.has(target.provider.name) === false) throw elsewhere(target, pins);
       const rendered = this.inbound.render(target, more);
       if (rendered instanceof Promise) return this.renderLater(rendered);
-      this.outbound = rendered;
+      this.outbound = rendered as RenderedBy<I>;
       return true;
     } catch (thrown) {
       return this.passOver(thrown);
@@ -125,7 +144,7 @@ export class Tries {
 
   private async renderLater(rendering: Promise<Outbound>): Promise<boolean> {
     try {
-      this.outbound = await rendering;
+      this.outbound = (await rendering) as RenderedBy<I>;
       return true;
     } catch (thrown) {
       return this.passOver(thrown);
@@ -142,10 +161,17 @@ export class Tries {
 }
 
 /** A budget could not hold: what the call costs would not count. */
-function unpriced({ id }: Target): GatewayError {
+export function unpriced({ id }: Pick<Target, 'id'>): GatewayError {
   return new GatewayError(
     'unsupported',
     `No price is known for ${id}, and this key has a limit in USD. Have a price for "${id}" added to the gateway's configuration (prices), 0 where it is free.`,
     { param: 'model', code: 'model_unpriced' },
+  );
+}
+
+function elsewhere({ id }: Target, pins: Pins): GatewayError {
+  return new GatewayError(
+    'unsupported',
+    `The request names a file that ${[...pins.keys()].join(' or ')} keeps: ${id} cannot read it. Name a model of that provider.`,
   );
 }

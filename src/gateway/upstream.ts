@@ -1,11 +1,22 @@
 /** The way to a provider for one attempt: with its time-outs, stopped when the client leaves, closed exactly once. */
-import type { ProviderKey } from '../config/snapshot.ts';
+import type { Provider, ProviderKey } from '../config/snapshot.ts';
 import { clientGone, type ErrorKind, GatewayError } from '../core/error.ts';
 import type { Exchange } from '../wire/http/exchange.ts';
 import { HttpError, type HttpErrorKind } from '../wire/http/head.ts';
 import type { HttpPool } from '../wire/http/pool.ts';
+import { isStreamed, type RequestBody } from '../wire/http/streamed.ts';
+import type { Switched } from '../wire/tunnel.ts';
 import type { Deadlines, Watched } from './deadlines.ts';
-import { headersOf, httpHeadOf, type Sender } from './headers.ts';
+import {
+  type Errand,
+  errandHeadersOf,
+  errandHeadOf,
+  headersOf,
+  httpHeadOf,
+  type Sender,
+  switchHeadersOf,
+  switchHeadOf,
+} from './headers.ts';
 import type { Outbound } from './render.ts';
 import { type Reply, TransportReply } from './reply.ts';
 
@@ -20,6 +31,14 @@ const httpKinds: Record<HttpErrorKind, ErrorKind> = {
 };
 
 const lastMomentMs = 1000;
+
+type Transport = NonNullable<Provider['transport']>;
+
+function fetchBody(body: RequestBody): NonNullable<RequestInit['body']> | null {
+  if (!isStreamed(body)) return (body as Uint8Array<ArrayBuffer> | string | undefined) ?? null;
+  // An async iterable is a body to Bun, though not to the types.
+  return new Response(body.chunks as unknown as ReadableStream).body;
+}
 
 export class Upstream implements Watched {
   deadlineMs: number;
@@ -75,19 +94,63 @@ export class Upstream implements Watched {
     return this.exchange.answered;
   }
 
-  private async sendBy(
-    transport: (url: string, init: RequestInit) => Promise<Response>,
-    sender: Sender,
-  ): Promise<Reply> {
-    this.controller = new AbortController();
-    const response = await transport(this.outbound.url, {
+  /** Asks to go on in another protocol. What it rejects with becomes a GatewayError by `failure`. */
+  switch(http: HttpPool, sender: Sender): Promise<Switched> {
+    const { outbound } = this;
+    const { switching } = outbound.target.provider;
+    if (switching !== undefined)
+      return this.switchBy(switching(outbound.url, switchHeadersOf(outbound, sender)));
+    const { origin, head } = switchHeadOf(outbound, sender);
+    this.exchange = http.switch(origin, head);
+    return this.exchange.answered;
+  }
+
+  private async switchBy(switching: Promise<Switched>): Promise<Switched> {
+    this.authorising = Promise.withResolvers<never>();
+    try {
+      return await Promise.race([switching, this.authorising.promise]);
+    } catch (thrown) {
+      switching.then(
+        (late) => late.cut(),
+        () => {},
+      );
+      throw thrown;
+    } finally {
+      this.authorising = undefined;
+    }
+  }
+
+  /** Sends something else than a call of a model. What it rejects with becomes a GatewayError by `failure`. */
+  run(http: HttpPool, sender: Sender, errand: Errand): Promise<Reply> {
+    const { outbound } = this;
+    const { transport } = outbound.target.provider;
+    if (transport !== undefined) {
+      const headers = errandHeadersOf(outbound, sender, errand);
+      return this.fetchBy(transport, { method: errand.method, headers, body: fetchBody(errand.body) });
+    }
+    const { origin, head } = errandHeadOf(outbound, sender, errand);
+    this.exchange = http.ask(origin, head, errand.body);
+    return this.exchange.answered;
+  }
+
+  private sendBy(transport: Transport, sender: Sender): Promise<Reply> {
+    return this.fetchBy(transport, {
       method: 'POST',
       headers: headersOf(this.outbound, sender),
       body: this.outbound.body as Uint8Array<ArrayBuffer> | string,
-      signal: this.controller.signal,
-      redirect: 'manual',
     });
-    return new TransportReply(response);
+  }
+
+  private async fetchBy(transport: Transport, init: RequestInit): Promise<Reply> {
+    this.controller = new AbortController();
+    const { signal } = this.controller;
+    return new TransportReply(await transport(this.outbound.url, { ...init, signal, redirect: 'manual' }));
+  }
+
+  /** Part of the request has left: its answer is not due before all of it has. */
+  sending(): void {
+    const { firstByteMs } = this.outbound.target.provider.timeouts;
+    this.deadlineMs = Math.min(performance.now() + firstByteMs, this.endMs);
   }
 
   /** Bytes arrived: from now on only a silence counts. */

@@ -118,6 +118,7 @@ export class StateCollector {
   }
 
   private add(delta: Extract<ChatEvent, { type: 'delta' }>): void {
+    if (this.blocks.size === 0) return;
     const block = this.blocks.get(`${delta.choice}:${delta.block}`);
     if (block?.type === 'reasoning') {
       block.text += delta.text ?? '';

@@ -69,7 +69,7 @@ export function answerText({ choices }: ChatResponse): string {
  * embeddings) the content is skipped. A body without content is an error, whatever its status.
  */
 function topLevel(body: Uint8Array, dialect: ClientDialect, quirks: Quirks): JsonObject {
-  const top = body.length <= parsedBytes ? parse(body) : scanTop(body, dialect);
+  const top = body.length <= parsedBytes ? parse(body) : scanTop(body, dialect.contentMembers);
   if (!hasContent(top, dialect)) dialect.readResponse(top, quirks);
   return top;
 }
@@ -82,10 +82,10 @@ function hasContent(top: JsonObject, dialect: ClientDialect): boolean {
 const parsedBytes = 64 * 1024;
 
 /** All members but content, of which it is only told that it is there. */
-function scanTop(body: Uint8Array, dialect: ClientDialect): JsonObject {
+export function scanTop(body: Uint8Array, contentMembers: readonly string[]): JsonObject {
   const top: JsonObject = {};
   for (const member of scan(body)) {
-    const skip = dialect.contentMembers.includes(member.name);
+    const skip = contentMembers.includes(member.name);
     top[member.name] = skip ? true : parseValue(valueText(body, member));
   }
   return top;
@@ -108,7 +108,8 @@ function parseValue(text: string): Json {
   }
 }
 
-function parse(body: Uint8Array): JsonObject {
+/** @throws GatewayError `upstream_invalid`. */
+export function parse(body: Uint8Array): JsonObject {
   const text = utf8(body);
   // A byte order mark before JSON is tolerated, as most parsers do.
   const value = parseValue(text.charCodeAt(0) === 0xfeff ? text.slice(1) : text);

@@ -20,6 +20,8 @@ export interface Keyring {
    * @throws GatewayError `unauthorized` when the secret is missing or unknown, or its key disabled or expired.
    */
   authenticate(secret: string | undefined, nowMs: number): Key;
+  /** The key of an id, whether it may still be used or not; undefined: there is none any more. */
+  find(id: string): Key | undefined;
 }
 
 /**
@@ -36,6 +38,12 @@ export function createKeyring(): Keyring {
     },
     setStoreKeys(list) {
       storeKeys = new Map(list.map((stored) => [stored.hash, stored.key]));
+    },
+    find(id) {
+      for (const keys of [configKeys, storeKeys]) {
+        for (const key of keys.values()) if (key.id === id) return key;
+      }
+      return undefined;
     },
     authenticate(secret, nowMs) {
       if (secret === undefined || secret === '') {

@@ -28,6 +28,8 @@ export interface Limiter {
    * @throws GatewayError `budget_exceeded` (usd) or `rate_limited` (the rest), saying whose limit it is and when to retry.
    */
   reserve(limits: readonly BoundLimit[], estimate: Amounts, nowMs: number): Lease;
+  /** Books what was used without having been reserved, whatever the limits say to it. */
+  book(limits: readonly BoundLimit[], used: Amounts, nowMs: number): void;
 }
 
 /** Stands for the window of a counter that was not looked up yet. */
@@ -39,6 +41,11 @@ export function createLimiter(counters: Counters): Limiter {
   let bound = new WeakMap<Key, readonly BoundLimit[]>();
   /** The latest time seen: while a clock that was set back catches up, time stands still, and no window opens anew. */
   let clockMs = -Infinity;
+
+  const tallyOf = (one: BoundLimit): Tally => {
+    if (one.tally.endsAtMs <= clockMs) one.tally = counters.open(one.counter, one.limit.per, clockMs);
+    return one.tally;
+  };
 
   return {
     limitsOf(snapshot, key) {
@@ -59,15 +66,21 @@ export function createLimiter(counters: Counters): Limiter {
       const nanoUsd = Math.max(0, estimate.nanoUsd);
       const tallies: Tally[] = [];
       for (const one of limits) {
-        if (one.tally.endsAtMs <= clockMs) one.tally = counters.open(one.counter, one.limit.per, clockMs);
         const amount = amountOf(one.limit.unit, tokens, nanoUsd);
-        if (!one.tally.take(amount, one.limit.max)) {
+        if (!tallyOf(one).take(amount, one.limit.max)) {
           new Lease(limits.slice(0, tallies.length), tallies, tokens, nanoUsd).cancel();
           throw refuse(one, amount, clockMs);
         }
         tallies.push(one.tally);
       }
       return new Lease(limits, tallies, tokens, nanoUsd);
+    },
+    book(limits, { tokens, nanoUsd }, nowMs) {
+      if (nowMs > clockMs) clockMs = nowMs;
+      for (const one of limits) {
+        const { unit } = one.limit;
+        if (unit === 'tokens' || unit === 'usd') tallyOf(one).settle(0, amountOf(unit, tokens, nanoUsd));
+      }
     },
   };
 }

@@ -48,3 +48,14 @@ function listTargets(route: Route, view: View): Target[] {
   visit(route);
   return [...targets.values()];
 }
+
+/** Every target of a route, each once, in the order in which they are written. */
+export function targetsOf(route: Route): Target[] {
+  const targets = new Map<string, Target>();
+  const visit = (node: Route): void => {
+    if (node.type === 'target') targets.set(node.target.id, node.target);
+    else for (const child of node.children) visit('route' in child ? child.route : child);
+  };
+  visit(route);
+  return [...targets.values()];
+}

@@ -6,10 +6,8 @@
 /** An event larger than this is not an answer but an attack. */
 const maxEventChars = 32 * 1024 * 1024;
 
+const newline = 0x0a;
 const carriageReturn = 0x0d;
-/** A return ends a line by itself too, though nobody sends it so; the regular expression without a state tells if there is one. */
-const loneReturn = /\r[^\n]/;
-const loneReturns = /\r(?=[^\n])/g;
 
 export class SseReader {
   /** Keeps a character that was cut in two until its rest arrives. */
@@ -46,7 +44,7 @@ export class SseReader {
     let buffer = this.pieces.length === 1 ? text : this.pieces.join('');
     // A return at the very end may be half of a line end: it waits for what follows.
     this.returned = buffer.endsWith('\r');
-    if (loneReturn.test(buffer)) buffer = buffer.replace(loneReturns, '\n');
+    if (hasLoneReturn(buffer)) buffer = buffer.replace(/\r(?=[^\n])/g, '\n');
     let from = 0;
     for (let to = buffer.indexOf('\n'); to >= 0; to = buffer.indexOf('\n', from)) {
       const returned = to > from && buffer.charCodeAt(to - 1) === carriageReturn;
@@ -74,4 +72,12 @@ export class SseReader {
     }
     // Comments (":"), id, retry and unknown fields mean nothing here.
   }
+}
+
+/** A return that is followed by something else than a newline ends a line too, though hardly anybody sends it so. */
+function hasLoneReturn(text: string): boolean {
+  for (let at = text.indexOf('\r'); at >= 0; at = text.indexOf('\r', at + 2)) {
+    if (at + 1 < text.length && text.charCodeAt(at + 1) !== newline) return true;
+  }
+  return false;
 }

@@ -493,6 +493,7 @@ describe('a whole answer', () => {
         { token: 'Hel', logprob: -0.25, bytes: [72, 101, 108], top_logprobs: [] },
         { token: 'lo!', logprob: -0.625, bytes: [108, 111, 33], top_logprobs: [] },
       ],
+      refusal: null,
     });
   });
 

@@ -7,6 +7,7 @@ import type { JsonObject } from '../../src/core/json.ts';
 import { emptyUsage } from '../../src/core/usage.ts';
 import type { Asked } from '../../src/dialects/dialect.ts';
 import { gemini as dialect } from '../../src/dialects/gemini.ts';
+import { cardOf } from './model-card.ts';
 
 interface Heard {
   asked: Asked;
@@ -61,8 +62,9 @@ const server = Bun.serve({
   port: 0,
   async fetch(incoming) {
     const { pathname, search } = new URL(incoming.url);
-    if (pathname === '/v1/models') return Response.json(dialect.writeModels(['fast', 'openai/gpt-4o']));
-    if (pathname === '/v1/models/fast') return Response.json(dialect.writeModel('fast'));
+    const entries = ['fast', 'openai/gpt-4o'].map((id) => dialect.writeModel(cardOf(id)));
+    if (pathname === '/v1/models') return Response.json(dialect.writeModels(entries));
+    if (pathname === '/v1/models/fast') return Response.json(entries[0]);
     const asked = dialect.match(pathname, search.slice(1));
     if (asked === undefined) return new Response('not found', { status: 404 });
     const body = (await incoming.json()) as JsonObject;

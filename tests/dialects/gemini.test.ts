@@ -11,6 +11,7 @@ import { gemini as dialect } from '../../src/dialects/gemini.ts';
 import { openaiChat } from '../../src/dialects/openai-chat.ts';
 import type { Quirks } from '../../src/dialects/quirks.ts';
 import { scanMembers, splice } from '../../src/wire/splice.ts';
+import { cardOf } from './model-card.ts';
 
 const fixtures = join(import.meta.dir, '../../fixtures/gemini');
 const casesWith = (file: string): string[] =>
@@ -605,10 +606,9 @@ describe('an error', () => {
 
 describe('lists and counts', () => {
   test('name models as Google does', () => {
-    expect(dialect.writeModels(['fast', 'openai/gpt-4o'])).toEqual({
-      models: [dialect.writeModel('fast'), dialect.writeModel('openai/gpt-4o')],
-    });
-    expect(dialect.writeModel('openai/gpt-4o')).toMatchObject({ name: 'models/openai/gpt-4o' });
+    const entries = ['fast', 'openai/gpt-4o'].map((id) => dialect.writeModel(cardOf(id)));
+    expect(dialect.writeModels(entries)).toEqual({ models: entries });
+    expect(entries[1]).toMatchObject({ name: 'models/openai/gpt-4o' });
   });
 
   test('count the contents, or the whole request', () => {

@@ -192,7 +192,9 @@ describe('log-probabilities', () => {
     const content = [{ token: 'Hi', logprob: -1, bytes: null, top_logprobs: [] }];
     const choices = [{ ...answer.choices[0]!, logprobs: { content, refusal: null } }];
     const written = wire(openaiCompletions.writeResponse({ ...answer, choices }));
-    expect(written.choices).toMatchObject([{ logprobs: { tokens: ['Hi'], top_logprobs: null } }]);
+    const logprobs = { tokens: ['Hi'], token_logprobs: [-1], text_offset: [0] };
+    expect(written.choices).toMatchObject([{ logprobs }]);
+    expect(written).not.toHaveProperty('choices.0.logprobs.top_logprobs');
   });
 
   test('that a host writes in the shape of chat are taken as they are', () => {

@@ -275,3 +275,57 @@ test('what has no price is not called on a budget', async () => {
   expect(answer.status).toBe(400);
   expect(((await answer.json()) as Answer).error?.message).toInclude('No price is known for oa/echo');
 });
+
+test.each([
+  ['/v1/messages', 'an', '"max_tokens":10,"messages":MESSAGES'],
+  ['/v1/chat/completions', 'oa', '"messages":MESSAGES'],
+  ['/v1/responses', 'oa', '"input":"Hello"'],
+])('%s: another model cannot be had by a member named like the prototype', async (path, host, members) => {
+  // Thoughts that nobody has signed have the request written anew, member by member.
+  const thoughts = '{"role":"assistant","content":[{"type":"thinking","thinking":"hm","signature":""}]},';
+  const messages = `[{"role":"user","content":"x"},${host === 'an' ? thoughts : ''}{"role":"user","content":"y"}]`;
+  const hidden = '"__proto__":{"model":"dear","max_tokens":99999,"max_completion_tokens":99999}';
+  const body = `{"model":"${host}/echo","unknown":1,${hidden},${members.replace('MESSAGES', messages)}}`;
+  const answer = await gateway.post(path, body);
+  await answer.text();
+  expect(answer.status).toBe(200);
+  const sent = provider.requests.at(-1)!;
+  expect(sent.model).toBe('echo');
+  expect(sent.body?.max_tokens ?? sent.body?.max_completion_tokens ?? 10).toBe(10);
+});
+
+relayOnly(
+  "what a refusal tells of the provider's account stays here, the rest passes as it was",
+  async () => {
+    const refusal = (organisation: string, address: string) => ({
+      error: {
+        message: `Quota of ${organisation} at ${address} reached; "quoted" \\ \n words.`,
+        type: 'invalid_request_error',
+        param: null,
+        code: 'odd_code',
+      },
+      more: { kept: 1 },
+    });
+    raw.state.answer = (socket) => {
+      const body = JSON.stringify(refusal('org-AbCdEf0123456789', 'http://10.1.2.3:8080/v1'));
+      socket.end(
+        `HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+      );
+    };
+    const answer = await gateway.post('/v1/chat/completions', { model: 'raw/told', messages: hello });
+    expect(answer.status).toBe(400);
+    expect(await answer.json()).toEqual(refusal('[redacted]', '[internal address]'));
+  },
+);
+
+test.each(['Model', 'MODEL', 'mod\\u0045l'])(
+  'a second model, as %s, is a mistake of the request',
+  async (name) => {
+    for (const path of ['/v1/chat/completions', '/v1/messages']) {
+      const asked = provider.requests.length;
+      const body = `{"model":"oa/echo","${name}":"dear","max_tokens":9,"messages":${JSON.stringify(hello)}}`;
+      expect((await gateway.post(path, body)).status).toBe(400);
+      expect(provider.requests.length).toBe(asked);
+    }
+  },
+);

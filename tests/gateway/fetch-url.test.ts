@@ -48,7 +48,7 @@ describe('an address', () => {
   test.each([
     '127.0.0.1', '127.8.8.8', '10.0.0.1', '172.16.5.5', '192.168.1.1', '169.254.169.254', '100.64.0.1', '0.0.0.0',
     '192.0.0.1', '192.0.2.1', '198.18.0.1', '203.0.113.9', '224.0.0.1', '240.0.0.1', '255.255.255.255', '::1', '::',
-    'fe80::1', 'fe80::1%eth0', 'fc00::1', 'fd12::1', 'ff02::1', '::ffff:10.0.0.1', '::ffff:7f00:1', '::127.0.0.1',
+    'fe80::1', 'fe80::1%eth0', 'fc00::1', 'fd12::1', 'ff02::1', '::ffff:10.0.0.1', '::ffff:7f00:1', '::127.0.0.1', '::7f00:1', '::a9fe:a9fe',
     '64:ff9b::a00:1', '64:ff9b:1::1', '2002:7f00:1::', '2001::1', '2001:db8::1', 'fec0::1', '100::1', 'localhost', '',
   ])('%s is not', (address) => {
     expect(isPublic(address)).toBe(false);
@@ -183,7 +183,7 @@ describe('where a client must not reach', () => {
 
   test.each([
     'http://127.0.0.1/', 'http://127.1/', 'http://2130706433/', 'http://0x7f000001/', 'http://0177.0.0.1/',
-    'http://[::1]/', 'http://[::ffff:127.0.0.1]/', 'http://0.0.0.0/', 'http://localhost/', 'http://169.254.169.254/latest/',
+    'http://[::1]/', 'http://[::ffff:127.0.0.1]/', 'http://[::127.0.0.1]/', 'http://0.0.0.0/', 'http://localhost/', 'http://169.254.169.254/latest/',
     'http://[fd00::1]/', 'http://10.0.0.1/', 'https://192.168.0.1/',
   ])('nothing is connected to: %s', async (url) => {
     expect(await failureOf(get(url, { allows: isPublic }))).toContain('not on the public internet');

@@ -166,6 +166,33 @@ describe('a lease', () => {
   });
 });
 
+describe('what was not reserved', () => {
+  test('is booked whatever the limits say, in tokens and money alone', () => {
+    const { limiter, snapshot, key, call, tallies } = setUp([
+      tokens(10),
+      budget(1),
+      requests(5),
+      concurrency(1),
+    ]);
+    const running = call();
+    limiter.book(limiter.limitsOf(snapshot, key), { tokens: 25, nanoUsd: 3 * usd }, noon);
+    running.cancel();
+    expect(tallies()).toEqual([
+      [25, 0],
+      [3 * usd, 0],
+      [0, 0],
+      [0, 0],
+    ]);
+    expect(refusal(() => call({ tokens: 1, nanoUsd: 0 })).kind).toBe('rate_limited');
+  });
+
+  test('counts in the window in which it is booked', () => {
+    const { limiter, snapshot, key, call } = setUp([tokens(10)]);
+    limiter.book(limiter.limitsOf(snapshot, key), { tokens: 25, nanoUsd: 0 }, noon);
+    call({ tokens: 10, nanoUsd: 0 }, noon + 60_000).cancel();
+  });
+});
+
 describe('windows', () => {
   test.each([
     ['second', 1000],

@@ -1,11 +1,13 @@
 /** A call asks the same in every dialect: the same words of the same speakers, the same tools, the same numbers. */
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
-import type { Block, ChatRequest, Message, ToolCallBlock } from '../../src/core/chat.ts';
+import type { Block, ChatRequest, Effort, Message, ToolCallBlock } from '../../src/core/chat.ts';
 import { isObject, type Json } from '../../src/core/json.ts';
 import { foreign } from '../../src/core/loss.ts';
+import { effortLadder, effortOf } from '../../src/dialects/effort.ts';
 import { clientDialects, dialects } from '../../src/dialects/index.ts';
 import { parse } from './gist.ts';
+import { hostsOf } from './hosts.ts';
 import { askings, requests } from './samples.ts';
 import { translate } from './translating.ts';
 import { throwsKind } from './verdict.ts';
@@ -43,7 +45,7 @@ const settings = fc.record(
     presencePenalty: fc.constantFrom(-2, 0, 0.5, 2),
     frequencyPenalty: fc.constantFrom(-2, 0, 0.5, 2),
     n: fc.constantFrom(1, 2, 9),
-    stop: fc.uniqueArray(fc.stringMatching(/^[A-Z]{1,9}$/), { minLength: 1, maxLength: 9 }),
+    stop: fc.uniqueArray(fc.stringMatching(/^([A-Z]{1,9}|\n+)$/), { minLength: 1, maxLength: 9 }),
   },
   { requiredKeys: [] },
 );
@@ -66,6 +68,45 @@ for (const to of dialects.values()) {
       { seed: 4003, numRuns: 300 },
     );
   });
+}
+
+/** Hosts have words for some efforts, or a budget instead: these are told apart by all. */
+const classes: Readonly<Record<Effort, number>> = {
+  none: 0,
+  minimal: 1,
+  low: 1,
+  medium: 2,
+  high: 3,
+  xhigh: 3,
+  max: 3,
+};
+
+function effortRead({ reasoning }: ChatRequest): Effort | undefined {
+  const { enabled, effort, budgetTokens } = reasoning ?? {};
+  if (enabled === false) return 'none';
+  return effort ?? (budgetTokens === undefined ? undefined : effortOf(budgetTokens));
+}
+
+for (const to of dialects.values()) {
+  for (const { name: host, quirks } of hostsOf(to.name)) {
+    test(`a call to ${host} in ${to.name} thinks as much as was asked for, or says that it does not`, () => {
+      for (const effort of effortLadder) {
+        const asked: ChatRequest = {
+          dialect: to === clientDialects[0] ? 'anthropic-messages' : clientDialects[0]!.name,
+          model: 'any',
+          messages: [{ role: 'user', blocks: [{ type: 'text', text: 'Hello' }] }],
+          stream: false,
+          maxTokens: 50_000,
+          reasoning: { effort, enabled: effort !== 'none' },
+        };
+        const lost: string[] = [];
+        const written = to.readRequest(JSON.parse(JSON.stringify(to.writeRequest(asked, quirks, lost))));
+        const read = effortRead(written);
+        if (read === undefined || lost.some((path) => path.startsWith('reasoning'))) continue;
+        expect({ effort, class: classes[read] }).toEqual({ effort, class: classes[effort] });
+      }
+    });
+  }
 }
 
 /** Of what was said, the texts that those who said it do not say any more. */

@@ -69,7 +69,7 @@ function finishes(dialect: Dialect, frames: readonly Frame[]): boolean {
 
 const exception: Frame = {
   event: 'exception:throttlingException',
-  data: '{"message":"Too many requests, please wait before trying again."}',
+  data: '{"message":"Not now."}',
 };
 
 describe('a stream that is cut', () => {

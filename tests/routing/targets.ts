@@ -7,7 +7,7 @@ export function makeProvider(name: string, keys = 1): Provider {
     name,
     speaks: new Map(),
     keys: Array.from({ length: keys }, (_, i) => ({ id: `${name}#${i + 1}`, header: undefined })),
-    timeouts: { firstByteMs: 1000, idleMs: 1000, totalMs: 1000 },
+    timeouts: { firstByteMs: 1000, idleMs: 1000, totalMs: 1000, sessionMs: 1000 },
   };
 }
 

@@ -1,6 +1,13 @@
 /** Content blocks of Anthropic Messages, as they stand in requests and in answers, to and from the hub. */
-import { type Carried, uncarry } from '../../core/carry.ts';
-import type { Block, Citation, MediaBlock, ReasoningBlock, TextBlock } from '../../core/chat.ts';
+import { type Carried, type CarriedState, restoreStates, uncarry } from '../../core/carry.ts';
+import type {
+  Block,
+  Citation,
+  MediaBlock,
+  ReasoningBlock,
+  TextBlock,
+  ToolCallBlock,
+} from '../../core/chat.ts';
 import { isObject, type Json, type JsonObject, rest } from '../../core/json.ts';
 
 /** Refuses what is at `path`; `expected` completes the sentence "`path` …". */
@@ -33,26 +40,16 @@ export function readContent(content: Json | undefined, path: string, fail: Fail)
     if (state === undefined) blocks.push(readBlock(value, `${path}[${i}]`, fail));
     else states.push({ ...state, after: blocks.length });
   });
-  for (const state of states) attachState(blocks, state);
+  restoreStates(blocks, states);
   return blocks;
 }
 
-/** Another vendor's state of a block beside it, and after how many blocks it stands. */
-type CarriedState = Extract<Carried, { type: 'state' }> & { after: number };
-
+/** Another vendor's state of a block beside it. */
 function readCarriedState(value: Json): Extract<Carried, { type: 'state' }> | undefined {
   if (!isObject(value) || value.type !== 'redacted_thinking' || typeof value.data !== 'string')
     return undefined;
   const carried = uncarry(value.data);
   return carried?.type === 'state' ? carried : undefined;
-}
-
-function attachState(blocks: Block[], { vendor, value, call, after }: CarriedState): void {
-  const block =
-    call === undefined
-      ? blocks[after - 1]
-      : blocks.find((each) => each.type === 'tool-call' && each.id === call);
-  if (block?.type === 'tool-call' || block?.type === 'text') block.state = { vendor, value };
 }
 
 /** Blocks the hub has no word for (server tools and their results, search results, compaction…) are kept whole. */
@@ -85,10 +82,9 @@ export function readBlock(value: Json | undefined, path: string, fail: Fail): Bl
     case 'tool_use':
       if (typeof value.id !== 'string') return fail(`${path}.id`, 'must be a string');
       if (typeof value.name !== 'string') return fail(`${path}.name`, 'must be a string');
-      return withExtra(
+      return readToolUse(
         { type: 'tool-call', id: value.id, name: value.name, input: readInput(value.input, path, fail) },
         value,
-        members.toolUse,
       );
     case 'tool_result':
       return readToolResult(value, path, fail);
@@ -117,9 +113,14 @@ export function readText(value: JsonObject, text: string): TextBlock {
   return withExtra(block, value, members.text);
 }
 
+/** Who called a tool, where it is not a program that the model wrote: the model itself, which goes without saying. */
+export const directCaller = { type: 'direct' };
+
 /** Members of a tool call that the hub has no word for (`caller`, `cache_control`). */
-export function readToolUseExtra(value: JsonObject): JsonObject | undefined {
-  return rest(value, members.toolUse);
+export function readToolUse(call: ToolCallBlock, value: JsonObject): ToolCallBlock {
+  const { caller, ...others } = value;
+  const direct = isObject(caller) && caller.type === directCaller.type;
+  return withExtra(call, direct ? others : value, members.toolUse);
 }
 
 /** Text without a signature belongs to no vendor: it can be shown, but never be sent back. */

@@ -8,10 +8,10 @@ import { readException } from '../exception.ts';
 import { isJsonTool } from '../offered-tools.ts';
 import type { Quirks } from '../quirks.ts';
 import { classifyErrorPayload } from '../upstream-error.ts';
-import { dialectName, readCitation, readText, readToolUseExtra } from './block.ts';
+import { dialectName, readCitation, readText, readToolUse } from './block.ts';
 import { readAnswerExtra, readRefusal } from './response.ts';
 import { readStop } from './stop.ts';
-import { dropNulls, readUsage, readUsageExtra } from './usage.ts';
+import { addPasses, dropNulls, readUsage, readUsageExtra } from './usage.ts';
 
 /** A block between its start and its stop. */
 interface Open {
@@ -125,7 +125,8 @@ export class MessagesReader implements StreamReader {
     const extra = readAnswerExtra(this.extra, this.usageExtra);
     if (extra !== undefined) finish.extra = extra;
     this.emit(finish);
-    if (this.usage !== undefined) this.emit({ type: 'usage', usage: this.usage });
+    const usage = addPasses(this.usage, this.usageExtra);
+    if (usage !== undefined) this.emit({ type: 'usage', usage });
     this.emit({ type: 'end' });
   }
 
@@ -217,8 +218,7 @@ export class MessagesReader implements StreamReader {
     }
     open.kind = 'tool';
     this.calls += 1;
-    const extra = readToolUseExtra(value);
-    return extra === undefined ? block : { ...block, extra };
+    return readToolUse(block, value);
   }
 
   private closeBlock(index: Json | undefined): void {

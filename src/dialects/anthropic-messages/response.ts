@@ -1,6 +1,6 @@
 /** Whole answers of Anthropic Messages, read into the hub and written from it. */
 import { carry, carryReasoning } from '../../core/carry.ts';
-import type { Block, ChatResponse, Choice, ReasoningBlock } from '../../core/chat.ts';
+import type { Block, ChatResponse, Choice, MediaBlock, ReasoningBlock } from '../../core/chat.ts';
 import { GatewayError } from '../../core/error.ts';
 import { randomId } from '../../core/id.ts';
 import { isObject, type Json, type JsonObject, rest } from '../../core/json.ts';
@@ -8,9 +8,9 @@ import { isJsonTool } from '../offered-tools.ts';
 import type { Quirks } from '../quirks.ts';
 import { parseInput } from '../tool-input.ts';
 import { classifyErrorPayload } from '../upstream-error.ts';
-import { dialectName, readBlock, writeMedia, writeText } from './block.ts';
+import { dialectName, directCaller, readBlock, writeMedia, writeText } from './block.ts';
 import { readStop, writeStop } from './stop.ts';
-import { dropNulls, readUsage, readUsageExtra, writeUsage } from './usage.ts';
+import { addPasses, dropNulls, readUsage, readUsageExtra, writeUsage } from './usage.ts';
 
 const known = new Set(['id', 'type', 'role', 'model', 'content', 'stop_reason', 'stop_sequence', 'usage']);
 
@@ -25,7 +25,7 @@ export function readResponse(body: JsonObject, quirks: Quirks): ChatResponse {
   const choice: Choice = { index: 0, blocks, stop: readAnswerStop(body.stop_reason, blocks, quirks) };
   if (typeof body.stop_sequence === 'string') choice.stopSequence = body.stop_sequence;
   if (extra !== undefined) choice.extra = extra;
-  const usage = readUsage(body.usage);
+  const usage = addPasses(readUsage(body.usage), body.usage);
   return {
     dialect: dialectName,
     id: textOf(body.id),
@@ -122,14 +122,20 @@ function answerBlock(block: Exclude<Block, { type: 'opaque' }>): JsonObject | un
       return {
         type: 'tool_use',
         id: block.id,
+        caller: directCaller,
         name: block.name,
         input: block.custom ? { input: block.input } : answerInput(block.input),
       };
     case 'media':
-      return block.media === 'document' || block.media === 'image' ? writeMedia(block) : undefined;
+      return writeFile(block);
     case 'tool-result':
       return undefined;
   }
+}
+
+/** A picture or document that the model made; undefined for media without a word here. */
+export function writeFile(block: MediaBlock): JsonObject | undefined {
+  return block.media === 'document' || block.media === 'image' ? writeMedia(block) : undefined;
 }
 
 /** Arguments that a token limit cut short stay the text they are, so that nobody takes them for whole. */

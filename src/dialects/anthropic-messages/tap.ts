@@ -4,10 +4,12 @@ import { isObject, type Json } from '../../core/json.ts';
 import type { Usage } from '../../core/usage.ts';
 import type { Tap } from '../dialect.ts';
 import { classifyErrorPayload } from '../upstream-error.ts';
-import { readUsage } from './usage.ts';
+import { addPasses, readUsage } from './usage.ts';
 
 export class MessagesTap implements Tap {
   usage: Usage | undefined;
+  /** The same without what was done beside the answer: later counts replace it. */
+  private counted: Usage | undefined;
   meaningful = false;
   complete = false;
   terminated = false;
@@ -31,7 +33,7 @@ export class MessagesTap implements Tap {
   private read(event: string, value: { [member: string]: Json | undefined }): void {
     switch (value.type) {
       case 'message_start':
-        if (isObject(value.message)) this.usage ??= readUsage(value.message.usage);
+        if (isObject(value.message)) this.usage = this.counted ??= readUsage(value.message.usage);
         return;
       case 'content_block_start':
         // A text block opens empty; other blocks say something by being there.
@@ -42,7 +44,8 @@ export class MessagesTap implements Tap {
         this.meaningful = true;
         return;
       case 'message_delta':
-        this.usage = readUsage(value.usage, this.usage);
+        this.counted = readUsage(value.usage, this.counted);
+        this.usage = addPasses(this.counted, value.usage);
         if (isObject(value.delta) && typeof value.delta.stop_reason === 'string') {
           this.meaningful = true;
           this.complete = true;

@@ -1,6 +1,6 @@
 /** Token counts: on this wire `input_tokens` leaves cached tokens out, in the hub `input` includes them. */
 import { isObject, type Json, type JsonObject, rest } from '../../core/json.ts';
-import { count, emptyUsage, type Usage } from '../../core/usage.ts';
+import { count, emptyUsage, sumUsage, type Usage } from '../../core/usage.ts';
 
 const known = new Set([
   'input_tokens',
@@ -45,6 +45,32 @@ function readInput(usage: Usage, value: JsonObject): void {
   usage.input = freshTokens + usage.cacheRead + usage.cacheWrite5m + usage.cacheWrite1h;
 }
 
+/**
+ * Counts with those of what was done beside the answer and paid for like it: condensing the conversation, which the
+ * counts themselves leave out. `value` is the wire's usage, or what readUsageExtra has read of it.
+ * https://platform.claude.com/docs/en/build-with-claude/compaction#understanding-usage
+ */
+export function addPasses(usage: Usage | undefined, value: Json | undefined): Usage | undefined {
+  const passes = readPasses(value);
+  return usage === undefined || passes.length === 0 ? usage : sumUsage([usage, ...passes]);
+}
+
+function readPasses(value: Json | undefined): Usage[] {
+  const iterations = isObject(value) && Array.isArray(value.iterations) ? value.iterations : [];
+  return iterations.flatMap((each) =>
+    isObject(each) && each.type === 'compaction' ? (readUsage(each) ?? []) : [],
+  );
+}
+
+/** The counts as the wire has them, `extra` telling the passes by themselves. */
+function withoutPasses(usage: Usage, extra: Json | undefined): Usage {
+  const passes = sumUsage(readPasses(extra));
+  const counts = { ...usage };
+  for (const name of ['input', 'cacheRead', 'cacheWrite5m', 'cacheWrite1h', 'output', 'reasoning'] as const)
+    counts[name] = Math.max(0, usage[name] - passes[name]);
+  return counts;
+}
+
 /** What the wire says beside counts (`service_tier`, `server_tool_use`, `iterations`…), nulls left out. */
 export function readUsageExtra(value: Json | undefined): JsonObject | undefined {
   return isObject(value) ? dropNulls(rest(value, known)) : undefined;
@@ -63,7 +89,7 @@ export function dropNulls(object: JsonObject | undefined): JsonObject | undefine
 
 /** All counts, ready for a whole answer, `message_start` or `message_delta`. */
 export function writeUsage(usage: Usage | undefined, extra: Json | undefined): JsonObject {
-  const counts = usage ?? emptyUsage();
+  const counts = withoutPasses(usage ?? emptyUsage(), extra);
   const written = counts.cacheWrite5m + counts.cacheWrite1h;
   const value: JsonObject = {
     input_tokens: Math.max(0, counts.input - counts.cacheRead - written),

@@ -4,8 +4,8 @@ import type { Block, ChatEvent, ReasoningBlock } from '../../core/chat.ts';
 import { isObject, type Json, type JsonObject } from '../../core/json.ts';
 import type { Usage } from '../../core/usage.ts';
 import type { StreamWriter } from '../dialect.ts';
-import { dialectName } from './block.ts';
-import { hasOwnDetails, messageId, writeReasoning, writeState } from './response.ts';
+import { dialectName, directCaller } from './block.ts';
+import { hasOwnDetails, messageId, writeFile, writeReasoning, writeState } from './response.ts';
 import { writeStop } from './stop.ts';
 import { writeUsage } from './usage.ts';
 
@@ -202,10 +202,16 @@ export class MessagesWriter implements StreamWriter {
         return;
       case 'tool-call': {
         this.called = true;
-        const extra = isObject(value.extra?.caller) ? { caller: value.extra.caller } : {};
-        const call = { type: 'tool_use', id: value.id, name: value.name, input: {}, ...extra };
+        const caller = isObject(value.extra?.caller) ? value.extra.caller : directCaller;
+        const call = { type: 'tool_use', id: value.id, caller, name: value.name, input: {} };
         this.writeStart(slot, call, 'input_json_delta', 'partial_json');
         if (value.input !== '') this.writeInput(slot, value.input);
+        return;
+      }
+      case 'media': {
+        const file = writeFile(value);
+        if (file === undefined) break;
+        this.writeStart(slot, file, '', '');
         return;
       }
       case 'opaque':

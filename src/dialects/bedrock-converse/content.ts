@@ -4,6 +4,7 @@ import type { JsonObject } from '../../core/json.ts';
 import { markFailure } from '../failed-result.ts';
 import { inputObject } from '../tool-input.ts';
 import { type Placed, placeBlocks } from '../turns.ts';
+import type { UniqueNames } from '../unique-names.ts';
 import { dialectName } from './block.ts';
 import { type CachePoints, markName, type Place } from './cache-points.ts';
 import type { Family } from './family.ts';
@@ -15,7 +16,7 @@ export interface Manner {
   family: Family;
   points: CachePoints;
   /** Names of the request's documents so far: each has its own. */
-  names: Set<string>;
+  names: UniqueNames;
   /** Gets the paths of what is left out. */
   lost: string[];
 }

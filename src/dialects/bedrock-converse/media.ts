@@ -3,6 +3,7 @@ import type { MediaBlock } from '../../core/chat.ts';
 import { GatewayError } from '../../core/error.ts';
 import { isObject, type Json, type JsonObject, rest } from '../../core/json.ts';
 import { sniffMimeType } from '../media-type.ts';
+import type { UniqueNames } from '../unique-names.ts';
 import { fitName } from './document-name.ts';
 
 type Kind = MediaBlock['media'];
@@ -97,7 +98,7 @@ export function writeOwnMedia({ media, source, name, extra }: MediaBlock): JsonO
 export function writeMedia(
   { media, source, name }: MediaBlock,
   path: string,
-  names: Set<string>,
+  names: UniqueNames,
 ): JsonObject {
   if (source.type !== 'base64' && source.type !== 'text') {
     return refuse(path, `${media}s must be sent whole, not as the address or the id of a file`);

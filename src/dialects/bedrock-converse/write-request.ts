@@ -6,6 +6,7 @@ import type { Quirks } from '../quirks.ts';
 import { dialectName } from './block.ts';
 import { CachePoints, markLastBlock } from './cache-points.ts';
 import type { Manner } from './content.ts';
+import { documentNames } from './document-name.ts';
 import { familyOf } from './family.ts';
 import { think, writeInference } from './inference.ts';
 import { writeOutput } from './output.ts';
@@ -21,7 +22,7 @@ export function writeRequest(request: ChatRequest, quirks: Quirks, lost: string[
   const own = request.dialect === dialectName;
   const family = familyOf(request.model, quirks);
   const points = new CachePoints(family, lost);
-  const manner: Manner = { own, family, points, names: new Set(), lost };
+  const manner: Manner = { own, family, points, names: documentNames(), lost };
   const first = countInstructions(request, own);
   // In the order in which the model reads them, which that of cache points has to follow.
   const tools = writeTools(request, quirks, manner);

@@ -84,6 +84,7 @@ function utf16Length(text: string, characters: number): number {
  * probabilities together are its own. Undefined when there is nothing to tell.
  */
 export function readLogprobs(value: Json | undefined): Json | undefined {
+  if (value === undefined) return undefined;
   const items = Array.isArray(value) ? value : [value];
   const content = items.flatMap((item) => {
     if (!isObject(item) || typeof item.text !== 'string' || !Array.isArray(item.logprobs)) return [];
@@ -93,5 +94,5 @@ export function readLogprobs(value: Json | undefined): Json | undefined {
     );
     return [{ token: item.text, logprob, bytes: [...Buffer.from(item.text)], top_logprobs: [] }];
   });
-  return content.length === 0 ? undefined : { content };
+  return content.length === 0 ? undefined : { content, refusal: null };
 }

@@ -141,11 +141,10 @@ export class CohereStreamReader implements StreamReader {
     text: Json | undefined,
     logprobs: Json | undefined,
   ): void {
-    const told = logprobs === undefined ? {} : { logprobs };
     if (typeof text !== 'string' || text === '') {
       if (logprobs === undefined) return;
       this.begin(undefined);
-      this.emit({ type: 'delta', choice: 0, block: Math.max(0, this.blocks - 1), ...told });
+      this.emit({ type: 'delta', choice: 0, block: Math.max(0, this.blocks - 1), logprobs });
       return;
     }
     let { flow } = this;
@@ -155,7 +154,9 @@ export class CohereStreamReader implements StreamReader {
       this.flow = flow;
     }
     flow.text += text;
-    this.emit({ type: 'delta', choice: 0, block: flow.block, text, ...told });
+    const delta: ChatEvent = { type: 'delta', choice: 0, block: flow.block, text };
+    if (logprobs !== undefined) delta.logprobs = logprobs;
+    this.emit(delta);
   }
 
   private open(value: Block): number {

@@ -12,7 +12,7 @@ export function readLogprobs(value: Json | undefined): JsonObject | undefined {
       isObject(alternatives) && Array.isArray(alternatives.candidates) ? alternatives.candidates : [];
     return { ...readToken(chosen), top_logprobs: others.filter(isObject).map(readToken) };
   });
-  return content.length === 0 ? undefined : { content };
+  return content.length === 0 ? undefined : { content, refusal: null };
 }
 
 function readToken({ token, logProbability }: JsonObject): JsonObject {

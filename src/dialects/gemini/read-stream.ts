@@ -3,7 +3,6 @@ import type { Block, ChatEvent, ToolCallBlock } from '../../core/chat.ts';
 import { GatewayError } from '../../core/error.ts';
 import { randomId } from '../../core/id.ts';
 import { isObject, type JsonObject, rest } from '../../core/json.ts';
-import type { Usage } from '../../core/usage.ts';
 import type { StreamReader } from '../dialect.ts';
 import { classifyErrorPayload } from '../upstream-error.ts';
 import {
@@ -20,7 +19,7 @@ import { readLogprobs } from './logprobs.ts';
 import { PartialArgs } from './partial-args.ts';
 import { dialectName, isEmpty, isText, partMembers, readMediaPart, textOf } from './read-part.ts';
 import { isMalformed, readStop } from './stop.ts';
-import { readUsage, readUsageExtra } from './usage.ts';
+import { countsTokens, readUsage, readUsageExtra } from './usage.ts';
 
 type Emit = (event: ChatEvent) => void;
 
@@ -61,8 +60,8 @@ export class GeminiReader implements StreamReader {
   /** The prompt was refused, and how. */
   private feedback: JsonObject | undefined;
   private blocked = false;
-  private usage: Usage | undefined;
-  private usageExtra: JsonObject | undefined;
+  /** Usage so far, as it came: nearly every event has it, and the last one counts. */
+  private counts: JsonObject | undefined;
 
   constructor(private readonly emit: Emit) {}
 
@@ -80,18 +79,15 @@ export class GeminiReader implements StreamReader {
       return;
     }
     if (!isAnswer(chunk)) return;
-    const usage = readUsage(chunk.usageMetadata);
-    if (usage !== undefined) {
-      this.usage = usage;
-      this.usageExtra = readUsageExtra(chunk.usageMetadata);
-    }
-    this.start(chunk, usage);
+    if (countsTokens(chunk.usageMetadata)) this.counts = chunk.usageMetadata;
+    this.start(chunk);
     if (isObject(chunk.promptFeedback)) this.feedback = { ...this.feedback, ...chunk.promptFeedback };
     if (readBlock(chunk) !== '') this.blocked = true;
     if (!Array.isArray(chunk.candidates)) return;
-    chunk.candidates.forEach((candidate, i) => {
+    for (let i = 0; i < chunk.candidates.length; i++) {
+      const candidate = chunk.candidates[i];
       if (isObject(candidate)) this.pushCandidate(candidate, i);
-    });
+    }
   }
 
   /**
@@ -107,23 +103,26 @@ export class GeminiReader implements StreamReader {
     this.over = true;
     for (const state of states) this.closeBlocks(state);
     for (const state of states) this.finish(state);
-    if (this.usage !== undefined) this.emit({ type: 'usage', usage: this.usage });
+    const usage = readUsage(this.counts);
+    if (usage !== undefined) this.emit({ type: 'usage', usage });
     this.emit({ type: 'end' });
   }
 
   private fail(error: GatewayError): void {
     this.over = true;
-    if (this.started && this.usage !== undefined) this.emit({ type: 'usage', usage: this.usage });
+    const usage = readUsage(this.counts);
+    if (this.started && usage !== undefined) this.emit({ type: 'usage', usage });
     this.emit({ type: 'error', error });
   }
 
-  private start(chunk: JsonObject, usage: Usage | undefined): void {
+  private start(chunk: JsonObject): void {
     if (this.started) return;
     this.started = true;
     this.id = textOf(chunk.responseId);
     const start: ChatEvent = { type: 'start', id: this.id, model: textOf(chunk.modelVersion) };
     const created = readCreated(chunk);
     if (created !== undefined) start.created = created;
+    const usage = readUsage(this.counts);
     if (usage !== undefined) start.usage = usage;
     const extra = readAnswerExtra(chunk);
     if (extra !== undefined) start.extra = extra;
@@ -155,7 +154,8 @@ export class GeminiReader implements StreamReader {
     if (logprobs !== undefined) {
       this.emit({ type: 'delta', choice: state.index, block: Math.max(0, state.blocks - 1), logprobs });
     }
-    Object.assign(state.extra, readCandidateExtra(candidate));
+    const extra = readCandidateExtra(candidate);
+    if (extra !== undefined) Object.assign(state.extra, extra);
     const finish = textOf(candidate.finishReason);
     if (finish !== '') state.finish = finish;
   }
@@ -190,15 +190,15 @@ export class GeminiReader implements StreamReader {
     if (state.open === -1 || state.thought !== thought || state.signed || extra !== undefined) {
       this.openText(state, thought, extra);
     }
-    const at = { choice: state.index, block: state.open };
+    const { index: choice, open: block } = state;
     if (text !== '') {
       if (!thought) state.text += text;
-      this.emit({ type: 'delta', ...at, text });
+      this.emit({ type: 'delta', choice, block, text });
     }
     if (signature === '') return;
     state.signed = true;
-    if (thought) this.emit({ type: 'delta', ...at, signature });
-    else this.emit({ type: 'delta', ...at, state: { vendor: dialectName, value: signature } });
+    if (thought) this.emit({ type: 'delta', choice, block, signature });
+    else this.emit({ type: 'delta', choice, block, state: { vendor: dialectName, value: signature } });
   }
 
   private openText(state: State, thought: boolean, extra: JsonObject | undefined): void {
@@ -311,7 +311,8 @@ export class GeminiReader implements StreamReader {
     if (finish !== '' && !usual.has(finish)) extra.finishReason = finish;
     if (choice === this.states[0]?.index) {
       if (this.feedback !== undefined) extra.promptFeedback = this.feedback;
-      if (this.usageExtra !== undefined) extra.usageMetadata = this.usageExtra;
+      const usage = readUsageExtra(this.counts);
+      if (usage !== undefined) extra.usageMetadata = usage;
     }
     this.emit(
       Object.keys(extra).length === 0

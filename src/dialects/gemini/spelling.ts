@@ -1,5 +1,5 @@
 /** One spelling of members: Google takes camelCase and snake_case alike. https://protobuf.dev/programming-guides/json/ */
-import { isObject, type Json, type JsonObject } from '../../core/json.ts';
+import { isObject, type Json, type JsonObject, prototypeName } from '../../core/json.ts';
 
 /** Their value is the application's own: nothing in it is renamed. */
 const verbatim = new Set([
@@ -15,7 +15,7 @@ export function respell(body: JsonObject): JsonObject {
   const copy: JsonObject = {};
   for (const name in body) {
     const value = body[name];
-    if (value === undefined || value === null) continue;
+    if (value === undefined || value === null || name === prototypeName) continue;
     const camel = toCamelCase(name);
     if (verbatim.has(camel)) copy[camel] = value;
     else copy[camel] = named.has(camel) && isObject(value) ? respellValues(value) : respellValue(value);
@@ -25,7 +25,7 @@ export function respell(body: JsonObject): JsonObject {
 
 function respellValues(map: JsonObject): JsonObject {
   const copy: JsonObject = {};
-  for (const name in map) copy[name] = respellValue(map[name] ?? null);
+  for (const name in map) if (name !== prototypeName) copy[name] = respellValue(map[name] ?? null);
   return copy;
 }
 

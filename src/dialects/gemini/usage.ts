@@ -10,15 +10,20 @@ const known = new Set([
   'totalTokenCount',
 ]);
 
+/** Whether anything is counted: the first chunks of Vertex AI tell the kind of traffic only. */
+export function countsTokens(value: Json | undefined): value is JsonObject {
+  if (!isObject(value)) return false;
+  return typeof value.promptTokenCount === 'number' || typeof value.candidatesTokenCount === 'number';
+}
+
 /**
- * Counts of an answer or of one chunk, where they are cumulative. Undefined where nothing is counted: the first chunks
- * of Vertex AI tell the kind of traffic only. What tools have put into the prompt is input too.
+ * Counts of an answer or of one chunk, where they are cumulative. Undefined where nothing is counted. What tools have
+ * put into the prompt is input too.
  * https://ai.google.dev/api/generate-content#UsageMetadata
  */
 export function readUsage(value: Json | undefined): Usage | undefined {
-  if (!isObject(value)) return undefined;
+  if (!countsTokens(value)) return undefined;
   const { promptTokenCount: prompt, candidatesTokenCount: candidates } = value;
-  if (typeof prompt !== 'number' && typeof candidates !== 'number') return undefined;
   const usage = emptyUsage();
   usage.input = count(prompt) + count(value.toolUsePromptTokenCount);
   usage.cacheRead = count(value.cachedContentTokenCount);

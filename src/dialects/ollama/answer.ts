@@ -1,6 +1,6 @@
 /** What whole answers and the last line of a stream have in common. */
 import type { StopReason } from '../../core/chat.ts';
-import { type Json, type JsonObject, rest } from '../../core/json.ts';
+import { isObject, type Json, type JsonObject, rest } from '../../core/json.ts';
 import { count, emptyUsage, type Usage } from '../../core/usage.ts';
 
 const known = new Set([
@@ -34,7 +34,9 @@ export function readCreated(createdAt: Json | undefined): number | undefined {
   return ms > 0 ? Math.floor(ms / 1000) : undefined;
 }
 
-/** The items are as others have them; a list of them stands alone. */
+/** The items are as others have them, save what they leave out; a list of them stands alone. */
 export function readLogprobs(logprobs: Json | undefined): Json | undefined {
-  return Array.isArray(logprobs) && logprobs.length > 0 ? { content: logprobs } : undefined;
+  if (!Array.isArray(logprobs) || logprobs.length === 0) return undefined;
+  const content = logprobs.filter(isObject).map((each) => ({ bytes: null, top_logprobs: [], ...each }));
+  return { content, refusal: null };
 }

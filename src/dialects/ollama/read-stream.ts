@@ -78,8 +78,9 @@ export class OllamaStreamReader implements StreamReader {
       this.open({ type: kind, text: '' });
       this.flowing = kind;
     }
-    const told = logprobs === undefined ? {} : { logprobs };
-    this.emit({ type: 'delta', choice: 0, block: this.blocks - 1, text, ...told });
+    const delta: ChatEvent = { type: 'delta', choice: 0, block: this.blocks - 1, text };
+    if (logprobs !== undefined) delta.logprobs = logprobs;
+    this.emit(delta);
     return true;
   }
 

@@ -4,6 +4,7 @@ import type {
   ChatResponse,
   Choice,
   Citation,
+  MediaBlock,
   StopReason,
   TextBlock,
   ToolCallBlock,
@@ -13,7 +14,7 @@ import { randomId } from '../../core/id.ts';
 import { isObject, type Json, type JsonObject } from '../../core/json.ts';
 import type { Quirks } from '../quirks.ts';
 import { classifyErrorPayload } from '../upstream-error.ts';
-import { others } from './content.ts';
+import { others, writeUrl } from './content.ts';
 import { readToolCall } from './read-request.ts';
 import { stateMember } from './state.ts';
 import { readUsage, writeUsage } from './usage.ts';
@@ -252,6 +253,7 @@ function writeMessage(blocks: readonly Block[], own: boolean): JsonObject {
   let refusal: string | undefined;
   const annotations: JsonObject[] = [];
   const calls: JsonObject[] = [];
+  const images: JsonObject[] = [];
   for (const block of blocks) {
     if (block.type === 'text') {
       const start = text?.length ?? 0;
@@ -265,9 +267,10 @@ function writeMessage(blocks: readonly Block[], own: boolean): JsonObject {
     else if (block.type === 'tool-call') {
       if (isLegacyCall(block)) message.function_call = { name: block.name, arguments: block.input };
       else calls.push(Object.assign(writeToolCall(block, own), stateMember(block)));
-    } else if (block.type === 'opaque' && block.dialect === 'openai-chat')
-      Object.assign(message, block.value);
+    } else if (block.type === 'media') images.push(...writeImage(block));
+    else if (block.type === 'opaque' && block.dialect === 'openai-chat') Object.assign(message, block.value);
   }
+  if (images.length > 0) message.images = images;
   const silent = calls.length > 0 || refusal !== undefined || Object.keys(message).length > 3;
   message.content = text ?? (silent ? null : '');
   if (refusal !== undefined) message.refusal = refusal;
@@ -275,6 +278,15 @@ function writeMessage(blocks: readonly Block[], own: boolean): JsonObject {
   if (annotations.length > 0) message.annotations = annotations;
   if (calls.length > 0) message.tool_calls = calls;
   return message;
+}
+
+/**
+ * A picture that the model painted, as an item of `images`; none for other media.
+ * https://openrouter.ai/docs/features/multimodal/image-generation
+ */
+export function writeImage({ media, source }: MediaBlock): JsonObject[] {
+  if (media !== 'image' || (source.type !== 'base64' && source.type !== 'url')) return [];
+  return [{ type: 'image_url', image_url: { url: writeUrl(source) } }];
 }
 
 /**

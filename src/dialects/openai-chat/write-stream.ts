@@ -3,7 +3,7 @@ import type { Block, ChatEvent, VendorState } from '../../core/chat.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { Usage } from '../../core/usage.ts';
 import type { AnswerWish, StreamWriter } from '../dialect.ts';
-import { isLegacyCall, writeAnnotation, writeFinish, writeId } from './answer.ts';
+import { isLegacyCall, writeAnnotation, writeFinish, writeId, writeImage } from './answer.ts';
 import { writeStreamError } from './error.ts';
 import { stateMember } from './state.ts';
 import { writeUsage } from './usage.ts';
@@ -147,6 +147,11 @@ export class ChatStreamWriter implements StreamWriter {
         if (block.extra?.extra_content !== undefined) call.extra_content = block.extra.extra_content;
         Object.assign(call, stateMember(block));
         this.write(index, `{"tool_calls":[${JSON.stringify(call)}]}`);
+        break;
+      }
+      case 'media': {
+        const images = writeImage(block);
+        if (images.length > 0) this.write(index, JSON.stringify({ images }));
         break;
       }
       case 'opaque':

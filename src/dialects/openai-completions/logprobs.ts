@@ -58,7 +58,7 @@ export function writeLogprobs(
     logprobs: {
       tokens,
       token_logprobs: probabilities,
-      top_logprobs: bare ? null : tops,
+      ...(!bare && { top_logprobs: tops }),
       text_offset: offsets,
     },
     offset: at,

@@ -20,7 +20,8 @@ export function writeStreamError(error: GatewayError, requestId: string): string
     object: 'response',
     created_at: Math.floor(Date.now() / 1000),
     status: 'failed',
-    error: { code: code ?? type, message },
+    // Clients know this code by name; what went wrong with a provider is said in the event before.
+    error: { code: type === 'server_error' ? type : (code ?? type), message },
     incomplete_details: null,
     instructions: null,
     metadata: {},

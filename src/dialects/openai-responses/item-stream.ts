@@ -203,7 +203,7 @@ export class ItemStream {
     slot.length += text.length;
     slot.logprobs += logprobs.length;
     const delta: ChatEvent = { type: 'delta', choice: 0, block: slot.block, text };
-    this.emit(logprobs.length === 0 ? delta : { ...delta, logprobs: { content: logprobs } });
+    this.emit(logprobs.length === 0 ? delta : { ...delta, logprobs: { content: logprobs, refusal: null } });
   }
 
   private emitInput(slot: Slot, input: string): void {

@@ -113,7 +113,7 @@ export class OutputWriter {
 
   /** Log-probabilities of the next piece of text. */
   addLogprobs(value: Json | undefined): void {
-    if (isObject(value) && Array.isArray(value.content)) this.logprobs.push(...value.content);
+    if (isObject(value) && Array.isArray(value.content)) this.logprobs.push(...value.content.map(withBytes));
   }
 
   /** @returns all items in their final form, and why the answer is not complete, if it is not. */
@@ -215,4 +215,15 @@ export class OutputWriter {
 function incompleteReason(stop: StopReason, refused: boolean): string | undefined {
   if (stop === 'length' || stop === 'context_length') return 'max_output_tokens';
   return stop === 'content_filter' || (stop === 'refusal' && !refused) ? 'content_filter' : undefined;
+}
+
+/** A token's bytes are null in Chat Completions where nobody told them; here they always stand. */
+function withBytes(logprob: Json): Json {
+  if (!isObject(logprob) || typeof logprob.token !== 'string') return logprob;
+  const { token, bytes, top_logprobs: top } = logprob;
+  return {
+    ...logprob,
+    bytes: bytes ?? [...Buffer.from(token)],
+    ...(Array.isArray(top) && { top_logprobs: top.map(withBytes) }),
+  };
 }

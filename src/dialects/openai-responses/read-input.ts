@@ -1,11 +1,11 @@
 /** Reads the conversation of a request: a text, or items in a row, of which assistants' turns are put together. */
-import type { Carried } from '../../core/carry.ts';
+import { type CarriedState, restoreStates } from '../../core/carry.ts';
 import type { Block, Message, ReasoningBlock, ToolResultBlock } from '../../core/chat.ts';
 import { isObject, type Json, type JsonObject } from '../../core/json.ts';
 import { badRequest, others } from '../openai-chat/content.ts';
 import { dialectName, readContent } from './content.ts';
 import { readItem } from './item.ts';
-import { isMadeUp, readCarried, reclaim, restoreState } from './state.ts';
+import { isMadeUp, readCarried, reclaim } from './state.ts';
 
 /**
  * Consecutive items of the assistant (text, reasoning, calls, what only this dialect knows) are one message: other
@@ -25,8 +25,6 @@ export function readInput(input: Json | undefined): Message[] {
   return reader.end();
 }
 
-type CarriedState = Extract<Carried, { type: 'state' }>;
-
 const turnMembers = new Set(['type', 'role', 'content']);
 const outputMembers = new Set(['type', 'call_id', 'output']);
 
@@ -35,7 +33,7 @@ class InputReader {
   /** The assistant's turn that further items belong to. */
   private turn: Message | undefined;
   private hasText = false;
-  private states: { carried: CarriedState; after: number }[] = [];
+  private states: CarriedState[] = [];
   private readonly customCalls = new Set<string>();
 
   push(item: Json, path: string): void {
@@ -71,9 +69,7 @@ class InputReader {
   }
 
   private endTurn(): void {
-    if (this.turn !== undefined) {
-      for (const { carried, after } of this.states) restoreState(this.turn, carried, after);
-    }
+    if (this.turn !== undefined) restoreStates(this.turn.blocks, this.states);
     this.turn = undefined;
     this.hasText = false;
     this.states = [];
@@ -165,7 +161,7 @@ class InputReader {
   private pushReasoning(item: JsonObject): void {
     const [block] = readItem(item).map(withFlatExtra) as [ReasoningBlock];
     const carried = readCarried(block);
-    if (carried?.type === 'state') this.states.push({ carried, after: this.turn?.blocks.length ?? 0 });
+    if (carried?.type === 'state') this.states.push({ ...carried, after: this.turn?.blocks.length ?? 0 });
     else this.add([reclaim(block, carried)]);
   }
 }

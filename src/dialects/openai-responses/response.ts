@@ -33,7 +33,7 @@ export function readResponse(body: JsonObject): ChatResponse {
   const logprobs = blocks.flatMap(takeLogprobs);
   const called = blocks.some(({ type }) => type === 'tool-call');
   const choice: Choice = { index: 0, blocks, stop: readStop(body, called) };
-  if (logprobs.length > 0) choice.logprobs = { content: logprobs };
+  if (logprobs.length > 0) choice.logprobs = { content: logprobs, refusal: null };
   choice.extra = readAnswerExtra(body);
   const response: ChatResponse = {
     dialect: dialectName,

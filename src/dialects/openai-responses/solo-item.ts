@@ -102,7 +102,8 @@ export class CallItem {
     const about = isObject(extra?.item)
       ? extra.item
       : { status: this.block.custom || isWhole(this.input) ? 'completed' : 'incomplete' };
-    this.events.write(`${this.type}.done`, { ...this.place, [member]: this.input });
+    const named = block.custom ? {} : { name: block.name };
+    this.events.write(`${this.type}.done`, { ...this.place, ...named, [member]: this.input });
     items[this.index] = writeCall({ ...block, input: this.input }, { ...about, id: this.id });
     this.events.write('response.output_item.done', { output_index: this.index, item: items[this.index] });
   }

@@ -3,7 +3,7 @@
  * hand back unread.
  */
 import { type Carried, carry, carryReasoning, uncarry } from '../../core/carry.ts';
-import type { Message, ReasoningBlock, TextBlock, ToolCallBlock } from '../../core/chat.ts';
+import type { ReasoningBlock, TextBlock, ToolCallBlock } from '../../core/chat.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { dialectName } from './content.ts';
 import { writeSummary } from './item.ts';
@@ -58,24 +58,6 @@ export function reclaim(block: ReasoningBlock, carried: Carried | undefined): Re
   }
   // Nobody's: it was shown to the client, and that is all.
   return isMadeUp(block.id) ? { type, text } : block;
-}
-
-/**
- * Gives a state back to the tool call it names, or to the text it stands right after.
- * @param turn the assistant's turn it stood in.
- * @param after how many of the turn's blocks stood before it.
- */
-export function restoreState(
-  turn: Message,
-  carried: Extract<Carried, { type: 'state' }>,
-  after: number,
-): void {
-  const { vendor, value, call } = carried;
-  const block =
-    call === undefined
-      ? turn.blocks[after - 1]
-      : turn.blocks.find((each) => each.type === 'tool-call' && each.id === call);
-  if (block?.type === (call === undefined ? 'text' : 'tool-call')) block.state = { vendor, value };
 }
 
 /** Whether a provider of this dialect may see it. */
