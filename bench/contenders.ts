@@ -2,17 +2,11 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { askAs, key, modelAt, providerBases, providerDialects, type Question, type Sent } from './asks.ts';
 import { familyOf, freePort, type Started, start } from './processes.ts';
 
 export const contenderNames = ['nginx', 'sluice', 'portkey'] as const;
 export type ContenderName = (typeof contenderNames)[number];
-
-/** What a call asks for: `model` decides what the upstream does, `translated` in which dialect it is asked. */
-export interface Ask {
-  model: string;
-  translated?: boolean;
-  stream?: boolean;
-}
 
 export interface Contender {
   name: ContenderName;
@@ -33,7 +27,6 @@ export interface Launch {
 }
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const key = 'sk-bench-0123456789abcdef0123456789abcdef';
 
 /** Streams of the benchmark: chunks and pace in ms, 0 for as fast as it goes. */
 export interface Pace {
@@ -43,37 +36,17 @@ export interface Pace {
 
 export const streamModel = ({ chunks, paceMs }: Pace) => `bench-${chunks}x${paceMs}`;
 
-/** The same bytes for everybody: a chat of usual size in Chat Completions. */
-export function writeBody(
-  ask: Ask,
-  prompt = 'How long do we have until the tide turns, and who is on watch?',
-): string {
-  return JSON.stringify({
-    // Whoever routes by name finds the provider of the other dialect under this one.
-    model: ask.translated ? `t-${ask.model}` : ask.model,
-    messages: [
-      {
-        role: 'system',
-        content: 'You are the harbour master. Answer in one paragraph, and name the hours. '.repeat(4),
-      },
-      { role: 'user', content: 'When does the harbour open?' },
-      { role: 'assistant', content: 'At six, and the tide is with us until half past nine.' },
-      { role: 'user', content: prompt },
-    ],
-    temperature: 0.7,
-    max_tokens: 512,
-    ...(ask.stream && { stream: true }),
-  });
-}
-
-/** The same headers for everybody: each takes its own and leaves the others'. */
-export function callHeaders(upstreamPort: number, translated: boolean): Record<string, string> {
-  return {
-    'content-type': 'application/json',
-    authorization: `Bearer ${key}`,
+/**
+ * The same bytes for everybody, in Chat Completions; of the headers, each takes its own and leaves the others'.
+ * @param translated the provider speaks another dialect.
+ */
+export function askEverybody(asked: Question, upstreamPort: number, translated = false): Sent {
+  const sent = askAs('openai-chat', asked);
+  const portkey = {
     'x-portkey-provider': translated ? 'anthropic' : 'openai',
     'x-portkey-custom-host': `http://127.0.0.1:${upstreamPort}/v1`,
   };
+  return { ...sent, headers: { ...sent.headers, ...portkey } };
 }
 
 export function nginxLaunch(version: string, scratch: string, upstreamPort: number): Launch {
@@ -154,17 +127,22 @@ export function sluiceLaunch(
   };
 }
 
+/** A provider for each dialect, and every model at each of them. */
 function sluiceConfig(upstreamPort: number, models: string[]): string {
-  const url = `http://127.0.0.1:${upstreamPort}/v1`;
-  const lines = (write: (model: string) => string) => models.map(write).join('\n');
+  const providers = providerDialects.map((dialect) => {
+    const url = `http://127.0.0.1:${upstreamPort}${providerBases[dialect]}`;
+    return `  up-${dialect}: { speaks: ${dialect}, url: "${url}", key: upstream-key }`;
+  });
+  const targets = providerDialects.flatMap((dialect) =>
+    models.map((model) => ({ name: modelAt(dialect, model), target: `up-${dialect}/own-${model}` })),
+  );
   return `
 log: { level: warn }
 providers:
   mock: {}
-  up: { speaks: openai-chat, url: "${url}", key: upstream-key }
-  upa: { speaks: anthropic-messages, url: "${url}", key: upstream-key }
+${providers.join('\n')}
 models:
-${lines((model) => `  ${model}: up/own-${model}\n  t-${model}: upa/own-${model}`)}
+${targets.map(({ name, target }) => `  ${name}: ${target}`).join('\n')}
 keys:
   - name: bench
     key: ${key}
@@ -175,7 +153,7 @@ keys:
       - { usd: 1000000, per: day }
 teams: { load: { organisation: bench } }
 prices:
-${lines((model) => `  up/own-${model}: { input: 0.4, output: 1.6, cached: 0.1 }\n  upa/own-${model}: { input: 3, output: 15, cached: 0.3 }`)}
+${targets.map(({ target }) => `  ${target}: { input: 0.4, output: 1.6, cached: 0.1 }`).join('\n')}
 `;
 }
 
@@ -203,12 +181,11 @@ export async function startAnswering(
 ): Promise<{ contender: Contender; ms: number }> {
   const spawned = performance.now();
   const { port, process } = await launch.launch(dataDir);
-  const body = writeBody({ model: launch.firstModel });
-  const headers = callHeaders(upstreamPort, false);
+  const { path, headers, body } = askEverybody({ model: launch.firstModel }, upstreamPort);
   let last = '';
   while (!process.exited() && performance.now() - spawned < maxMs) {
     try {
-      const answer = await fetch(`http://127.0.0.1:${port}/v1/chat/completions`, {
+      const answer = await fetch(`http://127.0.0.1:${port}${path}`, {
         method: 'POST',
         body,
         headers,

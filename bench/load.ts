@@ -2,14 +2,17 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { httpBytes, type Sent } from './asks.ts';
 import type { Contender } from './contenders.ts';
 import { becomeIdle, cpuBetween, readCpu } from './processes.ts';
 
 export interface Load {
+  /** Sent in turn. */
+  requests: readonly Sent[];
   connections: number;
   seconds: number;
-  body: string;
-  headers: Record<string, string>;
+  /** Every answer must have this text in it; undefined: only its status is looked at. */
+  expect?: string;
 }
 
 export interface Sample {
@@ -26,6 +29,7 @@ interface WrkFigures {
   p99: number;
   refused: number;
   broken: number;
+  wrong: number;
 }
 
 const script = fileURLToPath(new URL('call.lua', import.meta.url));
@@ -51,19 +55,19 @@ export async function warmUp(contender: Contender, load: Load, scratch: string):
 }
 
 async function runWrk(contender: Contender, load: Load, scratch: string): Promise<WrkFigures> {
-  const body = join(scratch, 'body');
-  const headers = join(scratch, 'headers');
-  writeFileSync(body, load.body);
-  writeFileSync(
-    headers,
-    Object.entries(load.headers)
-      .map(([name, value]) => `${name}: ${value}\n`)
-      .join(''),
-  );
-  const url = `http://127.0.0.1:${contender.port}/v1/chat/completions`;
+  const prefix = join(scratch, 'request-');
+  load.requests.forEach((sent, i) => {
+    writeFileSync(`${prefix}${i + 1}`, httpBytes(sent, contender.port));
+  });
+  const url = `http://127.0.0.1:${contender.port}/`;
   const flags = ['-t1', `-c${load.connections}`, `-d${load.seconds}s`, '--timeout', '30s', '-s', script];
   const wrk = Bun.spawn(['wrk', ...flags, url], {
-    env: { ...process.env, BENCH_BODY: body, BENCH_HEADERS: headers },
+    env: {
+      ...process.env,
+      BENCH_REQUESTS: String(load.requests.length),
+      BENCH_REQUEST: prefix,
+      BENCH_EXPECT: load.expect ?? '',
+    },
     stderr: 'pipe',
     timeout: (load.seconds + 40) * 1000,
   });
@@ -75,7 +79,7 @@ async function runWrk(contender: Contender, load: Load, scratch: string): Promis
   if (line === undefined) throw new Error(`wrk failed: ${(complaint || said).trim()}`);
   const figures = JSON.parse(line) as WrkFigures;
   if (figures.calls === 0) throw new Error('no call came back');
-  const failed = figures.refused + figures.broken;
+  const failed = figures.refused + figures.broken + figures.wrong;
   if (failed > 0) throw new Error(`${failed} of ${figures.calls} calls failed`);
   return figures;
 }

@@ -1,20 +1,33 @@
 /** What is measured, in which order: contenders in turn, round after round, so that drift of the machine hits all. */
 import { join } from 'node:path';
+import { lastWordOf, modelAt, type Sent } from './asks.ts';
 import {
-  type Ask,
+  askEverybody,
   type Contender,
   type ContenderName,
-  callHeaders,
   type Launch,
   type Pace,
   startAnswering,
   streamModel,
-  writeBody,
 } from './contenders.ts';
 import { type Load, measureCalls, type Sample, warmUp } from './load.ts';
 import { readRssMb } from './processes.ts';
 import { atMost, type Figure, type Target, timesNginx } from './report.ts';
 import { holdStreams, measureStreams, type StreamSample } from './streams.ts';
+
+/** What is asked in Chat Completions. */
+interface Ask {
+  model: string;
+  /** Of a provider that speaks another dialect. */
+  translated?: boolean;
+  stream?: boolean;
+  prompt?: string;
+}
+
+function send({ model, translated, ...more }: Ask, upstreamPort: number): Sent {
+  const provider = translated ? 'anthropic-messages' : 'openai-chat';
+  return askEverybody({ model: modelAt(provider, model), ...more }, upstreamPort, translated);
+}
 
 /** How much is done. */
 export interface Effort {
@@ -84,8 +97,8 @@ export async function measureAll(setting: Setting): Promise<Figure[]> {
 }
 
 /** Runs one measurement; a contender that fails loses the figure, not the others theirs. */
-async function attempt(
-  setting: Setting,
+export async function attempt(
+  setting: Pick<Setting, 'notes' | 'progress'>,
   who: ContenderName,
   what: string,
   run: () => Promise<void>,
@@ -100,7 +113,7 @@ async function attempt(
   }
 }
 
-function median(values: number[]): number {
+export function median(values: number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = sorted.length >> 1;
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
@@ -138,7 +151,6 @@ async function inTurn<S, T>(
 interface CallScenario {
   name: string;
   ask: Ask;
-  prompt?: string;
   connections: number;
   target?: Target;
 }
@@ -163,16 +175,15 @@ const callScenarios: readonly CallScenario[] = [
     connections: 64,
     target: timesNginx(5),
   },
-  { name: 'relayed call of 5 MB', ask: { model: 'bench' }, prompt: bigPrompt, connections: 1 },
+  { name: 'relayed call of 5 MB', ask: { model: 'bench', prompt: bigPrompt }, connections: 1 },
 ];
 
 async function measureWholeCalls(setting: Setting, contenders: Contender[]): Promise<Figure[]> {
   const { effort, scratch, upstreamPort } = setting;
-  const loadOf = ({ ask, prompt, connections }: CallScenario, seconds: number): Load => ({
+  const loadOf = ({ ask, connections }: CallScenario, seconds: number): Load => ({
+    requests: [send(ask, upstreamPort)],
     connections,
     seconds,
-    body: writeBody(ask, prompt),
-    headers: callHeaders(upstreamPort, ask.translated ?? false),
   });
   setting.progress('warming up');
   for (const scenario of callScenarios.filter(({ connections }) => connections > 1)) {
@@ -188,8 +199,8 @@ async function measureWholeCalls(setting: Setting, contenders: Contender[]): Pro
     ({ name }) => name,
     (scenario, contender) => measureCalls(contender, loadOf(scenario, effort.seconds), scratch),
   );
-  return [...all].flatMap(([{ name, prompt, target }, samples]) =>
-    prompt === undefined ? smallCallFigures(name, target, samples) : bigCallFigures(name, samples),
+  return [...all].flatMap(([{ name, ask, target }, samples]) =>
+    ask.prompt === undefined ? smallCallFigures(name, target, samples) : bigCallFigures(name, samples),
   );
 }
 
@@ -242,11 +253,10 @@ async function measureChunks(setting: Setting, contenders: Contender[]): Promise
   const known = pacesOf(effort);
   const run = (contender: Contender, pace: Pace, translated: boolean) =>
     measureStreams(contender, {
-      model: streamModel(pace),
+      ...send({ model: streamModel(pace), translated, stream: true }, upstreamPort),
       chunks: pace.chunks,
-      translated,
       streams: effort.streams,
-      upstreamPort,
+      lastWord: lastWordOf('openai-chat'),
     });
   for (const contender of contenders) {
     for (const translated of [false, true]) {
@@ -289,8 +299,9 @@ async function measureMemory(setting: Setting, contenders: Contender[]): Promise
     await attempt(setting, launch.name, 'streams held open', async () => {
       const dir = join(setting.scratch, `held-${launch.name}`);
       const { contender } = await startAnswering(launch, dir, upstreamPort);
-      const load = { model: 'bench-hold', chunks: 1, streams: effort.held, upstreamPort };
-      held[launch.name] = (await holdStreams(contender, load)).heldMb;
+      const sent = send({ model: 'bench-hold', stream: true }, upstreamPort);
+      const load = { ...sent, chunks: 1, streams: effort.held, lastWord: lastWordOf('openai-chat') };
+      held[launch.name] = (await holdStreams(contender, load, upstreamPort)).heldMb;
       await contender.process.stop();
     });
   }

@@ -14,14 +14,18 @@ export interface Target {
   isMet(values: Figure['values']): boolean | undefined;
 }
 
-export interface Report {
+/** Where and how it was measured. */
+export interface Circumstances {
   date: string;
   machine: string;
-  versions: Record<ContenderName, string>;
+  versions: Partial<Record<ContenderName, string>>;
   runtime: string;
   command: string;
   /** Remarks: how something ran, what failed. */
   notes: string[];
+}
+
+export interface Report extends Circumstances {
   figures: Figure[];
 }
 
@@ -69,22 +73,35 @@ function cells({ name, unit, values, target }: Figure): string[] {
   ];
 }
 
-function amount(value: number | undefined): string {
+export function amount(value: number | undefined): string {
   if (value === undefined) return '–';
   const digits = value >= 100 ? 0 : value >= 10 ? 1 : 2;
   return value.toFixed(digits).replace(/\B(?=(\d{3})+$)/g, ',');
 }
 
-function ratio(value: number | undefined, base: number | undefined): string {
+export function ratio(value: number | undefined, base: number | undefined): string {
   if (value === undefined || base === undefined || base === 0) return '–';
   return (value / base).toFixed(value / base >= 10 ? 0 : 1);
 }
 
-/** Lines of text, the columns under each other. */
+/** Columns of numbers are aligned to the right; the first column is none of them. */
+const numbers = 1 + contenderNames.length + 2;
+
 export function formatText(report: Report): string {
-  const rows = [columns, ...report.figures.map(cells)];
-  const widths = columns.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  const numbers = 1 + contenderNames.length + 2;
+  const lines = textTable([columns, ...report.figures.map(cells)], numbers);
+  return [describe(report), '', ...lines, ...report.notes.map((note) => `\n* ${note}`)].join('\n');
+}
+
+/** A section ready to be pasted: where and how it was measured, then the table. */
+export function formatMarkdown(report: Report): string {
+  const rows = markdownTable([columns, ...report.figures.map(cells)], numbers);
+  const notes = report.notes.map((note) => `\n${note}`);
+  return [`${describe(report)}`, '', ...rows, ...notes, ''].join('\n');
+}
+
+/** Lines of text, the columns under each other. @param numbers the first column that holds no numbers any more. */
+export function textTable(rows: readonly string[][], numbers: number): string[] {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
   const lines = rows.map((row) =>
     row
       .map((cell, column) =>
@@ -94,18 +111,18 @@ export function formatText(report: Report): string {
       .trimEnd(),
   );
   lines.splice(1, 0, '─'.repeat(Math.max(...lines.map((line) => line.length))));
-  return [describe(report), '', ...lines, ...report.notes.map((note) => `\n* ${note}`)].join('\n');
+  return lines;
 }
 
-/** A section ready to be pasted: where and how it was measured, then the table. */
-export function formatMarkdown(report: Report): string {
-  const align = columns.map((_, column) => (column > 0 && column < 6 ? '--:' : ':--'));
-  const rows = [columns, align, ...report.figures.map(cells)].map((row) => `| ${row.join(' | ')} |`);
-  const notes = report.notes.map((note) => `\n${note}`);
-  return [`${describe(report)}`, '', ...rows, ...notes, ''].join('\n');
+export function markdownTable([head = [], ...rows]: readonly string[][], numbers: number): string[] {
+  const align = head.map((_, column) => (column > 0 && column < numbers ? '--:' : ':--'));
+  return [head, align, ...rows].map((row) => `| ${row.join(' | ')} |`);
 }
 
-function describe({ date, machine, versions, runtime, command }: Report): string {
-  const who = contenderNames.map((name) => `${titles[name]} ${versions[name]}`).join(', ');
+export function describe({ date, machine, versions, runtime, command }: Circumstances): string {
+  const who = contenderNames
+    .filter((name) => versions[name] !== undefined)
+    .map((name) => `${titles[name]} ${versions[name]}`)
+    .join(', ');
   return `\`${command}\` on ${date}: ${who}; ${runtime}; ${machine}.`;
 }

@@ -1,6 +1,7 @@
 /**
- * `npm run bench`: Sluice beside nginx and Portkey's gateway under the same load, in one run, as figures and ratios.
- * `--quick` measures the same for a shorter time. Targets are printed beside the figures; missing one is no failure.
+ * `npm run bench`: Sluice beside nginx and Portkey's gateway under the same load, in one run, as figures and ratios;
+ * `--pairs` every client's dialect with every provider's instead. `--quick` measures the same, and a few pairs, for a
+ * shorter time. Targets are printed beside the figures; missing one is no failure.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir, totalmem } from 'node:os';
@@ -9,9 +10,11 @@ import { fileURLToPath } from 'node:url';
 import portkeyPackage from '@portkey-ai/gateway/package.json';
 import sluicePackage from '../package.json';
 import { type Launch, nginxLaunch, portkeyLaunch, sluiceLaunch } from './contenders.ts';
-import { type Effort, measureAll, modelsOf, type Setting } from './measure.ts';
+import { type Effort, measureAll, modelsOf } from './measure.ts';
+import { allPairs, fewPairs, measurePairs, type PairEffort, pairModelsOf } from './pairs.ts';
+import { formatPairsMarkdown, formatPairsText } from './pairs-report.ts';
 import { freePort, start, stopAll } from './processes.ts';
-import { formatMarkdown, formatText } from './report.ts';
+import { type Circumstances, formatMarkdown, formatText } from './report.ts';
 
 const full: Effort = {
   rounds: 3,
@@ -30,12 +33,23 @@ const short: Effort = {
   warmSeconds: 2,
   chunks: 500,
   starts: 1,
-  limitMs: 3 * 60_000,
+  limitMs: 4 * 60_000,
 };
+const everyPair: PairEffort = {
+  pairs: allPairs,
+  rounds: 3,
+  seconds: 1,
+  warmSeconds: 40,
+  streams: 16,
+  chunks: 1000,
+};
+const somePairs: PairEffort = { ...everyPair, pairs: fewPairs, rounds: 1, warmSeconds: 4, chunks: 500 };
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const quick = process.argv.includes('--quick');
+const onlyPairs = process.argv.includes('--pairs');
 const effort = quick ? short : full;
+const pairEffort = quick ? somePairs : everyPair;
 
 const missing = ['nginx', 'wrk'].filter((tool) => Bun.which(tool) === null);
 if (missing.length > 0) {
@@ -65,9 +79,6 @@ function versionOf(command: string[], form: RegExp): string {
   return form.exec(`${stdout}${stderr}`)?.[1] ?? 'unknown';
 }
 
-const notes = [
-  'CPU is that of the gateway process with all its threads. nginx relays where the others translate.',
-];
 const progress = (line: string) => {
   process.stderr.write(`${(performance.now() / 1000).toFixed(0).padStart(4)} s  ${line}\n`);
 };
@@ -84,43 +95,68 @@ async function startUpstream(): Promise<number> {
 }
 
 /** Node 20 or later runs it; where there is none, Bun has to. */
-function launchPortkey(): Launch {
+function launchPortkey(notes: string[]): Launch {
   const major = Bun.which('node') === null ? 0 : Number(versionOf(['node', '--version'], /v(\d+)/));
   if (major >= 20) return portkeyLaunch(portkeyPackage.version, 'node');
   notes.push('Portkey ran on Bun, as there is no Node 20 or later on the PATH.');
   return portkeyLaunch(portkeyPackage.version, process.execPath);
 }
 
-try {
-  const upstreamPort = await startUpstream();
-  const launchSluice = (program: string[]) =>
-    sluiceLaunch(sluicePackage.version, scratch, upstreamPort, modelsOf(effort), program);
-  const launches = [
-    nginxLaunch(versionOf(['nginx', '-v'], /nginx\/(\S+)/), scratch, upstreamPort),
-    launchSluice([join(root, 'dist/sluice')]),
-    launchPortkey(),
-  ];
-  const fromSource = launchSluice([process.execPath, join(root, 'src/main.ts')]);
-  const setting: Setting = { scratch, upstreamPort, launches, fromSource, effort, notes, progress };
-  const figures = await measureAll(setting);
-  const report = {
+function circumstances(launches: readonly Launch[], notes: string[]): Circumstances {
+  const flags = [...(onlyPairs ? ['--pairs'] : []), ...(quick ? ['--quick'] : [])];
+  return {
     date: new Date().toISOString().slice(0, 10),
     machine: `${cpus()[0]?.model.trim()}, ${cpus().length} cores, ${Math.round(totalmem() / 1024 ** 3)} GB`,
-    versions: {
-      nginx: launches[0]!.version,
-      sluice: launches[1]!.version,
-      portkey: launches[2]!.version,
-    },
+    versions: Object.fromEntries(launches.map(({ name, version }) => [name, version])),
     runtime: `Bun ${Bun.version}, Node ${versionOf(['node', '--version'], /v(\S+)/)}`,
-    command: quick ? 'npm run bench -- --quick' : 'npm run bench',
+    command: ['npm run bench', ...(flags.length > 0 ? ['--', ...flags] : [])].join(' '),
     notes,
-    figures,
   };
-  const markdown = formatMarkdown(report);
+}
+
+/** Prints it, and keeps it under `.bench/`. */
+function publish(name: string, report: object, text: string, markdown: string): void {
   mkdirSync(join(root, '.bench'), { recursive: true });
-  writeFileSync(join(root, '.bench/latest.md'), markdown);
-  writeFileSync(join(root, '.bench/latest.json'), `${JSON.stringify(report, undefined, 2)}\n`);
-  process.stdout.write(`\n${formatText(report)}\n\n${markdown}`);
+  writeFileSync(join(root, `.bench/${name}.md`), markdown);
+  writeFileSync(join(root, `.bench/${name}.json`), `${JSON.stringify(report, undefined, 2)}\n`);
+  process.stdout.write(`\n${text}\n\n${markdown}`);
+}
+
+async function benchContenders(upstreamPort: number, nginx: Launch, sluice: Launch, fromSource: Launch) {
+  const notes = [
+    'CPU is that of the gateway process with all its threads. nginx relays where the others translate.',
+  ];
+  const launches = [nginx, sluice, launchPortkey(notes)];
+  const figures = await measureAll({ scratch, upstreamPort, launches, fromSource, effort, notes, progress });
+  const report = { ...circumstances(launches, notes), figures };
+  publish('latest', report, formatText(report), formatMarkdown(report));
+}
+
+async function benchPairs(upstreamPort: number, nginx: Launch, sluice: Launch) {
+  const notes = ['Where client and provider speak the same dialect, bytes are relayed.'];
+  const pairs = await measurePairs({
+    scratch,
+    upstreamPort,
+    nginx,
+    sluice,
+    effort: pairEffort,
+    notes,
+    progress,
+  });
+  const report = { ...circumstances([nginx, sluice], notes), pairs };
+  publish('pairs', report, formatPairsText(report), formatPairsMarkdown(report));
+}
+
+try {
+  const upstreamPort = await startUpstream();
+  const models = [...new Set([...modelsOf(effort), ...pairModelsOf(pairEffort)])];
+  const nginx = nginxLaunch(versionOf(['nginx', '-v'], /nginx\/(\S+)/), scratch, upstreamPort);
+  const launchSluice = (program: string[]) =>
+    sluiceLaunch(sluicePackage.version, scratch, upstreamPort, models, program);
+  const sluice = launchSluice([join(root, 'dist/sluice')]);
+  const fromSource = launchSluice([process.execPath, join(root, 'src/main.ts')]);
+  if (!onlyPairs) await benchContenders(upstreamPort, nginx, sluice, fromSource);
+  if (onlyPairs || quick) await benchPairs(upstreamPort, nginx, sluice);
   leave(0);
 } catch (thrown) {
   process.stderr.write(`bench: ${thrown instanceof Error ? thrown.message : thrown}\n`);

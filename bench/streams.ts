@@ -1,12 +1,15 @@
 /** Load of streamed calls: many streams at once over plain sockets, counted as they come in. */
-import { type Ask, type Contender, callHeaders, writeBody } from './contenders.ts';
+import { httpBytes, type Sent } from './asks.ts';
+import type { Contender } from './contenders.ts';
 import { becomeIdle, cpuBetween, readCpu, readRssMb } from './processes.ts';
+import { chunkMark } from './voices.ts';
 
-export interface StreamLoad extends Ask {
+export interface StreamLoad extends Sent {
   streams: number;
   /** Chunks of text the upstream sends on each. */
   chunks: number;
-  upstreamPort: number;
+  /** Stands at the end of every complete answer. */
+  lastWord: string;
 }
 
 export interface StreamSample {
@@ -18,35 +21,37 @@ export interface StreamSample {
 
 /** What one stream has brought. */
 interface Seen {
-  events: number;
+  chunks: number;
   reads: number;
+  /** The last word has come. */
+  complete: boolean;
 }
 
-/** Every chunk of text of the upstream ends in this, in whatever dialect it arrives. */
-const mark = ' harbour"';
 /** How a chunked body ends, and what stands between two of its chunks (RFC 9112, section 7.1). */
 const end = Buffer.from('0\r\n\r\n');
 const framing = /\r\n[0-9a-f]+\r\n/gi;
 const maxMs = 30_000;
 
-/** @throws Error when a stream breaks off, or does not bring every chunk. */
+/** @throws Error when a stream breaks off, or does not bring every chunk and its last word. */
 export async function measureStreams(contender: Contender, load: StreamLoad): Promise<StreamSample> {
   const before = readCpu(contender.pids);
   const open = Array.from({ length: load.streams }, () => openStream(contender, load));
   const all = await Promise.all(open.map((stream) => stream.done));
   await becomeIdle(contender.pids, 5000);
   const cpuMicros = cpuBetween(before, readCpu(contender.pids));
-  const events = all.reduce((sum, seen) => sum + seen.events, 0);
+  const chunks = all.reduce((sum, seen) => sum + seen.chunks, 0);
   const reads = all.reduce((sum, seen) => sum + seen.reads, 0);
   const sent = load.streams * load.chunks;
-  if (events !== sent) throw new Error(`${events} chunks came of ${sent}`);
-  return { cpuMicrosPerChunk: cpuMicros / sent, chunksPerRead: events / reads };
+  if (chunks !== sent) throw new Error(`${chunks} chunks came of ${sent}`);
+  if (!all.every(({ complete }) => complete)) throw new Error('a stream ended without its last word');
+  return { cpuMicrosPerChunk: cpuMicros / sent, chunksPerRead: chunks / reads };
 }
 
 /** @returns resident MB before and while so many streams are open and silent; all are ended then. */
 export async function holdStreams(
   contender: Contender,
   load: StreamLoad,
+  upstreamPort: number,
 ): Promise<{ beforeMb: number; heldMb: number }> {
   const beforeMb = readRssMb(contender.pids);
   const open: OpenStream[] = [];
@@ -58,7 +63,7 @@ export async function holdStreams(
   await Promise.all(open.map((stream) => stream.begun));
   await becomeIdle(contender.pids, 3000);
   const heldMb = readRssMb(contender.pids);
-  await fetch(`http://127.0.0.1:${load.upstreamPort}/release`);
+  await fetch(`http://127.0.0.1:${upstreamPort}/release`);
   await Promise.all(open.map((stream) => stream.done));
   return { beforeMb, heldMb };
 }
@@ -88,7 +93,7 @@ function openStream(contender: Contender, load: StreamLoad): OpenStream {
     hostname: '127.0.0.1',
     port: contender.port,
     socket: {
-      open: (socket) => void socket.write(requestBytes(contender, load)),
+      open: (socket) => void socket.write(httpBytes(load, contender.port)),
       data(socket, bytes) {
         reads.push(Buffer.from(bytes));
         if (reads.length === 1 && !bytes.toString('latin1', 0, 12).endsWith(' 200')) {
@@ -100,7 +105,7 @@ function openStream(contender: Contender, load: StreamLoad): OpenStream {
         // The end may come in two pieces.
         if (!Buffer.concat(reads.slice(-2)).subarray(-end.length).equals(end)) return;
         clearTimeout(late);
-        done.resolve({ events: countMarks(reads), reads: reads.length });
+        done.resolve(readAll(reads, load.lastWord));
         socket.end();
       },
       close: () => fail('broke off'),
@@ -110,18 +115,11 @@ function openStream(contender: Contender, load: StreamLoad): OpenStream {
   return { begun: begun.promise, done: done.promise };
 }
 
-function countMarks(reads: Buffer[]): number {
+function readAll(reads: Buffer[], lastWord: string): Seen {
   const text = Buffer.concat(reads).toString('latin1').replace(framing, '');
-  return text.split(mark).length - 1;
-}
-
-function requestBytes(contender: Contender, load: StreamLoad): string {
-  const body = writeBody({ ...load, stream: true });
-  const headers = Object.entries(callHeaders(load.upstreamPort, load.translated ?? false))
-    .map(([name, value]) => `${name}: ${value}\r\n`)
-    .join('');
-  return (
-    `POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1:${contender.port}\r\n` +
-    `${headers}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
-  );
+  return {
+    chunks: text.split(chunkMark).length - 1,
+    reads: reads.length,
+    complete: text.includes(lastWord),
+  };
 }

@@ -22,3 +22,11 @@ export function rest(object: JsonObject, known: ReadonlySet<string>): JsonObject
   }
   return extra;
 }
+
+/** What a table says of a word from the wire. Those that every object knows (`constructor`) are none of its words. */
+export function wordIn<Meaning>(
+  table: Readonly<Record<string, Meaning>>,
+  word: Json | undefined,
+): Meaning | undefined {
+  return typeof word === 'string' && Object.hasOwn(table, word) ? table[word] : undefined;
+}

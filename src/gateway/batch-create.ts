@@ -17,9 +17,8 @@ import { unpriced } from './tries.ts';
 const lookUpEveryBytes = 1024 * 1024;
 
 export async function createBatch(visit: Visit): Promise<Response> {
-  const { call, request, patience } = visit;
+  const { call, request } = visit;
   const body = await readBody(request, call.snapshot.settings.bodyLimitBytes);
-  patience.timeout(request, 0);
   const collection = visit.asked.collection as BatchCollection;
   const { input } = collection;
   const members = scan(body);

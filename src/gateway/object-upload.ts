@@ -4,6 +4,7 @@ import type { JsonObject } from '../core/json.ts';
 import { isObject } from '../core/json.ts';
 import type { StreamedBody } from '../wire/http/streamed.ts';
 import { type Keeping, parseDocument, type Ran, readAll } from './errand.ts';
+import type { Errand } from './headers.ts';
 import { originOf, type Visit } from './object-visit.ts';
 import type { Upstream } from './upstream.ts';
 
@@ -28,7 +29,8 @@ export async function goOnUploading(visit: Visit): Promise<Response> {
 async function send(visit: Visit, keeping: Keeping): Promise<Response> {
   const { collection } = visit.asked;
   const passing = new Passing(visit);
-  const errand = { method: visit.request.method as 'POST', headers: headersOf(visit), body: passing.body };
+  const method = visit.request.method === 'PUT' ? 'PUT' : 'POST';
+  const errand: Errand = { method, headers: headersOf(visit), body: passing.body };
   try {
     const path = collection.upstream + visit.search;
     const ran = await visit.run(errand, path, keeping, (upstream) => {

@@ -2,6 +2,7 @@
 import type { Endpoint, Provider } from '../config/snapshot.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { KeptObject, Maker, ObjectKind } from '../core/objects.ts';
+import { isStreamed } from '../wire/http/streamed.ts';
 import type { Call } from './call.ts';
 import { type Keeping, passOn, type Ran, run } from './errand.ts';
 import type { Patience } from './handle.ts';
@@ -83,6 +84,8 @@ export class Visit {
   /** @throws GatewayError as `run` does. */
   run(errand: Errand, path: string, keeping: Keeping, onUpstream?: Parameters<typeof run>[5]): Promise<Ran> {
     this.sent = true;
+    // Nothing more is waited for from the client, unless its file is still on its way.
+    if (!isStreamed(errand.body)) this.patience.timeout(this.request, 0);
     this.call.target = keeping.provider.name;
     // A refusal of the surface's own is one that its clients understand.
     this.call.answeredBy = this.asked.surface.client;
@@ -147,7 +150,12 @@ export class Visit {
 
   /** Bytes of a provider's answer, as they come. */
   answerBytes(ran: Ran, provider: string): Response {
-    const headers = this.headers(provider);
+    // Whatever a file says it is, a browser is to run none of it in the gateway's name.
+    const headers = {
+      ...this.headers(provider),
+      'content-security-policy': 'sandbox',
+      'x-content-type-options': 'nosniff',
+    } as Record<string, string>;
     for (const name of ['content-type', 'content-disposition']) {
       const value = ran.reply.header(name);
       if (value !== null) headers[name] = value;

@@ -82,8 +82,9 @@ function serve(visit: Visit): Promise<Response> {
   const { collection, id } = asked;
   const { method } = request;
   if (asked.uploads) {
-    if (visit.query.has(collection.upload!.idParameter)) return goOnUploading(visit);
-    if (method === 'POST') return upload(visit);
+    const further = visit.query.has(collection.upload!.idParameter);
+    if (further && (method === 'POST' || method === 'PUT')) return goOnUploading(visit);
+    if (!further && method === 'POST') return upload(visit);
   } else if (id === '') {
     if (method === 'GET') return listObjects(visit);
     if (method === 'POST' && collection.kind === 'batch') return createBatch(visit);

@@ -263,6 +263,26 @@ describe('an answer', () => {
     },
   );
 
+  test('count what condensing the conversation took, which the totals leave out', () => {
+    const iterations = [
+      { type: 'compaction', input_tokens: 180_000, cache_read_input_tokens: 20_000, output_tokens: 3500 },
+      { type: 'message', input_tokens: 17, output_tokens: 40 },
+    ];
+    const usage: JsonObject = { input_tokens: 17, output_tokens: 40, iterations };
+    const all = { ...emptyUsage(), input: 200_017, cacheRead: 20_000, output: 3540 };
+    const body: JsonObject = { content: [], stop_reason: 'end_turn', usage };
+    expect(dialect.readUsage(body, {})).toEqual(all);
+    const answer = dialect.readResponse(body, {});
+    expect(answer.usage).toEqual(all);
+    expect(dialect.writeResponse(answer).usage).toMatchObject({ ...usage, cache_read_input_tokens: 0 });
+
+    const stream = streamOf(start, { ...finish, usage }, { ...finish, usage }, { type: 'message_stop' });
+    expect(fold(events(stream), dialect.name).usage).toEqual(all);
+    const tap = dialect.tap({}, false);
+    for (const { event, data } of sseEvents(stream)) tap.push(event, data);
+    expect(tap.usage).toEqual(all);
+  });
+
   test('counts cached tokens as input', () => {
     const { usage } = dialect.readResponse(json('cache', 'response.json'), {});
     expect(usage).toEqual({

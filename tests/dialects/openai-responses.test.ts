@@ -29,7 +29,10 @@ describe('the conversation', () => {
   });
 
   test('may be missing, where the provider keeps it', () => {
-    expect(read({ previous_response_id: 'resp_1' })).toMatchObject({ messages: [], previousResponseId: 'resp_1' });
+    expect(read({ previous_response_id: 'resp_1' })).toMatchObject({
+      messages: [],
+      previousResponseId: 'resp_1',
+    });
   });
 
   test('instructions come first and stay apart from those among the items', () => {

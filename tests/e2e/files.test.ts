@@ -87,6 +87,7 @@ describe('files, as OpenAI has them', () => {
     const content = await openai().files.content(file.id);
     expect(await content.text()).toBe('Zoë 🚰');
     expect(content.headers.get('x-sluice-provider')).toBe('openai');
+    expect(content.headers.get('content-security-policy')).toBe('sandbox');
     expect((await Array.fromAsync(openai().files.list())).map(({ id }) => id)).toContain(file.id);
     expect(await openai().files.delete(file.id)).toMatchObject({ id: file.id, deleted: true });
     expect(await failure(openai().files.retrieve(file.id))).toMatchObject({ status: 404 });

@@ -190,6 +190,6 @@ once('are of the published types', async () => {
     // Chunks have such calls, their published type does not.
     /^ChatCompletionChunk of .*tools-custom.*'"custom"'/,
     // Claude does not draw. Who asks another model to, in Claude's words, gets what it drew.
-    /^Message of .*image.*'"image"'/,
+    /^(Message|RawMessageStreamEvent) of .*image.*'"image"'/,
   ]);
 });

@@ -1,7 +1,8 @@
 /** Reads an Anthropic Messages request into the hub, refusing what is not one with a word on what to write. */
-import type { ChatRequest, Effort, Message, ReasoningWish, Tool, ToolChoice } from '../../core/chat.ts';
+import type { ChatRequest, Message, ReasoningWish, Tool, ToolChoice } from '../../core/chat.ts';
 import { GatewayError } from '../../core/error.ts';
 import { isObject, type Json, type JsonObject, rest } from '../../core/json.ts';
+import { effortLadder } from '../effort.ts';
 import { dialectName, readContent } from './block.ts';
 
 const known = new Set([
@@ -169,7 +170,8 @@ function readOutput(body: JsonObject, request: ChatRequest, extra: JsonObject): 
   const config = body.output_config ?? {};
   if (!isObject(config)) fail('output_config', 'must be an object');
   const effort = readString(config.effort, 'output_config.effort');
-  if (effort !== undefined) request.reasoning = { ...request.reasoning, effort: effort as Effort };
+  const known = effortLadder.find((word) => word === effort);
+  if (known !== undefined) request.reasoning = { ...request.reasoning, effort: known };
   const format = config.format ?? body.output_format;
   if (isObject(format) && format.type === 'json_schema' && format.schema !== undefined) {
     request.format = { type: 'schema', schema: format.schema };
@@ -177,7 +179,9 @@ function readOutput(body: JsonObject, request: ChatRequest, extra: JsonObject): 
     fail('output_config.format', 'must be {"type":"json_schema","schema":{…}}');
   }
   const others = rest(config, knownConfig);
-  if (others !== undefined) extra.output_config = others;
+  // A word yet to be invented is between the client and its model.
+  if (effort !== undefined && known === undefined) extra.output_config = { ...others, effort };
+  else if (others !== undefined) extra.output_config = others;
 }
 
 function readNumber(value: Json | undefined, path: string): number | undefined {

@@ -1,6 +1,6 @@
 /** Why an answer ended, in Anthropic's words. https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons */
 import type { StopReason } from '../../core/chat.ts';
-import type { Json } from '../../core/json.ts';
+import { type Json, wordIn } from '../../core/json.ts';
 
 const read: Readonly<Record<string, StopReason>> = {
   end_turn: 'stop',
@@ -27,7 +27,7 @@ const written: Readonly<Record<StopReason, string>> = {
 
 /** A reason yet to be invented counts as a plain stop. */
 export function readStop(value: Json | undefined): StopReason {
-  return (typeof value === 'string' ? read[value] : undefined) ?? 'stop';
+  return wordIn(read, value) ?? 'stop';
 }
 
 /**

@@ -10,6 +10,7 @@ export class MessagesTap implements Tap {
   usage: Usage | undefined;
   /** The same without what was done beside the answer: later counts replace it. */
   private counted: Usage | undefined;
+  private passes: Json | undefined;
   meaningful = false;
   complete = false;
   terminated = false;
@@ -45,7 +46,8 @@ export class MessagesTap implements Tap {
         return;
       case 'message_delta':
         this.counted = readUsage(value.usage, this.counted);
-        this.usage = addPasses(this.counted, value.usage);
+        if (isObject(value.usage) && value.usage.iterations !== undefined) this.passes = value.usage;
+        this.usage = addPasses(this.counted, this.passes);
         if (isObject(value.delta) && typeof value.delta.stop_reason === 'string') {
           this.meaningful = true;
           this.complete = true;

@@ -1,7 +1,7 @@
 /** Why an answer ended. https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html#bedrock-runtime_Converse-response-stopReason */
 import type { StopReason } from '../../core/chat.ts';
 import { GatewayError } from '../../core/error.ts';
-import { isObject, type Json } from '../../core/json.ts';
+import { isObject, type Json, wordIn } from '../../core/json.ts';
 
 const read: Readonly<Record<string, StopReason>> = {
   end_turn: 'stop',
@@ -28,7 +28,7 @@ export function readStop(value: Json | undefined, called: boolean): StopReason {
       { code: value },
     );
   }
-  const stop = (typeof value === 'string' ? read[value] : undefined) ?? 'stop';
+  const stop = wordIn(read, value) ?? 'stop';
   return stop === 'tool_calls' && !called ? 'stop' : stop;
 }
 

@@ -1,7 +1,7 @@
 /** What whole answers and streams of Cohere have in common: why they end, citations and log-probabilities. */
 import type { Citation, StopReason } from '../../core/chat.ts';
 import { GatewayError } from '../../core/error.ts';
-import { isObject, type Json, type JsonObject } from '../../core/json.ts';
+import { isObject, type Json, type JsonObject, wordIn } from '../../core/json.ts';
 import { classifyErrorPayload } from '../upstream-error.ts';
 import { dialectName } from './content.ts';
 
@@ -16,7 +16,7 @@ const finishes: Readonly<Record<string, StopReason>> = {
 
 /** A reason yet to be invented counts as a plain stop. @param called the answer holds a tool call. */
 export function readStop(reason: Json | undefined, called: boolean): StopReason {
-  const stop = (typeof reason === 'string' ? finishes[reason] : undefined) ?? 'stop';
+  const stop = wordIn(finishes, reason) ?? 'stop';
   if (stop === 'stop' && called) return 'tool_calls';
   return stop === 'tool_calls' && !called ? 'stop' : stop;
 }

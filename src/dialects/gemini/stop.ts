@@ -1,5 +1,6 @@
 /** Why an answer ended, in Gemini's words. https://ai.google.dev/api/generate-content#FinishReason */
 import type { StopReason } from '../../core/chat.ts';
+import { wordIn } from '../../core/json.ts';
 
 const read: Readonly<Record<string, StopReason>> = {
   STOP: 'stop',
@@ -42,7 +43,7 @@ export function isMalformed(reason: string): boolean {
  */
 export function readStop(reason: string, called: boolean, silent: boolean): StopReason {
   if (malformed.has(reason)) return 'stop';
-  const stop = read[reason] ?? (silent ? 'content_filter' : 'stop');
+  const stop = wordIn(read, reason) ?? (silent ? 'content_filter' : 'stop');
   return stop === 'stop' && called ? 'tool_calls' : stop;
 }
 

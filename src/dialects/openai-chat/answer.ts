@@ -11,10 +11,10 @@ import type {
 } from '../../core/chat.ts';
 import { GatewayError } from '../../core/error.ts';
 import { randomId } from '../../core/id.ts';
-import { isObject, type Json, type JsonObject } from '../../core/json.ts';
+import { isObject, type Json, type JsonObject, wordIn } from '../../core/json.ts';
 import type { Quirks } from '../quirks.ts';
 import { classifyErrorPayload } from '../upstream-error.ts';
-import { others, writeUrl } from './content.ts';
+import { others, readUrl, writeUrl } from './content.ts';
 import { readToolCall } from './read-request.ts';
 import { stateMember } from './state.ts';
 import { readUsage, writeUsage } from './usage.ts';
@@ -53,7 +53,7 @@ const finishWords: Readonly<Record<StopReason, string>> = {
  * `stop` for a forced tool, others `tool_calls` without any.
  */
 export function readFinish(reason: Json | undefined, called: boolean): StopReason {
-  const stop = (typeof reason === 'string' ? finishes[reason] : undefined) ?? 'stop';
+  const stop = wordIn(finishes, reason) ?? 'stop';
   if (stop === 'stop' && called) return 'tool_calls';
   return stop === 'tool_calls' && !called ? 'stop' : stop;
 }
@@ -140,6 +140,26 @@ export function isLegacyCall({ extra }: ToolCallBlock): boolean {
 /** Members of messages and deltas that no other dialect has, carried whole. */
 export const opaqueMembers: readonly string[] = ['audio', 'images'];
 
+/** What the model made beside words: pictures, as far as they are nothing but that; all else whole. */
+export function readMade(name: string, value: Json): Block[] {
+  const images = name === 'images' && Array.isArray(value) ? value.map(readImage) : [];
+  const known = images.filter((image) => image !== undefined);
+  return known.length > 0 && known.length === images.length
+    ? known
+    : [{ type: 'opaque', dialect: 'openai-chat', value: { [name]: value } }];
+}
+
+const imageMembers = new Set(['type', 'image_url', 'index']);
+
+function readImage(value: Json): MediaBlock | undefined {
+  if (!isObject(value) || others(value, imageMembers) !== undefined || !isObject(value.image_url))
+    return undefined;
+  const { url } = value.image_url;
+  if (typeof url !== 'string' || Object.keys(value.image_url).length > 1) return undefined;
+  const image: MediaBlock = { type: 'media', media: 'image', source: readUrl(url) };
+  return typeof value.index === 'number' ? { ...image, extra: { index: value.index } } : image;
+}
+
 function readMessage(message: JsonObject): Block[] {
   const blocks: Block[] = [];
   const { text, thought } = splitContent(message.content);
@@ -156,8 +176,7 @@ function readMessage(message: JsonObject): Block[] {
   }
   for (const name of opaqueMembers) {
     const value = message[name];
-    if (value !== undefined && value !== null)
-      blocks.push({ type: 'opaque', dialect: 'openai-chat', value: { [name]: value } });
+    if (value !== undefined && value !== null) blocks.push(...readMade(name, value));
   }
   const legacy = isObject(message.function_call) ? [{ ...legacyCall, function: message.function_call }] : [];
   for (const call of Array.isArray(message.tool_calls) ? message.tool_calls : legacy) {
@@ -284,9 +303,11 @@ function writeMessage(blocks: readonly Block[], own: boolean): JsonObject {
  * A picture that the model painted, as an item of `images`; none for other media.
  * https://openrouter.ai/docs/features/multimodal/image-generation
  */
-export function writeImage({ media, source }: MediaBlock): JsonObject[] {
+export function writeImage({ media, source, extra }: MediaBlock): JsonObject[] {
   if (media !== 'image' || (source.type !== 'base64' && source.type !== 'url')) return [];
-  return [{ type: 'image_url', image_url: { url: writeUrl(source) } }];
+  const image: JsonObject = { type: 'image_url', image_url: { url: writeUrl(source) } };
+  if (typeof extra?.index === 'number') image.index = extra.index;
+  return [image];
 }
 
 /**

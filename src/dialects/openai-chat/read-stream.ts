@@ -16,6 +16,7 @@ import {
   opaqueMembers,
   readAnnotation,
   readFinish,
+  readMade,
   readThought,
   splitContent,
 } from './answer.ts';
@@ -209,7 +210,7 @@ export class ChatStreamReader implements StreamReader {
     if (Array.isArray(delta.annotations)) this.pushAnnotations(state, delta.annotations);
     for (const name of opaqueMembers) {
       const value = delta[name];
-      if (value !== undefined && value !== null) this.pushOpaque(state, name, value);
+      if (value !== undefined && value !== null) this.pushMade(state, name, value);
     }
     return told;
   }
@@ -264,10 +265,12 @@ export class ChatStreamReader implements StreamReader {
     }
   }
 
-  private pushOpaque(state: ChoiceState, name: string, value: Json): void {
+  private pushMade(state: ChoiceState, name: string, value: Json): void {
     this.closeFlow(state);
-    const block = this.openBlock(state, { type: 'opaque', dialect: 'openai-chat', value: { [name]: value } });
-    this.emit({ type: 'close', choice: state.index, block });
+    for (const made of readMade(name, value)) {
+      const block = this.openBlock(state, made);
+      this.emit({ type: 'close', choice: state.index, block });
+    }
   }
 
   // Tool calls
