@@ -10,7 +10,7 @@ const maxLinks = 500;
 
 export class KeptAnswers {
   /** On their way into the store: a client may be back before they are there. */
-  private readonly pending = new Map<string, KeptAnswer>();
+  private readonly pending = new Map<string, { answer: KeptAnswer; done: Promise<void> }>();
 
   /** @param alarm told why an answer could not be kept. */
   constructor(
@@ -19,22 +19,24 @@ export class KeptAnswers {
   ) {}
 
   keep(answer: KeptAnswer): void {
-    this.pending.set(answer.id, answer);
-    this.answers
+    const done = this.answers
       .keep(answer)
       .catch(this.alarm)
       .finally(() => this.pending.delete(answer.id));
+    this.pending.set(answer.id, { answer, done });
   }
 
   async find(owner: string, id: string): Promise<KeptAnswer | undefined> {
     if (!isAnswerId(id)) return undefined;
-    const pending = this.pending.get(id);
+    const pending = this.pending.get(id)?.answer;
     if (pending !== undefined) return pending.owner === owner ? pending : undefined;
     return this.answers.find(owner, id);
   }
 
   async remove(owner: string, id: string): Promise<boolean> {
-    return isAnswerId(id) && this.answers.remove(owner, id);
+    if (!isAnswerId(id)) return false;
+    await this.pending.get(id)?.done;
+    return this.answers.remove(owner, id);
   }
 
   /**

@@ -9,13 +9,15 @@ import { isObject, type JsonObject, rest } from '../../core/json.ts';
 
 const ours = new Set(['extra_content']);
 
-/** The call with its state, where an answer of the gateway's had carried it; that of the host itself stays as it is. */
+/** The call with its state, where an answer of the gateway's had carried it; Google's own also stays where it stands. */
 export function takeState(block: ToolCallBlock): ToolCallBlock {
   const content = block.extra?.extra_content;
   const signature =
     isObject(content) && isObject(content.google) ? content.google.thought_signature : undefined;
-  const carried = typeof signature === 'string' ? uncarry(signature) : undefined;
-  if (carried?.type !== 'state') return block;
+  if (typeof signature !== 'string') return block;
+  const carried = uncarry(signature);
+  if (carried === undefined) return { ...block, state: { vendor: 'gemini', value: signature } };
+  if (carried.type !== 'state') return block;
   const { extra, ...bare } = block;
   const left = extra === undefined ? undefined : rest(extra, ours);
   const taken: ToolCallBlock = { ...bare, state: { vendor: carried.vendor, value: carried.value } };
@@ -24,7 +26,7 @@ export function takeState(block: ToolCallBlock): ToolCallBlock {
 }
 
 /** The member that carries it to a client; undefined when there is none. */
-export function stateMember({ state }: ToolCallBlock): JsonObject | undefined {
-  if (state === undefined) return undefined;
+export function stateMember({ state, extra }: ToolCallBlock): JsonObject | undefined {
+  if (state === undefined || extra?.extra_content !== undefined) return undefined;
   return { extra_content: { google: { thought_signature: carry({ type: 'state', ...state }) } } };
 }
