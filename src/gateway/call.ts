@@ -8,9 +8,9 @@ import { emptyUsage, type Usage, usedNothing } from '../core/usage.ts';
 import type { ClientDialect } from '../dialects/dialect.ts';
 import type { Amounts, BoundLimit, Lease } from '../governance/leases.ts';
 import type { Gateway } from './gateway.ts';
-import type { Pins } from './kept-objects.ts';
 import type { Labels } from './labels.ts';
 import { namesOf } from './names.ts';
+import type { Pins } from './objects/kept-objects.ts';
 import type { Outbound } from './render.ts';
 
 export class Call {

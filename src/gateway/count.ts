@@ -15,7 +15,7 @@ import { checkModel, readBody } from './body.ts';
 import { estimateRequest } from './estimate.ts';
 import type { Gateway } from './gateway.ts';
 import { unknownModel } from './handle.ts';
-import { keyMarked, type Pins } from './kept-objects.ts';
+import { keyMarked, type Pins } from './objects/kept-objects.ts';
 import { isAnswer, readBytes } from './read-reply.ts';
 import { type Outbound, parseObject } from './render.ts';
 import { errorResponse } from './respond.ts';

@@ -9,7 +9,7 @@ import type { HttpPool } from '../wire/http/pool.ts';
 import type { Deadlines } from './deadlines.ts';
 import type { Inflight } from './inflight.ts';
 import type { KeptAnswers } from './kept-answers.ts';
-import type { KeptObjects } from './kept-objects.ts';
+import type { KeptObjects } from './objects/kept-objects.ts';
 import type { SchemaCheck } from './schema-checker.ts';
 import type { VendorMemory } from './vendor-memory.ts';
 

@@ -11,10 +11,10 @@ import type { Gateway } from './gateway.ts';
 import { handleChat } from './handle.ts';
 import { handleKept } from './kept.ts';
 import { listModels } from './models.ts';
-import { handleObject, matchObject } from './objects.ts';
-import { handleOperation, operationDialect } from './operate.ts';
-import { handleRealtime, realtimeHandlers, type Switchboard } from './realtime.ts';
-import type { RealtimeSession } from './realtime-session.ts';
+import { handleObject, matchObject } from './objects/objects.ts';
+import { handleOperation, operationDialect } from './operations/operate.ts';
+import { handleRealtime, realtimeHandlers, type Switchboard } from './realtime/realtime.ts';
+import type { RealtimeSession } from './realtime/realtime-session.ts';
 import { errorResponse } from './respond.ts';
 
 export interface ServerOptions {

@@ -5,7 +5,7 @@ import { GatewayError, toGatewayError } from '../core/error.ts';
 import { maxAttempts, type Plan } from '../routing/route.ts';
 import { correctionOf, type Fault } from './by-instruction.ts';
 import type { Call } from './call.ts';
-import { keyMarked, type Pins } from './kept-objects.ts';
+import { keyMarked, type Pins } from './objects/kept-objects.ts';
 import type { Inbound, Outbound } from './render.ts';
 
 /** With these another key of the same provider may do better. */

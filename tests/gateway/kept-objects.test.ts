@@ -1,7 +1,7 @@
 /** The key that something was made with, found again when the configuration has changed. */
 import { describe, expect, test } from 'bun:test';
 import type { ProviderKey } from '../../src/config/snapshot.ts';
-import { keyMarked, markOf } from '../../src/gateway/kept-objects.ts';
+import { keyMarked, markOf } from '../../src/gateway/objects/kept-objects.ts';
 import { makeProvider } from '../routing/targets.ts';
 
 const keyOf = (place: number, secret: string): ProviderKey => ({

@@ -1,12 +1,12 @@
 /** The two kinds of streams that operations beside chat answer with: bytes of audio, and events. */
-import type { GatewayError } from '../core/error.ts';
-import { isObject, type JsonObject } from '../core/json.ts';
-import { sumUsage, type Usage } from '../core/usage.ts';
-import type { ClientDialect } from '../dialects/dialect.ts';
-import { classifyErrorPayload } from '../dialects/upstream-error.ts';
-import { StreamTap } from '../wire/tap.ts';
+import type { GatewayError } from '../../core/error.ts';
+import { isObject, type JsonObject } from '../../core/json.ts';
+import { sumUsage, type Usage } from '../../core/usage.ts';
+import type { ClientDialect } from '../../dialects/dialect.ts';
+import { classifyErrorPayload } from '../../dialects/upstream-error.ts';
+import { StreamTap } from '../../wire/tap.ts';
+import type { Part, Stage } from '../stages.ts';
 import type { OperationInbound } from './operation-inbound.ts';
-import type { Part, Stage } from './stages.ts';
 
 /** Sound as it comes. Its last byte is held back, so that it leaves when the charge is written. */
 export class AudioStage implements Stage {

@@ -1,14 +1,14 @@
 /** The request of an operation beside chat, as each target is to be sent it. */
-import type { Endpoint, Target } from '../config/snapshot.ts';
-import { GatewayError } from '../core/error.ts';
-import { covers } from '../core/money.ts';
-import type { Usage } from '../core/usage.ts';
-import type { Ask, Operation, Spoken, Translation } from '../dialects/operations/operation.ts';
-import type { Call } from './call.ts';
-import { type Countable, maxChars } from './estimate.ts';
+import type { Endpoint, Target } from '../../config/snapshot.ts';
+import { GatewayError } from '../../core/error.ts';
+import { covers } from '../../core/money.ts';
+import type { Usage } from '../../core/usage.ts';
+import type { Ask, Operation, Spoken, Translation } from '../../dialects/operations/operation.ts';
+import type { Call } from '../call.ts';
+import { type Countable, maxChars } from '../estimate.ts';
+import type { Outbound } from '../render.ts';
+import { unpriced } from '../tries.ts';
 import type { Form } from './operation-form.ts';
-import type { Outbound } from './render.ts';
-import { unpriced } from './tries.ts';
 
 export interface OperationOutbound extends Outbound {
   /** Absent: the answer is in the clients' shape already. */

@@ -1,21 +1,21 @@
 /** One attempt at an operation beside chat: what the provider answers, passed on as it is or made the clients'. */
-import { GatewayError } from '../core/error.ts';
-import { isObject, type JsonObject } from '../core/json.ts';
-import type { Answered } from '../dialects/operations/operation.ts';
-import { classifyErrorPayload } from '../dialects/upstream-error.ts';
-import { fail } from './attempt.ts';
-import type { Attempt } from './call.ts';
-import { settleCounted } from './estimate.ts';
+import { GatewayError } from '../../core/error.ts';
+import { isObject, type JsonObject } from '../../core/json.ts';
+import type { Answered } from '../../dialects/operations/operation.ts';
+import { classifyErrorPayload } from '../../dialects/upstream-error.ts';
+import { fail } from '../attempt.ts';
+import type { Attempt } from '../call.ts';
+import { settleCounted } from '../estimate.ts';
+import { isAnswer, readBytes, readRefusal } from '../read-reply.ts';
+import type { Reply } from '../reply.ts';
+import { answerHeaders } from '../respond.ts';
+import type { Part, Stage } from '../stages.ts';
+import { openStream, passOn, settleGone } from '../stream.ts';
+import type { Tries } from '../tries.ts';
+import { Upstream } from '../upstream.ts';
+import { parse, scanTop } from '../whole.ts';
 import type { OperationInbound } from './operation-inbound.ts';
 import { AudioStage, EventStage } from './operation-stages.ts';
-import { isAnswer, readBytes, readRefusal } from './read-reply.ts';
-import type { Reply } from './reply.ts';
-import { answerHeaders } from './respond.ts';
-import type { Part, Stage } from './stages.ts';
-import { openStream, passOn, settleGone } from './stream.ts';
-import type { Tries } from './tries.ts';
-import { Upstream } from './upstream.ts';
-import { parse, scanTop } from './whole.ts';
 
 type OperationTries = Tries<OperationInbound>;
 

@@ -5,16 +5,16 @@
  * One attempt is always open: it was dispatched when the session began, or when the one before it was settled, and
  * stands for whatever comes next. So a crash leaves it behind as interrupted, and the last one ends the call.
  */
-import type { Target } from '../config/snapshot.ts';
-import { GatewayError } from '../core/error.ts';
-import { charge, type Price } from '../core/money.ts';
-import { emptyUsage, type Usage } from '../core/usage.ts';
-import { type RealtimeEvent, readEvent } from '../dialects/realtime/events.ts';
-import { RealtimeGauge } from '../dialects/realtime/gauge.ts';
-import type { Amounts, BoundLimit } from '../governance/leases.ts';
-import type { Message } from '../wire/websocket/frames.ts';
-import type { Attempt, Call } from './call.ts';
-import type { Outbound } from './render.ts';
+import type { Target } from '../../config/snapshot.ts';
+import { GatewayError } from '../../core/error.ts';
+import { charge, type Price } from '../../core/money.ts';
+import { emptyUsage, type Usage } from '../../core/usage.ts';
+import { type RealtimeEvent, readEvent } from '../../dialects/realtime/events.ts';
+import { RealtimeGauge } from '../../dialects/realtime/gauge.ts';
+import type { Amounts, BoundLimit } from '../../governance/leases.ts';
+import type { Message } from '../../wire/websocket/frames.ts';
+import type { Attempt, Call } from '../call.ts';
+import type { Outbound } from '../render.ts';
 
 /** What an answer may need, until one has shown how long they are. */
 const usualOutput = 1024;

@@ -3,15 +3,15 @@
  * one side closes it, a limit is used up or time is. It ends exactly once.
  */
 import type { ServerWebSocket } from 'bun';
-import { GatewayError, toGatewayError } from '../core/error.ts';
-import { writeErrorEvent } from '../dialects/realtime.ts';
-import type { Tunnel } from '../wire/tunnel.ts';
-import { closeCodes, type Message, maySend } from '../wire/websocket/frames.ts';
-import { WebSocketPeer } from '../wire/websocket/peer.ts';
-import type { Call } from './call.ts';
-import type { Watched } from './deadlines.ts';
+import { GatewayError, toGatewayError } from '../../core/error.ts';
+import { writeErrorEvent } from '../../dialects/realtime.ts';
+import type { Tunnel } from '../../wire/tunnel.ts';
+import { closeCodes, type Message, maySend } from '../../wire/websocket/frames.ts';
+import { WebSocketPeer } from '../../wire/websocket/peer.ts';
+import type { Call } from '../call.ts';
+import type { Watched } from '../deadlines.ts';
+import type { Outbound } from '../render.ts';
 import type { RealtimeMeter } from './realtime-meter.ts';
-import type { Outbound } from './render.ts';
 
 /** With more waiting for the client than this, nothing more is read from the provider. */
 const clientWaitsBytes = 1024 * 1024;

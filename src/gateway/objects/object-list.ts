@@ -1,7 +1,7 @@
 /** Lists of files and batches: those that are the caller's, as their providers have described them. */
-import { GatewayError } from '../core/error.ts';
-import type { JsonObject } from '../core/json.ts';
-import type { KeptObject, ObjectPage } from '../core/objects.ts';
+import { GatewayError } from '../../core/error.ts';
+import type { JsonObject } from '../../core/json.ts';
+import type { KeptObject, ObjectPage } from '../../core/objects.ts';
 import { fetchDocument } from './object-documents.ts';
 import { providerHeader } from './object-places.ts';
 import type { Visit } from './object-visit.ts';

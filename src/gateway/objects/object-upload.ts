@@ -1,12 +1,12 @@
 /** Files on their way to a provider: they pass through, and are never in memory as a whole. */
-import { clientGone, GatewayError } from '../core/error.ts';
-import type { JsonObject } from '../core/json.ts';
-import { isObject } from '../core/json.ts';
-import type { StreamedBody } from '../wire/http/streamed.ts';
+import { clientGone, GatewayError } from '../../core/error.ts';
+import type { JsonObject } from '../../core/json.ts';
+import { isObject } from '../../core/json.ts';
+import type { StreamedBody } from '../../wire/http/streamed.ts';
+import type { Errand } from '../headers.ts';
+import type { Upstream } from '../upstream.ts';
 import { type Keeping, parseDocument, type Ran, readAll } from './errand.ts';
-import type { Errand } from './headers.ts';
 import { originOf, type Visit } from './object-visit.ts';
-import type { Upstream } from './upstream.ts';
 
 /** An upload that is not finished by then is not gone on with: providers keep them for a week. */
 const unfinishedMs = 8 * 24 * 3_600_000;

@@ -1,6 +1,6 @@
 /** What is done with a file or a batch by its id. */
-import type { JsonObject } from '../core/json.ts';
-import type { KeptObject } from '../core/objects.ts';
+import type { JsonObject } from '../../core/json.ts';
+import type { KeptObject } from '../../core/objects.ts';
 import { parseDocument, readAll } from './errand.ts';
 import { chargeLater, fetchDocument, isGone, observe } from './object-documents.ts';
 import { type Located, pathOf } from './object-places.ts';

@@ -1,11 +1,11 @@
 /** Files and batches for clients: kept by a provider, found again by those whose they are. */
-import { GatewayError } from '../core/error.ts';
-import { surfaces } from '../dialects/objects/index.ts';
-import type { Collection, Surface } from '../dialects/objects/surface.ts';
+import { GatewayError } from '../../core/error.ts';
+import { surfaces } from '../../dialects/objects/index.ts';
+import type { Collection, Surface } from '../../dialects/objects/surface.ts';
+import { Call } from '../call.ts';
+import type { Gateway } from '../gateway.ts';
+import { admit, type Patience, refuse } from '../handle.ts';
 import { createBatch } from './batch-create.ts';
-import { Call } from './call.ts';
-import type { Gateway } from './gateway.ts';
-import { admit, type Patience, refuse } from './handle.ts';
 import { listObjects } from './object-list.ts';
 import { goOnUploading, upload } from './object-upload.ts';
 import { Visit } from './object-visit.ts';

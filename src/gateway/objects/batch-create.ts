@@ -1,17 +1,17 @@
 /** Batches are made of requests that their maker may send: each of them is looked at before any is run. */
-import { GatewayError } from '../core/error.ts';
-import { collectFiles } from '../dialects/objects/index.ts';
-import type { BatchCollection } from '../dialects/objects/surface.ts';
-import { authorise } from '../governance/keys.ts';
-import { targetsOf } from '../routing/route.ts';
-import { utf8 } from '../wire/bytes.ts';
-import { JsonSyntaxError, type Member, scanElements, scanMembers, valueText } from '../wire/splice.ts';
-import { readBody, readModel, scan, wrong } from './body.ts';
+import { GatewayError } from '../../core/error.ts';
+import { collectFiles } from '../../dialects/objects/index.ts';
+import type { BatchCollection } from '../../dialects/objects/surface.ts';
+import { authorise } from '../../governance/keys.ts';
+import { targetsOf } from '../../routing/route.ts';
+import { utf8 } from '../../wire/bytes.ts';
+import { JsonSyntaxError, type Member, scanElements, scanMembers, valueText } from '../../wire/splice.ts';
+import { readBody, readModel, scan, wrong } from '../body.ts';
+import { unpriced } from '../tries.ts';
 import { type Keeping, linesOf, parseDocument, readAll } from './errand.ts';
 import { keyMarked } from './kept-objects.ts';
 import { observe } from './object-documents.ts';
 import type { Visit } from './object-visit.ts';
-import { unpriced } from './tries.ts';
 
 /** Files named in so many bytes of requests are looked up together. */
 const lookUpEveryBytes = 1024 * 1024;

@@ -1,14 +1,14 @@
 /** Calls of operations beside chat: the same way from top to bottom, with answers of their own kinds. */
-import type { ClientDialect } from '../dialects/dialect.ts';
-import { clientDialects } from '../dialects/index.ts';
-import type { Operation } from '../dialects/operations/operation.ts';
-import { Call } from './call.ts';
-import type { Gateway } from './gateway.ts';
-import { handle, type Kind, openRoute, type Patience, reserve } from './handle.ts';
+import type { ClientDialect } from '../../dialects/dialect.ts';
+import { clientDialects } from '../../dialects/index.ts';
+import type { Operation } from '../../dialects/operations/operation.ts';
+import { Call } from '../call.ts';
+import type { Gateway } from '../gateway.ts';
+import { handle, type Kind, openRoute, type Patience, reserve } from '../handle.ts';
+import { Tries } from '../tries.ts';
 import { answerOperation } from './operation-answer.ts';
 import { readForm } from './operation-form.ts';
 import { OperationInbound } from './operation-inbound.ts';
-import { Tries } from './tries.ts';
 
 /** Whose words errors are in: the operations have the shapes of the dialect that stands first. */
 export const operationDialect: ClientDialect = clientDialects[0]!;

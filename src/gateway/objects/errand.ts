@@ -1,15 +1,15 @@
 /** Requests to a provider that are no calls of a model: what is kept there is made, read and deleted. */
-import type { Endpoint, Provider, ProviderKey, Target } from '../config/snapshot.ts';
-import { GatewayError } from '../core/error.ts';
-import { isObject, type Json, type JsonObject } from '../core/json.ts';
-import { utf8 } from '../wire/bytes.ts';
-import { isStreamed } from '../wire/http/streamed.ts';
-import type { Gateway } from './gateway.ts';
-import type { Errand } from './headers.ts';
-import { isAnswer, readBytes, readRefusal } from './read-reply.ts';
-import type { Outbound } from './render.ts';
-import type { Reply } from './reply.ts';
-import { Upstream } from './upstream.ts';
+import type { Endpoint, Provider, ProviderKey, Target } from '../../config/snapshot.ts';
+import { GatewayError } from '../../core/error.ts';
+import { isObject, type Json, type JsonObject } from '../../core/json.ts';
+import { utf8 } from '../../wire/bytes.ts';
+import { isStreamed } from '../../wire/http/streamed.ts';
+import type { Gateway } from '../gateway.ts';
+import type { Errand } from '../headers.ts';
+import { isAnswer, readBytes, readRefusal } from '../read-reply.ts';
+import type { Outbound } from '../render.ts';
+import type { Reply } from '../reply.ts';
+import { Upstream } from '../upstream.ts';
 
 /** Whom to ask, where, and with which key. */
 export interface Keeping {

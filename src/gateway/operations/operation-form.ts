@@ -1,13 +1,13 @@
 /** The body of an operation beside chat: JSON or a form, and the same with another model's name in it. */
-import type { Target } from '../config/snapshot.ts';
-import { GatewayError } from '../core/error.ts';
-import type { Json, JsonObject } from '../core/json.ts';
-import type { Ask, FormFile, Operation } from '../dialects/operations/operation.ts';
-import { utf8 } from '../wire/bytes.ts';
-import { boundaryOf, MultipartError, type Part, replacePart, scanParts } from '../wire/multipart.ts';
-import { type Member, splice } from '../wire/splice.ts';
-import { checkModel, readModel, scan, wrong } from './body.ts';
-import { parseObject } from './render.ts';
+import type { Target } from '../../config/snapshot.ts';
+import { GatewayError } from '../../core/error.ts';
+import type { Json, JsonObject } from '../../core/json.ts';
+import type { Ask, FormFile, Operation } from '../../dialects/operations/operation.ts';
+import { utf8 } from '../../wire/bytes.ts';
+import { boundaryOf, MultipartError, type Part, replacePart, scanParts } from '../../wire/multipart.ts';
+import { type Member, splice } from '../../wire/splice.ts';
+import { checkModel, readModel, scan, wrong } from '../body.ts';
+import { parseObject } from '../render.ts';
 
 /** A body as it came. */
 export interface Form {

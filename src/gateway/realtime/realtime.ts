@@ -1,9 +1,9 @@
 /** A realtime session is asked for: who asks, what for, whom it may be held with; then both sides are connected. */
 import type { ServerWebSocket, WebSocketHandler } from 'bun';
-import type { Target } from '../config/snapshot.ts';
-import { clientGone, GatewayError } from '../core/error.ts';
-import { newCallId } from '../core/id.ts';
-import { clientDialects } from '../dialects/index.ts';
+import type { Target } from '../../config/snapshot.ts';
+import { clientGone, GatewayError } from '../../core/error.ts';
+import { newCallId } from '../../core/id.ts';
+import { clientDialects } from '../../dialects/index.ts';
 import {
   type RealtimeOffer,
   type RealtimeWish,
@@ -11,22 +11,22 @@ import {
   readWish,
   realtimePath,
   sessionPath,
-} from '../dialects/realtime.ts';
-import { extractSecret } from '../governance/keys.ts';
-import type { BoundLimit } from '../governance/leases.ts';
-import type { Switched } from '../wire/tunnel.ts';
-import { acceptKey, asksToSwitch, newHandshakeKey, switchHeaders } from '../wire/websocket/handshake.ts';
-import { checkModel } from './body.ts';
-import { type Attempt, Call } from './call.ts';
-import type { Gateway } from './gateway.ts';
-import { admit, openRoute, type Patience, refuse } from './handle.ts';
-import { readRefusal } from './read-reply.ts';
+} from '../../dialects/realtime.ts';
+import { extractSecret } from '../../governance/keys.ts';
+import type { BoundLimit } from '../../governance/leases.ts';
+import type { Switched } from '../../wire/tunnel.ts';
+import { acceptKey, asksToSwitch, newHandshakeKey, switchHeaders } from '../../wire/websocket/handshake.ts';
+import { checkModel } from '../body.ts';
+import { type Attempt, Call } from '../call.ts';
+import type { Gateway } from '../gateway.ts';
+import { admit, openRoute, type Patience, refuse } from '../handle.ts';
+import { readRefusal } from '../read-reply.ts';
+import type { Outbound } from '../render.ts';
+import { answerHeaders, errorResponse } from '../respond.ts';
+import { type Renderer, Tries } from '../tries.ts';
+import { Upstream } from '../upstream.ts';
 import { firstEstimate, RealtimeMeter, splitLimits } from './realtime-meter.ts';
 import { RealtimeSession } from './realtime-session.ts';
-import type { Outbound } from './render.ts';
-import { answerHeaders, errorResponse } from './respond.ts';
-import { type Renderer, Tries } from './tries.ts';
-import { Upstream } from './upstream.ts';
 
 /** The server, as far as it opens sessions. */
 export interface Switchboard extends Patience {

@@ -1,11 +1,11 @@
 /** Files and batches at providers, as the gateway knows them: noted when they are made, looked up when they are named. */
-import type { Key, Provider, ProviderKey } from '../config/snapshot.ts';
-import { GatewayError } from '../core/error.ts';
-import type { KeptObject, KeyMark, ObjectPage, Objects } from '../core/objects.ts';
-import { hashSecret } from '../core/secret.ts';
-import { collectFiles, mayNameFiles } from '../dialects/objects/index.ts';
-import { utf8 } from '../wire/bytes.ts';
-import { ownerOf } from './names.ts';
+import type { Key, Provider, ProviderKey } from '../../config/snapshot.ts';
+import { GatewayError } from '../../core/error.ts';
+import type { KeptObject, KeyMark, ObjectPage, Objects } from '../../core/objects.ts';
+import { hashSecret } from '../../core/secret.ts';
+import { collectFiles, mayNameFiles } from '../../dialects/objects/index.ts';
+import { utf8 } from '../../wire/bytes.ts';
+import { ownerOf } from '../names.ts';
 
 /** No request that is meant names more. */
 const maxNamed = 1000;

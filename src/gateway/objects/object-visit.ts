@@ -1,14 +1,14 @@
 /** One request for files or batches: who asks, what is held of their limits, and how it is answered. */
-import type { Endpoint, Provider } from '../config/snapshot.ts';
-import type { JsonObject } from '../core/json.ts';
-import type { KeptObject, Maker, ObjectKind } from '../core/objects.ts';
-import { isStreamed } from '../wire/http/streamed.ts';
-import type { Call } from './call.ts';
+import type { Endpoint, Provider } from '../../config/snapshot.ts';
+import type { JsonObject } from '../../core/json.ts';
+import type { KeptObject, Maker, ObjectKind } from '../../core/objects.ts';
+import { isStreamed } from '../../wire/http/streamed.ts';
+import type { Call } from '../call.ts';
+import type { Patience } from '../handle.ts';
+import type { Errand } from '../headers.ts';
+import { ownerOf } from '../names.ts';
 import { type Keeping, passOn, type Ran, run } from './errand.ts';
-import type { Patience } from './handle.ts';
-import type { Errand } from './headers.ts';
 import { markOf, noSuch } from './kept-objects.ts';
-import { ownerOf } from './names.ts';
 import { chooseProvider, type Located, locate, providerHeader } from './object-places.ts';
 import type { ObjectAsked } from './objects.ts';
 

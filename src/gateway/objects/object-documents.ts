@@ -1,11 +1,11 @@
 /** What providers say of the files and batches they keep: asked for, and noted. */
-import { GatewayError } from '../core/error.ts';
-import type { JsonObject } from '../core/json.ts';
-import type { KeptObject } from '../core/objects.ts';
-import { collectionOf } from '../dialects/objects/index.ts';
+import { GatewayError } from '../../core/error.ts';
+import type { JsonObject } from '../../core/json.ts';
+import type { KeptObject } from '../../core/objects.ts';
+import { collectionOf } from '../../dialects/objects/index.ts';
+import type { Gateway } from '../gateway.ts';
 import { chargeBatch } from './batch-charge.ts';
 import { type Errander, nobody, parseDocument, readAll, run } from './errand.ts';
-import type { Gateway } from './gateway.ts';
 import { locate, pathOf } from './object-places.ts';
 
 /** Asks for the document of an object, and notes it. @throws GatewayError */
