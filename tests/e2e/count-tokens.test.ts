@@ -37,7 +37,7 @@ beforeAll(async () => {
 providers:
   oa: { speaks: openai-chat, url: "${provider.base}", key: up }
   an: { speaks: anthropic-messages, url: "${provider.base}", key: up }
-  odd: { speaks: anthropic-messages, url: "${host.url}", key: up, timeout: { first_byte: 300ms } }
+  odd: { speaks: anthropic-messages, url: "${host.url}", key: up, timeout: { first_byte: 900ms } }
   few: { speaks: anthropic-messages, url: "${host.url}", key: up }
 models: { smart: { fallback: [an/echo, oa/echo] } }
 keys:

@@ -223,7 +223,7 @@ let gateway: TestGateway;
 beforeAll(async () => {
   provider = await startFakeProvider();
   locked = await startFakeProvider({ key: 'good' });
-  const short = 'timeout: { first_byte: 150ms, idle: 150ms }';
+  const short = 'timeout: { first_byte: 700ms, idle: 700ms }';
   const text = (url: string) => JSON.stringify(url);
   // A provider of its own for each case: what one does to the health of its provider is no matter of the others.
   const own = cases.flatMap(({ name, client, failure }) => {

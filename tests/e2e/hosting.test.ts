@@ -48,7 +48,7 @@ providers:
   vertex: { url: "${url}", project: p-1, key: ya29.ready, auth: bearer }
   vertex-key: { like: vertex, url: "${url}", key: AIza }
   vertex-service: { like: vertex, ${service} }
-  vertex-slow: { like: vertex, ${service}, timeout: { first_byte: 300ms } }
+  vertex-slow: { like: vertex, ${service}, timeout: { first_byte: 900ms } }
   bedrock: { url: "${url}", ${signed}, session_token: "${aws.sessionToken}" }
   bedrock-key: { like: bedrock, url: "${url}", region: eu-west-1, key: bearer-key }
   mantle: { like: bedrock-mantle, url: "${url}", ${signed} }

@@ -15,7 +15,7 @@ beforeAll(async () => {
   gateway = await startGateway(`
 body_limit: 1mb
 providers:
-  oa: { speaks: openai-chat, url: "${host.url}/v1", key: up, timeout: { first_byte: 400ms, idle: 400ms } }
+  oa: { speaks: openai-chat, url: "${host.url}/v1", key: up, timeout: { first_byte: 900ms, idle: 900ms } }
   pool: { speaks: openai-chat, url: "${host.url}/pool", keys: [dead, alive] }
   fake: { speaks: openai-chat, url: "${fake.base}", key: up }
   locked: { speaks: openai-chat, url: "${host.url}/v1", key: up }
