@@ -2,7 +2,15 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { askAs, key, modelAt, providerBases, providerDialects, type Question, type Sent } from './asks.ts';
+import {
+  askAs,
+  key,
+  modelAt,
+  type ProviderDialect,
+  providerBases,
+  type Question,
+  type Sent,
+} from './asks.ts';
 import { familyOf, freePort, type Started, start } from './processes.ts';
 
 export const contenderNames = ['nginx', 'sluice', 'portkey'] as const;
@@ -100,6 +108,12 @@ ${temporary.map((name) => `  ${name}_temp_path ${dir}/${name};`).join('\n')}
 `;
 }
 
+/** A provider for each of these dialects, and every model at each of them. */
+export interface Served {
+  providers: readonly ProviderDialect[];
+  models: readonly string[];
+}
+
 /**
  * Sluice as in production: a key, two limits and a budget on it, prices, the journal and its worker. Its models have
  * another name at the provider, so that every body is edited.
@@ -109,11 +123,11 @@ export function sluiceLaunch(
   version: string,
   scratch: string,
   upstreamPort: number,
-  models: string[],
+  served: Served,
   program: string[],
 ): Launch {
-  const config = join(scratch, 'sluice.yaml');
-  writeFileSync(config, sluiceConfig(upstreamPort, models));
+  const config = join(scratch, `sluice-${served.providers.length}.yaml`);
+  writeFileSync(config, sluiceConfig(upstreamPort, served));
   return {
     name: 'sluice',
     version,
@@ -127,20 +141,19 @@ export function sluiceLaunch(
   };
 }
 
-/** A provider for each dialect, and every model at each of them. */
-function sluiceConfig(upstreamPort: number, models: string[]): string {
-  const providers = providerDialects.map((dialect) => {
+function sluiceConfig(upstreamPort: number, { providers, models }: Served): string {
+  const entries = providers.map((dialect) => {
     const url = `http://127.0.0.1:${upstreamPort}${providerBases[dialect]}`;
     return `  up-${dialect}: { speaks: ${dialect}, url: "${url}", key: upstream-key }`;
   });
-  const targets = providerDialects.flatMap((dialect) =>
+  const targets = providers.flatMap((dialect) =>
     models.map((model) => ({ name: modelAt(dialect, model), target: `up-${dialect}/own-${model}` })),
   );
   return `
 log: { level: warn }
 providers:
   mock: {}
-${providers.join('\n')}
+${entries.join('\n')}
 models:
 ${targets.map(({ name, target }) => `  ${name}: ${target}`).join('\n')}
 keys:

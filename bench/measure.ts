@@ -7,6 +7,7 @@ import {
   type ContenderName,
   type Launch,
   type Pace,
+  type Served,
   startAnswering,
   streamModel,
 } from './contenders.ts';
@@ -61,9 +62,10 @@ const pacesOf = ({ chunks }: Effort) => ({
   warm: { chunks: 200, paceMs: 0 },
 });
 
-/** Every model that is asked for, so that those who list models can list them. */
-export function modelsOf(effort: Effort): string[] {
-  return ['bench', 'bench-hold', ...new Set(Object.values(pacesOf(effort)).map(streamModel))];
+/** Whoever is asked for, for those who have to know it beforehand. */
+export function servedTo(effort: Effort): Served {
+  const streams = new Set(Object.values(pacesOf(effort)).map(streamModel));
+  return { providers: ['openai-chat', 'anthropic-messages'], models: ['bench', 'bench-hold', ...streams] };
 }
 
 /** Figures of one contender under one load, a sample for each round. */

@@ -11,7 +11,14 @@ import {
   providerDialects,
   type Sent,
 } from './asks.ts';
-import { type Contender, type Launch, type Pace, startAnswering, streamModel } from './contenders.ts';
+import {
+  type Contender,
+  type Launch,
+  type Pace,
+  type Served,
+  startAnswering,
+  streamModel,
+} from './contenders.ts';
 import { type Load, measureCalls, warmUp } from './load.ts';
 import { attempt, median } from './measure.ts';
 import { measureStreams, type StreamSample } from './streams.ts';
@@ -77,8 +84,10 @@ const connections = 64;
 
 const paceOf = ({ chunks }: PairEffort): Pace => ({ chunks, paceMs: 0 });
 
-export function pairModelsOf(effort: PairEffort): string[] {
-  return ['bench', streamModel(paceOf(effort))];
+/** Whoever is asked for. */
+export function servedInPairs(effort: PairEffort): Served {
+  const providers = [...new Set(effort.pairs.map(({ provider }) => provider))];
+  return { providers, models: ['bench', streamModel(paceOf(effort))] };
 }
 
 /**
@@ -154,8 +163,9 @@ async function measureProvider(
 async function warmPairs(setting: PairSetting, sluice: Contender): Promise<void> {
   const { pairs, warmSeconds } = setting.effort;
   await warmUp(sluice, loadOf(pairs.map(ask), warmSeconds), setting.scratch);
+  const streams = Math.ceil(connections / pairs.length);
   for (let times = 0; times < warmSeconds / 4; times++) {
-    await Promise.all(pairs.map((pair) => runStreams(setting, sluice, pair, 2)));
+    await Promise.all(pairs.map((pair) => runStreams(setting, sluice, pair, streams)));
   }
 }
 

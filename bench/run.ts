@@ -9,9 +9,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import portkeyPackage from '@portkey-ai/gateway/package.json';
 import sluicePackage from '../package.json';
-import { type Launch, nginxLaunch, portkeyLaunch, sluiceLaunch } from './contenders.ts';
-import { type Effort, measureAll, modelsOf } from './measure.ts';
-import { allPairs, fewPairs, measurePairs, type PairEffort, pairModelsOf } from './pairs.ts';
+import { type Launch, nginxLaunch, portkeyLaunch, type Served, sluiceLaunch } from './contenders.ts';
+import { type Effort, measureAll, servedTo } from './measure.ts';
+import { allPairs, fewPairs, measurePairs, type PairEffort, servedInPairs } from './pairs.ts';
 import { formatPairsMarkdown, formatPairsText } from './pairs-report.ts';
 import { freePort, start, stopAll } from './processes.ts';
 import { type Circumstances, formatMarkdown, formatText } from './report.ts';
@@ -50,6 +50,8 @@ const quick = process.argv.includes('--quick');
 const onlyPairs = process.argv.includes('--pairs');
 const effort = quick ? short : full;
 const pairEffort = quick ? somePairs : everyPair;
+/** What `npm run build` made. */
+const built = [join(root, 'dist/sluice')];
 
 const missing = ['nginx', 'wrk'].filter((tool) => Bun.which(tool) === null);
 if (missing.length > 0) {
@@ -122,41 +124,37 @@ function publish(name: string, report: object, text: string, markdown: string): 
   process.stdout.write(`\n${text}\n\n${markdown}`);
 }
 
-async function benchContenders(upstreamPort: number, nginx: Launch, sluice: Launch, fromSource: Launch) {
+function launchSluice(upstreamPort: number, served: Served, program: string[] = built): Launch {
+  return sluiceLaunch(sluicePackage.version, scratch, upstreamPort, served, program);
+}
+
+async function benchContenders(upstreamPort: number, nginx: Launch): Promise<void> {
   const notes = [
     'CPU is that of the gateway process with all its threads. nginx relays where the others translate.',
   ];
-  const launches = [nginx, sluice, launchPortkey(notes)];
+  const launches = [nginx, launchSluice(upstreamPort, servedTo(effort)), launchPortkey(notes)];
+  const fromSource = launchSluice(upstreamPort, servedTo(effort), [
+    process.execPath,
+    join(root, 'src/main.ts'),
+  ]);
   const figures = await measureAll({ scratch, upstreamPort, launches, fromSource, effort, notes, progress });
   const report = { ...circumstances(launches, notes), figures };
   publish('latest', report, formatText(report), formatMarkdown(report));
 }
 
-async function benchPairs(upstreamPort: number, nginx: Launch, sluice: Launch) {
+async function benchPairs(upstreamPort: number, nginx: Launch): Promise<void> {
   const notes = ['Where client and provider speak the same dialect, bytes are relayed.'];
-  const pairs = await measurePairs({
-    scratch,
-    upstreamPort,
-    nginx,
-    sluice,
-    effort: pairEffort,
-    notes,
-    progress,
-  });
-  const report = { ...circumstances([nginx, sluice], notes), pairs };
+  const sluice = launchSluice(upstreamPort, servedInPairs(pairEffort));
+  const setting = { scratch, upstreamPort, nginx, sluice, effort: pairEffort, notes, progress };
+  const report = { ...circumstances([nginx, sluice], notes), pairs: await measurePairs(setting) };
   publish('pairs', report, formatPairsText(report), formatPairsMarkdown(report));
 }
 
 try {
   const upstreamPort = await startUpstream();
-  const models = [...new Set([...modelsOf(effort), ...pairModelsOf(pairEffort)])];
   const nginx = nginxLaunch(versionOf(['nginx', '-v'], /nginx\/(\S+)/), scratch, upstreamPort);
-  const launchSluice = (program: string[]) =>
-    sluiceLaunch(sluicePackage.version, scratch, upstreamPort, models, program);
-  const sluice = launchSluice([join(root, 'dist/sluice')]);
-  const fromSource = launchSluice([process.execPath, join(root, 'src/main.ts')]);
-  if (!onlyPairs) await benchContenders(upstreamPort, nginx, sluice, fromSource);
-  if (onlyPairs || quick) await benchPairs(upstreamPort, nginx, sluice);
+  if (!onlyPairs) await benchContenders(upstreamPort, nginx);
+  if (onlyPairs || quick) await benchPairs(upstreamPort, nginx);
   leave(0);
 } catch (thrown) {
   process.stderr.write(`bench: ${thrown instanceof Error ? thrown.message : thrown}\n`);

@@ -277,7 +277,11 @@ function recompileAt(changeAt: () => number | undefined, recompile: () => void):
   return () => clearInterval(timer);
 }
 
+/** Clients choose the names of targets: so many are remembered, to be told of once. */
+const maxTold = 1000;
+
 function createObserver(metrics: Metrics, log: Logger): Observer {
+  const unpriced = new Set<string>();
   return {
     callStarted: metrics.callStarted,
     callEnded(end) {
@@ -291,9 +295,11 @@ function createObserver(metrics: Metrics, log: Logger): Observer {
     },
     attemptSettled(dispatch, record) {
       metrics.attemptSettled(dispatch, record);
-      if (record.nanoUsd === undefined) {
+      const { target } = dispatch.names;
+      if (record.nanoUsd === undefined && !unpriced.has(target)) {
+        if (unpriced.size < maxTold) unpriced.add(target);
         log.warn(
-          { call: dispatch.call, target: dispatch.names.target },
+          { call: dispatch.call, target },
           'unpriced: no price is known for this target; add one under prices',
         );
       }

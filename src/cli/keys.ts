@@ -2,11 +2,19 @@
 import { mkdirSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Kysely } from 'kysely';
+import { nearestOr } from '../config/mistakes.ts';
 import { formatUsd, parseUsd } from '../core/money.ts';
 import { createKey, listKeys, revokeKey, type StoreKey, type StoreLimit } from '../store/keys.ts';
 import { openStore, storeExists } from '../store/open.ts';
 import type { Schema } from '../store/schema.ts';
-import { addDataOptions, CommandError, type DataFlags, findDataDir, runCommand } from './data-dir.ts';
+import {
+  addDataOptions,
+  CommandError,
+  type DataFlags,
+  findDataDir,
+  findTeams,
+  runCommand,
+} from './data-dir.ts';
 import { readMoment, readSpan } from './moment.ts';
 import { formatTable } from './table.ts';
 
@@ -65,7 +73,9 @@ export function addKeysCommand(program: Command): void {
   );
 }
 
+/** The secret alone goes to standard output, so that it can be taken from there. */
 async function create(db: Kysely<Schema>, flags: CreateFlags): Promise<string> {
+  requireTeam(flags);
   const { key, secret } = await createKey(db, {
     name: flags.name,
     team: flags.team,
@@ -73,7 +83,21 @@ async function create(db: Kysely<Schema>, flags: CreateFlags): Promise<string> {
     limits: flags.limit,
     expiresAt: flags.expires,
   });
-  return `${secret}\n\nKey ${key.name} (${key.id}). This is the only time its secret is shown: keep it now. A running gateway takes it within a second.\n`;
+  process.stderr.write(
+    `Key ${key.name} (${key.id}). This is the only time its secret is shown: keep it now. A running gateway takes it within a second.\n`,
+  );
+  return `${secret}\n`;
+}
+
+/** A team that is written wrong has no limits. @throws CommandError where the configuration file does not know it. */
+function requireTeam(flags: CreateFlags): void {
+  const known = findTeams(flags);
+  const { team } = flags;
+  if (team === undefined || team === 'default' || known === undefined || known.includes(team)) return;
+  throw new CommandError(
+    `There is no team "${team}" in the configuration, so none of its limits would hold: ` +
+      `${nearestOr(team, known, 'add it under teams, or leave --team out')}.`,
+  );
 }
 
 async function withStore<T>(

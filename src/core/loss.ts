@@ -49,6 +49,11 @@ const optional: (keyof ChatRequest)[] = [
   'serviceTier', 'store', 'previousResponseId',
 ]; // biome-ignore format: one list
 
+/** An id that is not of the gateway's own making. */
+const elsewhere =
+  'No answer of that id is kept here: it was kept by the provider that gave it, or was deleted. ' +
+  'Send the conversation itself, or route the call to that provider.';
+
 export interface Losses {
   /** Paths of what goes unsaid but does not change the meaning. */
   hints: string[];
@@ -78,6 +83,7 @@ export function foreign(
     // What is not to be kept, nobody keeps.
     if (name === 'store' && value === false) continue;
     (meaningful.has(name) ? losses.meaning : losses.hints).push(name);
+    if (name === 'previousResponseId') losses.instead = elsewhere;
   }
   for (const name in request.extra) {
     if (can.extras?.has(name)) continue;

@@ -43,6 +43,7 @@ async function serve(
     throw new GatewayError(
       'not_found',
       `There is no answer '${rest}' here. The gateway keeps answers of providers that keep none themselves, for thirty days, under ids of its own.`,
+      { code: 'answer_not_found' },
     );
   }
   if (request.method === 'DELETE' && part === undefined) {

@@ -88,7 +88,9 @@ function route(
   const operated = options.operate(path, request);
   if (operated !== undefined) return operated;
   const dialect = dialectAsked(request, path);
-  const list = modelLists(dialect).find((each) => isBelow(path, each));
+  // A verb that is not served is not a model that is posted to.
+  const verb = request.method === 'POST' && path.includes(':');
+  const list = verb ? undefined : modelLists(dialect).find((each) => isBelow(path, each));
   if (list !== undefined) return listModels(request, path, path.slice(list.length + 1), dialect, gateway);
   const error = new GatewayError(
     'not_found',
