@@ -1,5 +1,5 @@
 /** Files and batches through the official clients: kept by one provider, seen by one team, charged once. */
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { afterAll, beforeAll, describe, expect, setSystemTime, test } from 'bun:test';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -133,8 +133,11 @@ describe('files, as OpenAI has them', () => {
     expect(await failure(client.files.list())).toMatchObject({ status: 401 });
     const lister = openai('sk-stranger');
     const made: string[] = [];
+    // All in the same millisecond.
+    setSystemTime(new Date());
     for (let i = 0; i < 5; i++)
       made.push((await upload(lister, `${i}`, i === 2 ? 'vision' : 'user_data')).id);
+    setSystemTime();
     const newest = [...made].reverse();
     const page = await lister.files.list({ limit: 2 });
     expect(page.data.map(({ id }) => id)).toEqual(newest.slice(0, 2));

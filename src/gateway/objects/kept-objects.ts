@@ -123,6 +123,14 @@ export function noSuch(kind: string, id: string): GatewayError {
   );
 }
 
+let latest = 0;
+
+/** The time of making, in ms: never the same twice, so that lists, which go by it, keep the order of what is made at once. */
+export function madeNow(): number {
+  latest = Math.max(Date.now(), latest + 1);
+  return latest;
+}
+
 export function markOf(key: ProviderKey | undefined): KeyMark {
   return { id: key?.id ?? '', digest: digestOf(key) };
 }

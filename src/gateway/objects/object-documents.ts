@@ -6,6 +6,7 @@ import { collectionOf } from '../../dialects/objects/index.ts';
 import type { Gateway } from '../gateway.ts';
 import { chargeBatch } from './batch-charge.ts';
 import { type Errander, nobody, parseDocument, readAll, run } from './errand.ts';
+import { madeNow } from './kept-objects.ts';
 import { locate, pathOf } from './object-places.ts';
 
 /** Asks for the document of an object, and notes it. @throws GatewayError */
@@ -54,7 +55,7 @@ function fileOf(batch: KeptObject, id: string): KeptObject {
     ...batch,
     id,
     kind: 'file',
-    createdAt: Date.now(),
+    createdAt: madeNow(),
     expiresAt: undefined,
     document: undefined,
     final: false,

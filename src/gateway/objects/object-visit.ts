@@ -8,7 +8,7 @@ import type { Patience } from '../handle.ts';
 import type { Errand } from '../headers.ts';
 import { ownerOf } from '../names.ts';
 import { type Keeping, passOn, type Ran, run } from './errand.ts';
-import { markOf, noSuch } from './kept-objects.ts';
+import { madeNow, markOf, noSuch } from './kept-objects.ts';
 import { chooseProvider, type Located, locate, providerHeader } from './object-places.ts';
 import type { ObjectAsked } from './objects.ts';
 
@@ -102,7 +102,7 @@ export class Visit {
       owner: this.owner,
       keyMark: markOf(keeping.key),
       maker: this.maker,
-      createdAt: Date.now(),
+      createdAt: madeNow(),
       expiresAt: undefined,
       document: undefined,
       final: false,
