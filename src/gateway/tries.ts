@@ -1,8 +1,9 @@
 /** Which target is asked next, and with which key: the one place that decides about another attempt. */
+import type { RouteOptions } from '../config/route.ts';
 import type { ProviderKey, Target } from '../config/snapshot.ts';
 import type { Message } from '../core/chat.ts';
 import { GatewayError, toGatewayError } from '../core/error.ts';
-import { maxAttempts, type Plan } from '../routing/route.ts';
+import { maxAttempts, type Plan, type Step } from '../routing/plan.ts';
 import { correctionOf, type Fault } from './by-instruction.ts';
 import type { Call } from './call.ts';
 import { keyMarked, type Pins } from './objects/kept-objects.ts';
@@ -26,6 +27,8 @@ export class Tries<I extends Renderer = Inbound> {
   /** The request for the target to ask now. */
   outbound!: RenderedBy<I>;
   key: ProviderKey | undefined;
+  /** What the route wants of attempts at the target to ask now. */
+  options: RouteOptions = {};
   private target: Target | undefined;
   private keysTried = 0;
   private staleTried: Target | undefined;
@@ -41,7 +44,7 @@ export class Tries<I extends Renderer = Inbound> {
     readonly inbound: I,
     readonly request: Request,
     private readonly plan: Plan,
-    private first: Target | undefined,
+    private first: Step | undefined,
   ) {}
 
   /**
@@ -58,9 +61,11 @@ export class Tries<I extends Renderer = Inbound> {
 
   private nextTarget(): boolean | Promise<boolean> {
     for (;;) {
-      const target = this.first ?? this.plan.next(Date.now());
+      const step = this.first ?? this.plan.next(Date.now());
       this.first = undefined;
-      this.target = target;
+      this.options = step?.options ?? {};
+      this.target = step?.target;
+      const { target } = this;
       if (target === undefined) return false;
       const rendered = this.render(target);
       if (rendered instanceof Promise)

@@ -2,6 +2,7 @@
 import type { ClientDialect } from '../../dialects/dialect.ts';
 import { clientDialects } from '../../dialects/index.ts';
 import type { Operation } from '../../dialects/operations/operation.ts';
+import { askingFor } from '../ask.ts';
 import { Call } from '../call.ts';
 import type { Gateway } from '../gateway.ts';
 import { handle, type Kind, openRoute, type Patience, reserve } from '../handle.ts';
@@ -34,8 +35,8 @@ function planTries(
   request: Request,
 ): Tries<OperationInbound> {
   const form = readForm(body, request.headers.get('content-type') ?? '', operation);
-  const { plan, first } = openRoute(call, form.ask.model);
+  const { plan, first } = openRoute(call, form.ask.model, askingFor(0));
   const inbound = new OperationInbound(operation, form, call);
-  reserve(call, inbound.estimate, first);
+  reserve(call, inbound.estimate, first.target);
   return new Tries(call, inbound, request, plan, first);
 }

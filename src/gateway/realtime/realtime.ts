@@ -16,6 +16,7 @@ import { extractSecret } from '../../governance/keys.ts';
 import type { BoundLimit } from '../../governance/leases.ts';
 import type { Switched } from '../../wire/tunnel.ts';
 import { acceptKey, asksToSwitch, newHandshakeKey, switchHeaders } from '../../wire/websocket/handshake.ts';
+import { askingFor } from '../ask.ts';
 import { checkModel } from '../body.ts';
 import { type Attempt, Call } from '../call.ts';
 import type { Gateway } from '../gateway.ts';
@@ -87,13 +88,13 @@ function plan(call: Call, request: Request, wish: RealtimeWish): Tries<RealtimeI
       { param: 'model' },
     );
   }
-  const { plan, first } = openRoute(call, checkModel(wish.model));
+  const { plan, first } = openRoute(call, checkModel(wish.model), askingFor(0, true));
   const { limiter } = call.gateway;
   const limits = limiter.limitsOf(call.snapshot, call.key!);
   const { standing, spending } = splitLimits(limits);
   call.hasBudget = limits.some(({ limit }) => limit.unit === 'usd');
   call.standing = limiter.reserve(standing, { tokens: 0, nanoUsd: 0 }, Date.now());
-  call.renew(spending, firstEstimate(first));
+  call.renew(spending, firstEstimate(first.target));
   return new Tries(call, new RealtimeInbound(wish), request, plan, first);
 }
 
