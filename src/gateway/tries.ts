@@ -3,7 +3,7 @@ import type { RouteOptions } from '../config/route.ts';
 import type { ProviderKey, Target } from '../config/snapshot.ts';
 import type { Message } from '../core/chat.ts';
 import { GatewayError, toGatewayError } from '../core/error.ts';
-import { maxAttempts, type Plan, type Step } from '../routing/plan.ts';
+import { describeWay, maxAttempts, type Plan, type Step } from '../routing/plan.ts';
 import { correctionOf, type Fault } from './by-instruction.ts';
 import type { Call } from './call.ts';
 import { keyMarked, type Pins } from './objects/kept-objects.ts';
@@ -64,6 +64,7 @@ export class Tries<I extends Renderer = Inbound> {
       const step = this.first ?? this.plan.next(Date.now());
       this.first = undefined;
       this.options = step?.options ?? {};
+      this.call.why = step?.trail === undefined ? '' : describeWay(step);
       this.target = step?.target;
       const { target } = this;
       if (target === undefined) return false;

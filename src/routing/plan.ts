@@ -13,11 +13,15 @@ export interface Step {
   readonly target: Target;
   /** The strategies it was reached through, the nearest first. */
   readonly trail: Trail | undefined;
+  /** Its place among the children of the nearest, as that one wants them: from 1. */
+  readonly rank: number;
   readonly options: RouteOptions;
 }
 
 interface Trail {
   readonly node: Strategy;
+  /** Its place among the children of the one above. */
+  readonly rank: number;
   readonly above: Trail | undefined;
 }
 
@@ -42,7 +46,7 @@ export class Plan {
   ) {
     this.left =
       route.type === 'target'
-        ? [{ target: route.target, trail: undefined, options: noOptions }]
+        ? [{ target: route.target, trail: undefined, rank: 1, options: noOptions }]
         : this.listSteps(route);
   }
 
@@ -108,19 +112,20 @@ export class Plan {
   private listSteps(route: Route): Step[] {
     const steps: Step[] = [];
     const seen = new Set<string>();
-    const visit = (node: Route, trail: Trail | undefined, options: RouteOptions): void => {
+    const visit = (node: Route, trail: Trail | undefined, rank: number, options: RouteOptions): void => {
       if (node.type === 'target') {
         // A target named again keeps its first place.
-        if (!seen.has(node.target.id)) steps.push({ target: node.target, trail, options });
+        if (!seen.has(node.target.id)) steps.push({ target: node.target, trail, rank, options });
         seen.add(node.target.id);
         return;
       }
       if (node.type === 'mirror' && this.moment.random() < node.share) this.shadows.push(node);
-      const below = { node, above: trail };
+      const below = { node, rank, above: trail };
       const own = node.options === undefined ? options : merge(options, node.options);
-      for (const child of this.ordered(node)) visit(child, below, own);
+      let place = 1;
+      for (const child of this.ordered(node)) visit(child, below, place++, own);
     };
-    visit(route, undefined, noOptions);
+    visit(route, undefined, 1, noOptions);
     return steps;
   }
 
@@ -131,6 +136,17 @@ export class Plan {
     this.trace(node, ordered, scores);
     return ordered;
   }
+}
+
+/** The way a step was reached by: `fallback 2 > cheapest 1`. */
+export function describeWay({ trail, rank }: Step): string {
+  let way = '';
+  let place = rank;
+  for (let at = trail; at !== undefined; at = at.above) {
+    way = `${at.node.type} ${place}${way === '' ? '' : ' > '}${way}`;
+    place = at.rank;
+  }
+  return way;
 }
 
 /** Whether a target's context is not known to be too small. */
