@@ -9,9 +9,9 @@ import type { StreamWriter } from '../dialects/dialect.ts';
 import { checkForm, notInForm } from './by-instruction.ts';
 import type { Attempt } from './call.ts';
 import { settleCounted } from './estimate.ts';
-import { isAnswer, readBytes, readRefusal } from './read-reply.ts';
+import { reach } from './reach.ts';
+import { readBytes } from './read-reply.ts';
 import type { Inbound } from './render.ts';
-import type { Reply } from './reply.ts';
 import { requireEvents } from './require-events.ts';
 import { answerHeaders } from './respond.ts';
 import { TranslateStage } from './stages.ts';
@@ -70,7 +70,12 @@ export async function answerCopies(tries: Tries): Promise<Response> {
   try {
     for (let i = 0; i < (outbound.copies ?? 1); i++) {
       const attempt = call.dispatch(outbound, inbound.peek.stream);
-      copies.push(new Copy(attempt, new Upstream(outbound, call.gateway.deadlines, request.signal)));
+      copies.push(
+        new Copy(
+          attempt,
+          new Upstream(outbound, call.gateway.deadlines, request.signal, tries.options.timeouts),
+        ),
+      );
     }
     return inbound.peek.stream && outbound.form === undefined
       ? await answerStreams(copies, tries)
@@ -84,14 +89,6 @@ export async function answerCopies(tries: Tries): Promise<Response> {
 
 async function giveUp(copies: readonly Copy[], error: GatewayError, { inbound }: Tries): Promise<void> {
   await Promise.all(copies.map((copy) => copy.giveUp(error, inbound)));
-}
-
-async function ask({ attempt, upstream }: Copy, tries: Tries): Promise<Reply> {
-  const { outbound, request, call, key } = tries;
-  const reply = await upstream.send(call.gateway.http, { key, client: request.headers });
-  attempt.upstreamStatus = reply.status;
-  if (!isAnswer(reply)) throw await readRefusal(reply, outbound, upstream);
-  return reply;
 }
 
 // Whole
@@ -116,7 +113,7 @@ async function answerWholes(copies: readonly Copy[], tries: Tries): Promise<Resp
 
 async function readCopy(copy: Copy, tries: Tries): Promise<ChatResponse> {
   const { inbound, outbound, call } = tries;
-  const reply = await ask(copy, tries);
+  const reply = await reach(tries, copy.attempt, copy.upstream);
   const bytes = await readBytes(reply, copy.upstream);
   copy.upstream.finish();
   const answer = readAnswer(bytes, outbound, inbound);
@@ -241,7 +238,7 @@ async function openCopy(
 ): Promise<() => Promise<void>> {
   const { attempt, upstream } = copy;
   const { inbound, outbound } = tries;
-  const reply = await ask(copy, tries);
+  const reply = await reach(tries, attempt, upstream);
   await requireEvents(reply, tries, attempt, upstream);
   const stage = new TranslateStage(inbound.dialect, outbound, merger.choice(index), inbound.remember);
   copy.stage = stage;

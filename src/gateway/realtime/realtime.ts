@@ -143,7 +143,7 @@ async function open(
 ): Promise<Response | undefined> {
   const { call, outbound, request } = tries;
   const attempt = call.dispatch(outbound, true);
-  const upstream = new Upstream(outbound, call.gateway.deadlines, request.signal);
+  const upstream = new Upstream(outbound, call.gateway.deadlines, request.signal, tries.options.timeouts);
   let tunnel: Switched;
   try {
     tunnel = await connect(tries, attempt, upstream, offer);
@@ -163,7 +163,8 @@ async function open(
   delete headers['content-type'];
   // Without a word of ours the server would repeat the first protocol that was offered: the key, perhaps.
   headers['sec-websocket-protocol'] = offer.protocol ?? '';
-  if (!request.signal.aborted && server.upgrade(request, { data: session, headers })) return undefined;
+  if (!request.signal.aborted && server.upgrade(request as Request, { data: session, headers }))
+    return undefined;
   tunnel.cut();
   const error = request.signal.aborted
     ? clientGone()
