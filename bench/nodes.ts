@@ -81,7 +81,7 @@ function simulate(shared: boolean): Outcome {
   for (; nowMs < endMs; nowMs += tickMs) {
     while (onTheirWay[0] !== undefined && onTheirWay[0].atMs <= nowMs) {
       const { from, change } = onTheirWay.shift()!;
-      if (shared) fleet.forEach((node, i) => i !== from && node.adopt(change));
+      if (shared) for (const [i, node] of fleet.entries()) if (i !== from) node.adopt(change);
     }
     const down = nowMs >= outage.fromMs && nowMs < outage.toMs;
     for (due += perTick; due >= 1; due--) {

@@ -89,9 +89,10 @@ export interface ProviderKey {
 export interface Timeouts {
   /** Until a connection stands. */
   connectMs: number;
+  /** Until the first token of an answer: headers, pings and comments are none. */
   firstByteMs: number;
   idleMs: number;
-  /** Of a streamed answer; 0: however slow. */
+  /** Of an answer that has begun, over 10 s; 0: however slow. */
   minBytesPerS: number;
   totalMs: number;
   /** Of a realtime session. */

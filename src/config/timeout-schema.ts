@@ -5,11 +5,13 @@ import { amount, duration } from './values.ts';
 
 export const timeout = z.strictObject({
   connect: duration.optional().describe('Longest wait for a connection (default 10s).'),
-  first_byte: duration.optional().describe('Longest wait for the first bytes of an answer (default 5m).'),
+  first_byte: duration
+    .optional()
+    .describe('Longest wait for the first token of an answer; pings and comments are none (default 5m).'),
   idle: duration.optional().describe('Longest silence within a streamed answer (default 2m).'),
   min_rate: amount('must be bytes a second, from 0 to 1000000', (n) => n >= 0 && n <= 1e6)
     .optional()
-    .describe('Fewest bytes a second of a streamed answer, over 10 s (default 0: any).'),
+    .describe('Fewest bytes a second of an answer that has begun, over 10 s (default 0: any).'),
   total: duration.optional().describe('Longest time a whole answer may take (default 30m).'),
 });
 

@@ -33,7 +33,7 @@ export async function answerOnce(tries: Tries): Promise<Response> {
     if (tries.inbound.peek.stream) {
       const stage = stageFor(tries);
       attempt.heard = stage;
-      const open = await openStream(reply, stage, upstream, attempt);
+      const open = await openStream(reply, stage, attempt);
       if (stage.complete) leaveSilence(stage.stops?.() ?? [], tries);
       return tellStream(open, stage, tries, attempt, upstream);
     }

@@ -242,7 +242,7 @@ async function openCopy(
   await requireEvents(reply, tries, attempt, upstream);
   const stage = new TranslateStage(inbound.dialect, outbound, merger.choice(index), inbound.remember);
   copy.stage = stage;
-  const open = await openStream(reply, stage, upstream, attempt);
+  const open = await openStream(reply, stage, attempt);
   return async () => {
     while (!open.done && !stage.terminated) {
       if (merger.full) {

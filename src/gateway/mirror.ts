@@ -144,7 +144,7 @@ async function hear(tries: Tries, attempt: Attempt, upstream: Upstream): Promise
     await requireEvents(reply, tries, attempt, upstream);
     const stage = stageFor(tries);
     attempt.heard = stage;
-    const open = await openStream(reply, stage, upstream, attempt);
+    const open = await openStream(reply, stage, attempt);
     tries.succeeded();
     attempt.begunBy = tries;
     for await (const _ of passOn(open, stage, upstream, attempt, inbound));

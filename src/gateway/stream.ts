@@ -18,12 +18,7 @@ export interface OpenStream {
  * Reads until the stream has something a client would notice.
  * @throws GatewayError when it fails or ends before that: another target may still answer.
  */
-export async function openStream(
-  reply: Reply,
-  stage: Stage,
-  upstream: Upstream,
-  attempt: Attempt,
-): Promise<OpenStream> {
+export async function openStream(reply: Reply, stage: Stage, attempt: Attempt): Promise<OpenStream> {
   const open: OpenStream = { ready: [], reply, done: false };
   let size = 0;
   while (!stage.meaningful && !open.done) {

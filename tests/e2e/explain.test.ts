@@ -10,6 +10,7 @@ const yaml = `
 providers:
   mock: {}
   down: { speaks: openai-chat, url: "http://127.0.0.1:9/v1" }
+  away: { speaks: openai-chat, url: "http://127.0.0.1:9/v1" }
   talk: { speaks: anthropic-messages, url: "http://127.0.0.1:9/v1" }
 models:
   smart: { fallback: [down/m, { split: [{ to: mock/echo, weight: 1 }] }] }
@@ -20,14 +21,16 @@ models:
     else: { cheapest: [mock/dear, mock/fair] }
   cheap: { cheapest: [mock/dear, mock/fair] }
   words: talk/m
+  other: { fallback: [away/m, { split: [{ to: mock/echo, weight: 1 }] }] }
 prices:
+  away/m: { input: 1, output: 1 }
   mock/echo: { input: 1, output: 2 }
   mock/long: { input: 1, output: 2 }
   mock/dear: { input: 9, output: 9 }
   mock/fair: { input: 1, output: 1 }
   down/m: { input: 1, output: 1 }
 keys:
-  - { name: test, key: sk-test-key, team: web, models: [smart, best, cheap, words], limits: [{ usd: 0.5, per: day }, { concurrency: 1 }] }
+  - { name: test, key: sk-test-key, team: web, models: [smart, best, cheap, words, other], limits: [{ usd: 0.5, per: day }, { concurrency: 1 }] }
 teams: { web: {} }
 `;
 
@@ -154,6 +157,7 @@ describe('the admin API', () => {
       providers: [
         { name: 'mock' },
         { name: 'down', keys: [{ id: 'down#1', state: 'live' }] },
+        { name: 'away' },
         { name: 'talk' },
       ],
       targets: [{ target: 'down/m', state: 'open', last_error: 'upstream_network' }],
@@ -204,12 +208,12 @@ describe('sluice explain', () => {
   });
 
   test('tells of a call that was made', async () => {
-    const response = await gateway.post('/v1/chat/completions', hello);
+    const response = await gateway.post('/v1/chat/completions', { ...hello, model: 'other' });
     await response.text();
     await gateway.app.flushed();
     const { out } = run('--call', response.headers.get('x-request-id')!, '--data', gateway.dataDir);
-    expect(out).toContain('smart for test');
-    expect(out).toMatch(/1 +down\/m +fallback 1 +upstream_network/);
+    expect(out).toContain('other for test');
+    expect(out).toMatch(/1 +away\/m +fallback 1 +upstream_network/);
     expect(out).toMatch(/2 +mock\/echo +fallback 2 > split 1 +ok +200/);
   });
 

@@ -1,5 +1,5 @@
 /** Faults that depend on more than one answer: on the route, on time, on what was asked, on what came before. */
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { createServer, type Server } from 'node:net';
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import type { JsonObject } from '../../src/core/json.ts';
@@ -20,6 +20,8 @@ import {
 import type { Way } from './fault-table.ts';
 import { type AttemptRow, startGateway, type TestGateway } from './gateway.ts';
 import { type Heard, listen } from './hearing.ts';
+
+setDefaultTimeout(30_000);
 
 const ways = ['whole', 'streamed'] as const;
 /** Every client, both ways, with a provider of its dialect and with one of another. */
@@ -107,20 +109,20 @@ const plays: Readonly<Record<string, (visit: Visit) => void | Promise<void>>> = 
     visit.chunk(failureOf(visit.dialect, `The key ${secret} is spent.`));
     visit.end();
   },
-  /** Fine words, one at a time: a frame a second by the clock of the test. */
+  /** Fine words, one at a time, in which the clock of the test is faster than they are. */
   trickle: async (visit) => {
     const { opening, pieces } = partsOf(visit.dialect, words);
     visit.events();
     visit.chunk(opening.join(''));
-    await visit.keepOn(50, () => visit.chunk(pieces.at(-1)!));
+    await visit.keepOn(100, () => visit.chunk(pieces.at(-1)!));
   },
-  /** Many at a time, for as long as three windows of it last. */
+  /** Many at a time, for longer than two windows. */
   flow: async (visit) => {
     const { opening, pieces, rest } = partsOf(visit.dialect, words);
     visit.events();
     visit.chunk(opening.join(''));
-    for (let i = 0; i < 30; i++) {
-      visit.chunk(pieces.at(-1)!.repeat(100));
+    for (let i = 0; i < 60; i++) {
+      visit.chunk(pieces.at(-1)!.repeat(50));
       await Bun.sleep(50);
     }
     visit.chunk(rest.join(''));
@@ -176,7 +178,7 @@ models:
   hurried: { fallback: [openai-chat/mute, good/fine], timeout: { first_byte: 400ms } }
   impatient: { fallback: [{ fallback: [openai-chat/late], timeout: { first_byte: 400ms } }, good/fine] }
   connecting: { fallback: [hung/m, good/fine], timeout: { connect: 400ms } }
-  finite: { fallback: [openai-chat/endless], timeout: { total: 500ms } }
+  finite: { fallback: [openai-chat/endless], timeout: { total: 2s } }
   larger: { fallback: [sized/gpt-4, sized/gpt-4-0613, sized/gpt-4.1, good/fine] }
   no_larger: { fallback: [sized/gpt-4, sized/gpt-4-0613] }
   filter: { fallback: [openai-chat/filter, good/fine] }
@@ -198,8 +200,8 @@ ${spoken
 providers:
 ${spoken.map((name) => `  ${name}: { speaks: ${name}, url: ${url}, key: up, timeout: { min_rate: 1000 } }`).join('\n')}
 `);
-  // Twenty seconds of it pass in one: what takes ten is over in half a second.
-  slow.app.gateway.deadlines = new Deadlines(() => performance.now() * 20);
+  // Eight seconds of it pass in one: a window of ten is over soon, but not within a hiccup of the machine.
+  slow.app.gateway.deadlines = new Deadlines(() => performance.now() * 8);
 });
 
 afterAll(async () => {
@@ -239,12 +241,12 @@ describe('time-outs of a route', () => {
   });
 
   test.concurrent('end an answer that has no end', async () => {
-    for (const client of spoken) {
-      const heard = await ask(client, 'streamed', 'finite');
-      expect(heard).toMatchObject({ status: 200, ended: false });
-      expect(heard.text).not.toBe('');
-      expect(heard.error).toMatch(/kept the gateway waiting/);
-      expect((await rowsOf(heard)).map(({ outcome }) => outcome)).toEqual(['upstream_timeout']);
+    const heard = await Promise.all(spoken.map((client) => ask(client, 'streamed', 'finite')));
+    for (const each of heard) {
+      expect(each).toMatchObject({ status: 200, ended: false });
+      expect(each.text).not.toBe('');
+      expect(each.error).toMatch(/kept the gateway waiting/);
+      expect((await rowsOf(each)).map(({ outcome }) => outcome)).toEqual(['upstream_timeout']);
     }
   });
 });
@@ -374,8 +376,8 @@ test('what a provider reports in a stream tells no secrets', async () => {
     for (const speaks of ['openai-chat', 'anthropic-messages']) {
       const heard = await ask(client, 'streamed', `${speaks}/telling`);
       expect(heard.text).not.toBe('');
-      expect(heard.error).toMatch(/^The key .* is spent\.$/);
-      expect(heard.error).not.toContain(secret);
+      expect(heard.raw).toMatch(/The key .* is spent\./);
+      expect(heard.raw).not.toContain(secret);
     }
   }
 });

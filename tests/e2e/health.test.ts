@@ -1,7 +1,7 @@
 /** What a gateway learns of its providers over real sockets, and what it does about it. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test';
-import { Probes } from '../../src/gateway/probes.ts';
 import type { HealthReport } from '../../src/core/health.ts';
+import { Probes } from '../../src/gateway/probes.ts';
 import { RetryBudget } from '../../src/routing/retry-budget.ts';
 import { startGateway, type TestGateway, until } from './gateway.ts';
 

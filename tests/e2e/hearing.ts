@@ -16,6 +16,8 @@ export interface Heard {
   error: string | undefined;
   /** The answer has come to its end in good order. */
   ended: boolean;
+  /** All of it as it came. */
+  raw: string;
 }
 
 let calls = 0;
@@ -35,8 +37,9 @@ export async function listen(
   const text = JSON.stringify({ ...body, ...members }).replace(hello, `call-${call}`);
   const response = await gateway.post(path, text);
   const { status, headers } = response;
-  const heard: Heard = { status, headers, text: '', error: undefined, ended: false };
+  const heard: Heard = { status, headers, text: '', error: undefined, ended: false, raw: '' };
   const bytes = await readAll(response, () => provider.show(call));
+  heard.raw = bytes;
   if (status !== 200) heard.error = complaintOf(client, JSON.parse(bytes));
   else if (way === 'streamed') readStream(client, bytes, heard);
   else {

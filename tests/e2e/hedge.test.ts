@@ -218,7 +218,11 @@ describe('a first target that is late', () => {
 });
 
 test('an answer that won and then breaks off is resumed as any other', async () => {
-  const { rows } = await hear('openai', true, 'mended');
+  const { text, headers } = await hearOpenai(true, 'mended', {});
+  expect(text).toStartWith(said.slice(0, 4));
+  // Headers tell of the attempts until then.
+  expect(headers.get('x-sluice-attempts')).toBe('2');
+  const rows = await gateway.attemptsOf(headers.get('x-request-id'));
   expect(rows.map(({ target, outcome, final }) => [target, outcome, final])).toEqual([
     [`slow_oa/${never}`, 'cancelled', 0],
     ['oa/cut:3,delay=20ms', 'upstream_invalid', 0],

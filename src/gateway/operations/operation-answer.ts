@@ -106,7 +106,7 @@ async function answerStream(
 ): Promise<Response> {
   const { inbound } = tries;
   attempt.heard = stage;
-  const open = await openStream(reply, stage, upstream, attempt);
+  const open = await openStream(reply, stage, attempt);
   tries.succeeded();
   attempt.begunBy = tries;
   upstream.onGone = () => settleGone(attempt, stage, inbound);

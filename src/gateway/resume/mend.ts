@@ -118,7 +118,7 @@ export class Mending {
       const reply = await reach(tries, attempt, upstream);
       await requireEvents(reply, tries, attempt, upstream);
       attempt.heard = stage;
-      const open = await openStream(reply, stage, upstream, attempt);
+      const open = await openStream(reply, stage, attempt);
       tries.succeeded();
       attempt.begunBy = tries;
       upstream.onGone = () => settleGone(attempt, stage, inbound);
