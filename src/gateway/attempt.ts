@@ -1,5 +1,7 @@
 /** One attempt: the journal hears that it leaves, the provider is asked, its answer is made the client's. */
+
 import type { GatewayError } from '../core/error.ts';
+import type { Answer } from '../wire/http/server/messages.ts';
 import type { Attempt } from './call.ts';
 import { answerChecked } from './checked.ts';
 import { answerCopies } from './copies.ts';
@@ -15,13 +17,13 @@ import { Upstream } from './upstream.ts';
 import { Whole } from './whole.ts';
 
 /** @throws GatewayError when the provider did not answer: nothing has reached the client then. */
-export function answer(tries: Tries): Promise<Response> {
+export function answer(tries: Tries): Promise<Answer> {
   return (tries.outbound.copies ?? 1) > 1 ? answerCopies(tries) : answerOnce(tries);
 }
 
-async function answerOnce(tries: Tries): Promise<Response> {
+async function answerOnce(tries: Tries): Promise<Answer> {
   const attempt = tries.call.dispatch(tries.outbound, tries.inbound.peek.stream);
-  const upstream = new Upstream(tries.outbound, tries.call.gateway.deadlines, tries.request.signal);
+  const upstream = new Upstream(tries.outbound, tries.call.gateway.deadlines, tries.request);
   try {
     const { gateway } = tries.call;
     const reply = await upstream.send(gateway.http, { key: tries.key, client: tries.request.headers });
@@ -63,10 +65,10 @@ export async function fail(
   return error;
 }
 
-function answerWhole(whole: Whole, tries: Tries, attempt: Attempt): Response {
+function answerWhole(whole: Whole, tries: Tries, attempt: Attempt): Answer {
   tries.succeeded();
   tries.call.end(200);
-  return new Response(whole.body, { headers: answerHeaders(attempt, 'application/json', true) });
+  return { status: 200, headers: answerHeaders(attempt, 'application/json', true), body: whole.body };
 }
 
 async function answerStream(
@@ -74,7 +76,7 @@ async function answerStream(
   tries: Tries,
   attempt: Attempt,
   upstream: Upstream,
-): Promise<Response> {
+): Promise<Answer> {
   const { inbound, outbound } = tries;
   const stage = outbound.relay
     ? new RelayStage(inbound.dialect, outbound)
@@ -83,11 +85,10 @@ async function answerStream(
   const open = await openStream(reply, stage, upstream, attempt);
   tries.succeeded();
   upstream.onGone = () => settleGone(attempt, stage, inbound);
-  if (tries.request.signal.aborted) upstream.abandon();
+  if (tries.request.gone) upstream.abandon();
   const body = passOn(open, stage, upstream, attempt, inbound);
   const type = inbound.peek.array ? 'application/json' : 'text/event-stream; charset=utf-8';
   const headers = answerHeaders(attempt, type, false);
   headers['cache-control'] = 'no-cache';
-  // An async generator is a body to Bun, though not to the types: the cheapest one that keeps back-pressure.
-  return new Response(body as unknown as ReadableStream, { headers });
+  return { status: 200, headers, body };
 }

@@ -3,12 +3,14 @@
  * running attempts. Both are seen within `tickMs`, which is soon enough, and cost nothing on the way.
  */
 
+import type { Presence } from '../wire/http/server/messages.ts';
+
 export interface Watched {
   /** Time at which it has waited too long, by the clock of `now`. */
   deadlineMs: number;
   expire(): void;
   /** Whether the client is still there. */
-  readonly client: AbortSignal;
+  readonly client: Presence;
   /** The client went away. */
   abandon(): void;
 }
@@ -38,7 +40,7 @@ export class Deadlines {
     }
     const now = this.now();
     for (const item of this.watched) {
-      const gone = item.client.aborted;
+      const gone = item.client.gone;
       if (!gone && item.deadlineMs > now) continue;
       this.watched.delete(item);
       if (gone) item.abandon();

@@ -4,6 +4,7 @@
  * Asynchronous functions are few and short here, and closures are avoided: each scope of the former and each of the
  * latter is an allocation per call, and together they cost more than all the work between them.
  */
+
 import type { Target } from '../config/snapshot.ts';
 import { clientGone, GatewayError, toGatewayError } from '../core/error.ts';
 import { charge } from '../core/money.ts';
@@ -12,6 +13,7 @@ import type { Asked, ClientDialect } from '../dialects/dialect.ts';
 import { authorise, extractSecret } from '../governance/keys.ts';
 import type { BoundLimit } from '../governance/leases.ts';
 import { Plan } from '../routing/route.ts';
+import type { Answer, ClientRequest } from '../wire/http/server/messages.ts';
 import { answer } from './attempt.ts';
 import { type Peek, peekBody, readBody } from './body.ts';
 import { Call } from './call.ts';
@@ -21,47 +23,40 @@ import { Inbound } from './render.ts';
 import { errorResponse } from './respond.ts';
 import { type Renderer, Tries } from './tries.ts';
 
-/** How long a client may be silent, in seconds, 0 for as long as it likes: Bun's server. */
-export interface Patience {
-  timeout(request: Request, seconds: number): void;
-}
-
 /** What is particular to calls of a kind, of which the path says `A`. */
 export interface Kind<A, I extends Renderer> {
   /** What is asked, whom it may be asked of, and that the limits bear it. @throws GatewayError */
-  plan(call: Call, body: Uint8Array, asked: A, request: Request): Tries<I>;
+  plan(call: Call, body: Uint8Array, asked: A, request: ClientRequest): Tries<I>;
   /** Looks up what the request refers to. @returns a promise only where it does. */
   prepare?(inbound: I): Promise<void> | undefined;
   /** One attempt. @throws GatewayError when the provider did not answer: nothing has reached the client then. */
-  answer(tries: Tries<I>): Promise<Response>;
+  answer(tries: Tries<I>): Promise<Answer>;
 }
 
 const chat: Kind<Asked, Inbound> = { plan: planTries, prepare: (inbound) => inbound.lookBack(), answer };
 
 /** A chat call in the client's `dialect`. */
 export function handleChat(
-  request: Request,
+  request: ClientRequest,
   dialect: ClientDialect,
   asked: Asked,
   gateway: Gateway,
-  patience: Patience,
-): Promise<Response> {
-  return handle(request, asked, chat, new Call(gateway, dialect, gateway.snapshot()), patience);
+): Promise<Answer> {
+  return handle(request, asked, chat, new Call(gateway, dialect, gateway.snapshot()));
 }
 
 /** Never rejects: every failure is an answer the client's SDK understands. */
 export async function handle<A, I extends Renderer>(
-  request: Request,
+  request: ClientRequest,
   asked: A,
   kind: Kind<A, I>,
   call: Call,
-  patience: Patience,
-): Promise<Response> {
+): Promise<Answer> {
   try {
     admit(call, request);
-    const body = await readBody(request, call.snapshot.settings.bodyLimitBytes);
-    if (request.signal.aborted) throw clientGone();
-    patience.timeout(request, 0);
+    const reading = readBody(request, call.snapshot.settings.bodyLimitBytes);
+    const body = reading instanceof Promise ? await reading : reading;
+    if (request.gone) throw clientGone();
     const guarding = call.gateway.objects.guard(call.key!, body);
     if (guarding !== undefined) call.pins = await guarding;
     const tries = kind.plan(call, body, asked, request);
@@ -84,7 +79,7 @@ export async function handle<A, I extends Renderer>(
 /** Who calls. @throws GatewayError `unauthorized`, `bad_request`, `draining`. */
 export function admit(
   call: Call,
-  request: Request,
+  request: ClientRequest,
   secret = extractSecret(request.headers, request.url),
 ): void {
   const { gateway } = call;
@@ -93,7 +88,7 @@ export function admit(
   call.labels = readLabels(request.headers);
 }
 
-function planTries(call: Call, body: Uint8Array, asked: Asked, request: Request): Tries {
+function planTries(call: Call, body: Uint8Array, asked: Asked, request: ClientRequest): Tries {
   const peek = peekBody(body, call.dialect, asked);
   const { plan, first } = openRoute(call, peek.model);
   reserve(call, usageOf(peek, first), first);
@@ -142,8 +137,8 @@ const maxTextBytes = 512 * 1024;
 const defaultOutputTokens = 1024;
 
 /** The call has failed: it is over, and this is its answer. */
-export function refuse(call: Call, thrown: unknown, request: Request): Response {
-  const error = request.signal.aborted ? clientGone() : toGatewayError(thrown);
+export function refuse(call: Call, thrown: unknown, request: ClientRequest): Answer {
+  const error = request.gone ? clientGone() : toGatewayError(thrown);
   if (error.kind === 'internal') {
     call.gateway.observer.alarm('internal', { call: call.id, error: error.cause ?? error });
   }

@@ -1,4 +1,5 @@
 /** Turns a client's request into the one a target is sent: edited on its bytes, or translated through the hub. */
+
 import type { Endpoint, Target } from '../config/snapshot.ts';
 import { answerIdOf, isAnswerId } from '../core/answers.ts';
 import type { Block, ChatRequest, DialectName, Message, OutputFormat } from '../core/chat.ts';
@@ -8,6 +9,7 @@ import { foreign, namePaths, requireMeaning } from '../core/loss.ts';
 import type { Usage } from '../core/usage.ts';
 import type { AnswerWish, ClientDialect, Keeping } from '../dialects/dialect.ts';
 import { find } from '../wire/bytes.ts';
+import type { ClientRequest } from '../wire/http/server/messages.ts';
 import { splice } from '../wire/splice.ts';
 import { type Adapted, adaptRequest } from './adapt.ts';
 import type { Peek } from './body.ts';
@@ -54,7 +56,7 @@ export class Inbound implements Countable {
   constructor(
     readonly peek: Peek,
     private readonly call: Call,
-    private readonly request: Request,
+    private readonly request: ClientRequest,
   ) {
     this.dialect = call.dialect;
   }

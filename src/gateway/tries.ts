@@ -1,8 +1,10 @@
 /** Which target is asked next, and with which key: the one place that decides about another attempt. */
+
 import type { ProviderKey, Target } from '../config/snapshot.ts';
 import type { Message } from '../core/chat.ts';
 import { GatewayError, toGatewayError } from '../core/error.ts';
 import { maxAttempts, type Plan } from '../routing/route.ts';
+import type { ClientRequest } from '../wire/http/server/messages.ts';
 import { correctionOf, type Fault } from './by-instruction.ts';
 import type { Call } from './call.ts';
 import { keyMarked, type Pins } from './objects/kept-objects.ts';
@@ -39,7 +41,7 @@ export class Tries<I extends Renderer = Inbound> {
   constructor(
     readonly call: Call,
     readonly inbound: I,
-    readonly request: Request,
+    readonly request: ClientRequest,
     private readonly plan: Plan,
     private first: Target | undefined,
   ) {}
@@ -50,7 +52,7 @@ export class Tries<I extends Renderer = Inbound> {
    */
   next(): boolean | Promise<boolean> {
     // A client that has left needs no other answer; one that waits does not wait for ever.
-    if (this.request.signal.aborted || this.call.attempts >= maxAttempts) return false;
+    if (this.request.gone || this.call.attempts >= maxAttempts) return false;
     if (this.nextConnection() || this.nextCorrection() || this.nextKey()) return true;
     if (this.error !== undefined) this.plan.report(this.error);
     return this.nextTarget();

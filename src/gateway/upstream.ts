@@ -1,9 +1,11 @@
 /** The way to a provider for one attempt: with its time-outs, stopped when the client leaves, closed exactly once. */
+
 import type { Provider, ProviderKey } from '../config/snapshot.ts';
 import { clientGone, type ErrorKind, GatewayError } from '../core/error.ts';
 import type { Exchange } from '../wire/http/exchange.ts';
 import { HttpError, type HttpErrorKind } from '../wire/http/head.ts';
 import type { HttpPool } from '../wire/http/pool.ts';
+import type { Presence } from '../wire/http/server/messages.ts';
 import { isStreamed, type RequestBody } from '../wire/http/streamed.ts';
 import type { Switched } from '../wire/tunnel.ts';
 import type { Deadlines, Watched } from './deadlines.ts';
@@ -56,7 +58,7 @@ export class Upstream implements Watched {
   constructor(
     private readonly outbound: Outbound,
     private readonly deadlines: Deadlines,
-    readonly client: AbortSignal,
+    readonly client: Presence,
   ) {
     const { firstByteMs, totalMs } = outbound.target.provider.timeouts;
     const now = performance.now();

@@ -180,7 +180,8 @@ export class Exchange implements Switched {
   private readBody(bytes: Uint8Array, body: BodyReader): void {
     const content = bytes.length === 0 ? bytes : body.take(bytes);
     if (content.length > 0) this.deliver(content);
-    if (body.done) this.finish(this.head.keepAlive && !body.excess);
+    // What follows an answer to one request cannot be one to the next.
+    if (body.done) this.finish(this.head.keepAlive && body.rest === undefined);
   }
 
   private deliver(content: Uint8Array): void {
