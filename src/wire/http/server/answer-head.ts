@@ -17,9 +17,9 @@ export function webHeaderLines(headers: Headers): string {
 
 const own = new Set(['connection', 'content-length', 'keep-alive', 'transfer-encoding', 'date']);
 
+/** @param name one that a header may have. */
 function headerLine(name: string, value: string): string {
-  const line = `${name}: ${value}`;
-  return `${unfit.test(line) ? line.replace(unfits, '?') : line}\r\n`;
+  return `${name}: ${unfit.test(value) ? value.replace(unfits, '?') : value}\r\n`;
 }
 
 /** A line's end would begin another header; beyond a byte, a character would become another one. */

@@ -268,7 +268,8 @@ export class ServerConnection implements Source {
   }
 
   private answered(request: Incoming, keepAlive: boolean): void {
-    if (!keepAlive) {
+    // The server may have begun to close while the answer was written.
+    if (!keepAlive || this.house.closing) {
       this.request = undefined;
       this.finish(request.complete && this.held.length === 0 ? 'end' : 'shutdown');
       return;

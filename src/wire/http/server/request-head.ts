@@ -43,13 +43,9 @@ export class RequestHead implements RequestHeaders {
     if (first <= 0 || first >= last || line.indexOf(' ', first + 1) !== last || !isToken(method)) {
       throw new RequestError(400, 'The request line is not well-formed.');
     }
-    const version = line.slice(last + 1);
-    if (version !== 'HTTP/1.1' && version !== 'HTTP/1.0') {
-      const known = /^HTTP\/\d\.\d$/.test(version);
-      throw new RequestError(known ? 505 : 400, known ? 'Speak HTTP/1.1.' : 'This is not HTTP.');
-    }
     this.method = method;
-    this.old = version === 'HTTP/1.0';
+    this.old = !line.endsWith('HTTP/1.1');
+    if (this.old && !line.endsWith('HTTP/1.0')) throw unknownVersion(line.slice(last + 1));
     this.url = readTarget(line.slice(first + 1, last), method);
     this.text = text;
     this.lower = text.toLowerCase();
@@ -112,6 +108,12 @@ export class RequestHead implements RequestHeaders {
 
 /** ` HTTP/1.1` */
 const versionChars = 9;
+
+function unknownVersion(version: string): RequestError {
+  return /^HTTP\/\d\.\d$/.test(version)
+    ? new RequestError(505, 'This server speaks HTTP/1.1.')
+    : new RequestError(400, 'This is not HTTP.');
+}
 
 /**
  * No line is folded or ends in anything but CRLF, no name is followed by a space, nothing is invisible: where readers
