@@ -1,7 +1,7 @@
 /** One attempt: the journal hears that it leaves, the provider is asked, its answer is made the client's. */
 
 import type { GatewayError } from '../core/error.ts';
-import type { Answer } from '../wire/http/server/messages.ts';
+import type { Answer, Outlet } from '../wire/http/server/messages.ts';
 import type { Attempt } from './call.ts';
 import { answerChecked } from './checked.ts';
 import { answerCopies } from './copies.ts';
@@ -86,7 +86,7 @@ async function answerStream(
   tries.succeeded();
   upstream.onGone = () => settleGone(attempt, stage, inbound);
   if (tries.request.gone) upstream.abandon();
-  const body = passOn(open, stage, upstream, attempt, inbound);
+  const body = (out: Outlet) => passOn(open, stage, upstream, attempt, inbound, out);
   const type = inbound.peek.array ? 'application/json' : 'text/event-stream; charset=utf-8';
   const headers = answerHeaders(attempt, type, false);
   headers['cache-control'] = 'no-cache';

@@ -1,5 +1,6 @@
 /** A streamed answer: held until it means something, then passed on part by part, and never ended in silence. */
 import { clientGone, GatewayError } from '../core/error.ts';
+import type { Outlet } from '../wire/http/server/messages.ts';
 import type { Attempt } from './call.ts';
 import { type Countable, settleCounted } from './estimate.ts';
 import type { Reply } from './reply.ts';
@@ -65,19 +66,22 @@ export function cutShort(): GatewayError {
  * The body of the client's response. The charge is in the journal before the last part leaves; a failure becomes an
  * error event in the client's dialect; a client that goes away stops the provider.
  */
-export async function* passOn(
+export async function passOn(
   open: OpenStream,
   stage: Stage,
   upstream: Upstream,
   attempt: Attempt,
   inbound: Countable,
-): AsyncGenerator<Part> {
+  out: Outlet,
+): Promise<void> {
   const { call } = attempt;
   try {
     for (const part of open.ready) {
       if (stage.terminated && !attempt.settled) await settle('ok', attempt, stage, inbound);
       upstream.rest();
-      yield part;
+      const room = out.write(part);
+      if (room !== undefined) await room;
+      if (out.gone) return;
     }
     // After the last word nothing may follow: neither bytes nor an error.
     while (!open.done && !stage.terminated && stage.error === undefined) {
@@ -91,17 +95,19 @@ export async function* passOn(
         if (open.done || stage.error !== undefined) await conclude(attempt, stage, inbound);
         // A client that reads slowly keeps the provider waiting, not the other way round.
         upstream.rest();
-        yield part;
+        const room = out.write(part);
+        if (room !== undefined) await room;
+        if (out.gone) return;
       }
     }
     const failure = await conclude(attempt, stage, inbound);
     if (failure !== undefined && !(stage.error !== undefined && stage.errorPassed)) {
-      yield stage.writeError(failure, call.id);
+      out.write(stage.writeError(failure, call.id));
     }
   } catch (thrown) {
     const failure = upstream.failure(thrown);
     await settle(failure, attempt, stage, inbound);
-    yield stage.writeError(failure, call.id);
+    out.write(stage.writeError(failure, call.id));
   } finally {
     if (open.done) upstream.finish();
     else if (stage.terminated) void drain(open.reply, upstream);

@@ -4,7 +4,7 @@ import { GatewayError } from '../../core/error.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import type { Answered } from '../../dialects/operations/operation.ts';
 import { classifyErrorPayload } from '../../dialects/upstream-error.ts';
-import type { Answer } from '../../wire/http/server/messages.ts';
+import type { Answer, Outlet } from '../../wire/http/server/messages.ts';
 import { fail } from '../attempt.ts';
 import type { Attempt } from '../call.ts';
 import { settleCounted } from '../estimate.ts';
@@ -111,7 +111,7 @@ async function answerStream(
   tries.succeeded();
   upstream.onGone = () => settleGone(attempt, stage, inbound);
   if (tries.request.gone) upstream.abandon();
-  const body = passOn(open, stage, upstream, attempt, inbound);
+  const body = (out: Outlet) => passOn(open, stage, upstream, attempt, inbound, out);
   const headers = answerHeaders(attempt, type, false);
   headers['cache-control'] = 'no-cache';
   return { status: 200, headers, body };

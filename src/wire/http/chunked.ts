@@ -6,6 +6,7 @@ import { HttpError } from './head.ts';
 /** Chunk extensions and trailers mean nothing here, and end here. */
 const maxLineBytes = 8 * 1024;
 const maxTrailerBytes = 64 * 1024;
+const maxPlainDigits = 8;
 const carriageReturn = 0x0d;
 const newline = 0x0a;
 
@@ -37,7 +38,8 @@ export class ChunkedBody implements BodyReader {
       } else if (this.state === 'data-end' || this.state === 'line-end') {
         read = this.skipLineEnd(bytes, read);
       } else {
-        read = this.readLine(bytes, read);
+        const next = this.state === 'size' && this.line === '' ? this.readPlainSize(bytes, read) : -1;
+        read = next < 0 ? this.readLine(bytes, read) : next;
       }
     }
     if (read < bytes.length) this.rest = bytes.subarray(read);
@@ -55,6 +57,25 @@ export class ChunkedBody implements BodyReader {
     else if (byte === carriageReturn && !ended) this.state = 'line-end';
     else throw new HttpError('bad_response', 'a chunk is longer than it says');
     return from + 1;
+  }
+
+  /** A size that is here whole and has nothing beside it, as nearly all are. @returns -1 for any other. */
+  private readPlainSize(bytes: Uint8Array, from: number): number {
+    const last = Math.min(from + maxPlainDigits, bytes.length - 2);
+    let size = 0;
+    for (let at = from; at < last; at++) {
+      const byte = bytes[at]!;
+      if (byte === carriageReturn) {
+        if (at === from || size === 0 || bytes[at + 1] !== newline) return -1;
+        this.left = size;
+        this.state = 'data';
+        return at + 2;
+      }
+      const digit = byte <= 0x39 ? byte - 0x30 : (byte | 0x20) - 0x57;
+      if (digit < 0 || digit > 15 || (byte > 0x39 && digit < 10)) return -1;
+      size = size * 16 + digit;
+    }
+    return -1;
   }
 
   /** A chunk's size, or a trailer. */

@@ -246,6 +246,7 @@ export class ServerConnection implements Source {
       const making = this.house.answer(request);
       answer = making instanceof Promise ? await making : making;
     } catch (error) {
+      if (request.gone) return;
       this.house.failed(error);
       answer = { status: 500, headers: { 'content-type': 'text/plain' }, body: 'internal error\n' };
     }

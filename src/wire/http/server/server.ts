@@ -35,7 +35,12 @@ export class HttpServer implements House {
     const opened = (socket: Socket<ServerConnection>) => this.opened(socket);
     const closed = (socket: Socket<ServerConnection>) => this.closed(socket.data);
     const handlers = { ...connectionHandlers, open: opened, close: closed };
-    this.listener = Bun.listen<ServerConnection>({ hostname: host, port, socket: handlers });
+    try {
+      this.listener = Bun.listen<ServerConnection>({ hostname: host, port, socket: handlers });
+    } catch (error) {
+      // A name that no address is known for has none.
+      throw Object.assign(error as Error, { code: (error as { code?: string }).code ?? 'EADDRNOTAVAIL' });
+    }
     this.port = this.listener.port;
   }
 
@@ -85,6 +90,7 @@ export class HttpServer implements House {
 }
 
 const connectionHandlers = {
+  // A Buffer costs several times as much to make, and to take parts of.
   binaryType: 'uint8array',
   data: (socket: Socket<ServerConnection>, bytes: Uint8Array) => socket.data.received(bytes),
   drain: (socket: Socket<ServerConnection>) => socket.data.drained(),
