@@ -1,6 +1,6 @@
 /** The listening socket: path and method → operation and dialect; from here on every error speaks the client's language. */
 
-import { GatewayError } from '../core/error.ts';
+import { GatewayError, toGatewayError } from '../core/error.ts';
 import { newCallId } from '../core/id.ts';
 import type { ClientDialect } from '../dialects/dialect.ts';
 import { clientDialects } from '../dialects/index.ts';
@@ -38,7 +38,10 @@ export function serve(gateway: Gateway, options: ServerOptions): Server {
     host: options.host,
     port: options.port,
     answer: (request) => route(request, gateway, options),
-    failed: (error) => gateway.observer.alarm('internal', { error }),
+    // What a provider has broken off is no failure of the gateway.
+    failed: (error) => {
+      if (toGatewayError(error).kind === 'internal') gateway.observer.alarm('internal', { error });
+    },
   });
   return {
     url: `http://${options.host}:${server.port}`,

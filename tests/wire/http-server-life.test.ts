@@ -1,7 +1,7 @@
 /** Connections of the server over time: uploads, slow clients, those that leave, those that say nothing, and its own end. */
 import { afterEach, describe, expect, test } from 'bun:test';
 import { createHash } from 'node:crypto';
-import type { Patience } from '../../src/wire/http/server/connection.ts';
+import type { Patience } from '../../src/wire/http/server/line.ts';
 import type { Answer, ClientRequest, Flow, Part } from '../../src/wire/http/server/messages.ts';
 import type { Tunnel } from '../../src/wire/tunnel.ts';
 import { echo, listen, RawClient, type Served } from './http-server.ts';

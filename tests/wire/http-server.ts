@@ -1,6 +1,6 @@
 /** A server to ask over bare sockets: what is sent and what comes back, byte for byte. */
 import { connect, type Socket } from 'node:net';
-import type { Patience } from '../../src/wire/http/server/connection.ts';
+import type { Patience } from '../../src/wire/http/server/line.ts';
 import type { Answer, ClientRequest } from '../../src/wire/http/server/messages.ts';
 import { HttpServer } from '../../src/wire/http/server/server.ts';
 

@@ -63,6 +63,11 @@ export class Incoming implements ClientRequest {
     return this.reader === undefined;
   }
 
+  /** Its body does not come, because it is not read. */
+  get stalled(): boolean {
+    return this.inflow?.paused === true;
+  }
+
   /** What is left of it need not be read by anybody for the connection to go on. */
   get passable(): boolean {
     const { reader } = this;

@@ -15,7 +15,8 @@ export class Inflow implements AsyncIterable<Uint8Array> {
   private readonly queue: Uint8Array[] = [];
   private queuedBytes = 0;
   private asked = false;
-  private paused = false;
+  /** Nothing comes until some of it is read. */
+  paused = false;
   private ended = false;
   private error: HttpError | undefined;
   private waiting: PromiseWithResolvers<Uint8Array | undefined> | undefined;

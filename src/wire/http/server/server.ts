@@ -1,6 +1,7 @@
 /** A server of HTTP/1.1: the listening socket, and all its connections. https://www.rfc-editor.org/rfc/rfc9112 */
 import type { Socket, TCPSocketListener } from 'bun';
-import { type House, type Patience, ServerConnection } from './connection.ts';
+import { type House, ServerConnection } from './connection.ts';
+import type { Patience } from './line.ts';
 
 export interface HttpServerOptions {
   host: string;
@@ -78,7 +79,7 @@ export class HttpServer implements House {
 
   private sweep(): void {
     this.nowMs = performance.now();
-    for (const connection of this.connections) connection.check(this.nowMs);
+    for (const connection of this.connections) connection.check();
   }
 
   private rest(): void {

@@ -2,17 +2,17 @@
 import type { Tunnel } from '../../tunnel.ts';
 import { HttpError } from '../head.ts';
 import { Inflow, type Source } from './inflow.ts';
-import type { Outflow } from './outflow.ts';
+import type { Line } from './line.ts';
 
 export class ServerTunnel implements Tunnel {
   onDrained: (() => void) | undefined;
   private readonly inflow: Inflow;
 
   constructor(
-    private readonly connection: Source & { finish(how: 'shutdown'): void; cut(): void },
-    private readonly out: Outflow,
+    source: Source,
+    private readonly line: Line,
   ) {
-    this.inflow = new Inflow(connection);
+    this.inflow = new Inflow(source);
   }
 
   /** Takes what came. */
@@ -30,18 +30,18 @@ export class ServerTunnel implements Tunnel {
   }
 
   write(bytes: Uint8Array): void {
-    this.out.write(bytes);
+    this.line.out.write(bytes);
   }
 
   get unsentBytes(): number {
-    return this.out.unsentBytes;
+    return this.line.out.unsentBytes;
   }
 
   end(): void {
-    this.connection.finish('shutdown');
+    this.line.finish('shutdown');
   }
 
   cut(): void {
-    this.connection.cut();
+    this.line.cut();
   }
 }
