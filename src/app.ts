@@ -4,6 +4,7 @@ import { compile, type Transport } from './config/compile.ts';
 import { formatMistakes } from './config/mistakes.ts';
 import type { Config } from './config/schema.ts';
 import type { Key, Limit, Snapshot, Window } from './config/snapshot.ts';
+import { targetsOf } from './config/targets.ts';
 import { watchConfig } from './config/watch.ts';
 import type { Observer } from './core/observer.ts';
 import { Deadlines } from './gateway/deadlines.ts';
@@ -29,7 +30,7 @@ import { expositionType } from './observe/exposition.ts';
 import type { Logger } from './observe/log.ts';
 import { createMetrics, type Metrics } from './observe/metrics.ts';
 import { type Alarm, createHealth } from './routing/health.ts';
-import { targetsOf } from './routing/route.ts';
+import { createSight, Measures } from './routing/measures.ts';
 import { openAnswers } from './store/answers.ts';
 import { createFirstSecrets, type FirstSecrets } from './store/first-start.ts';
 import type { StoreKey } from './store/keys.ts';
@@ -79,11 +80,15 @@ export async function startApp(options: AppOptions): Promise<App> {
   const objects = new KeptObjects(openObjects(settings.dataDir, settings.store), (what, error) =>
     log.error({ error: (error as Error).message }, `alarm: ${what}`),
   );
+  const health = createHealth((alarm) => reportDeadKey(alarm, log));
+  const measures = new Measures();
   const gateway: Gateway = {
     snapshot: configuration.snapshot,
     keyring,
     limiter: createLimiter(ledger.counters),
-    health: createHealth((alarm) => reportDeadKey(alarm, log)),
+    health,
+    measures,
+    sight: createSight(health, measures),
     journal: ledger.journal,
     observer: createObserver(metrics, log),
     http,

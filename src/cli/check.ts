@@ -3,7 +3,9 @@ import type { Command } from 'commander';
 import { compile } from '../config/compile.ts';
 import { configFromEnvironment, type Env, loadConfig } from '../config/load.ts';
 import { formatMistakes } from '../config/mistakes.ts';
-import type { Provider, Route, Snapshot, Target } from '../config/snapshot.ts';
+import type { Route } from '../config/route.ts';
+import type { Provider, Snapshot } from '../config/snapshot.ts';
+import { childrenOf, targetsOf } from '../config/targets.ts';
 import { defaultConfigFile, findConfigFile } from './config-file.ts';
 
 export function addCheckCommand(program: Command): void {
@@ -69,12 +71,9 @@ function describeProvider({ name, keys }: Provider): string {
 
 function describeRoute(route: Route): string {
   if (route.type === 'target') return route.target.id;
-  if (route.type === 'fallback') return `fallback [${route.children.map(describeRoute).join(', ')}]`;
-  return `split [${route.children.map((share) => `${share.weight} × ${describeRoute(share.route)}`).join(', ')}]`;
-}
-
-function targetsOf(route: Route): Target[] {
-  if (route.type === 'target') return [route.target];
-  if (route.type === 'fallback') return route.children.flatMap(targetsOf);
-  return route.children.flatMap((share) => targetsOf(share.route));
+  const parts =
+    route.type === 'split'
+      ? route.children.map((share) => `${share.weight} × ${describeRoute(share.route)}`)
+      : childrenOf(route).map(describeRoute);
+  return `${route.type} [${parts.join(', ')}]`;
 }

@@ -1,5 +1,3 @@
-/** Turns a configuration into the immutable snapshot that calls are served from. */
-import { parseUsd } from '../core/money.ts';
 import { hashSecret } from '../core/secret.ts';
 import { dialects } from '../dialects/index.ts';
 import { authHeader } from '../providers/auth.ts';
@@ -7,21 +5,15 @@ import { maxOutputOf, preferredDialect, quirksOf } from '../providers/catalog.ts
 import type { CatalogueEntry } from '../providers/entry.ts';
 import { identities, isIdentity } from '../providers/identity.ts';
 import { contextLengthOf, nextPriceChange, resolvePrice } from '../providers/prices.ts';
+import { compileLimit } from './compile-limit.ts';
+import { compileModels } from './compile-route.ts';
 import { entryOf } from './complete.ts';
 import { endpointOf, schemeOf, servesModel, speaksOf } from './hosting.ts';
 import { keepersOf } from './keepers.ts';
-import type { Config, LimitConfig, ProviderConfig, RouteConfig } from './schema.ts';
-import type {
-  Endpoint,
-  Key,
-  Limit,
-  Provider,
-  ProviderKey,
-  Route,
-  Snapshot,
-  Target,
-  Team,
-} from './snapshot.ts';
+import type { Route } from './route.ts';
+import type { Config, ProviderConfig } from './schema.ts';
+import type { Endpoint, Key, Provider, ProviderKey, Snapshot, Target, Team, Timeouts } from './snapshot.ts';
+import { compileTimeouts } from './timeout-schema.ts';
 
 export type Transport = NonNullable<Provider['transport']>;
 
@@ -38,7 +30,14 @@ export interface CompileOptions {
 }
 
 /** Time limits where the configuration names none. Models that reason may be silent for minutes. */
-const defaultTimeouts = { firstByteMs: 300_000, idleMs: 120_000, totalMs: 1_800_000, sessionMs: 3_600_000 };
+const defaultTimeouts: Timeouts = {
+  connectMs: 10_000,
+  firstByteMs: 300_000,
+  idleMs: 120_000,
+  minBytesPerS: 0,
+  totalMs: 1_800_000,
+  sessionMs: 3_600_000,
+};
 /** Clients choose the names of direct targets: both their number and their length are bounded. */
 const maxDirectRoutes = 1000;
 const maxModelLength = 256;
@@ -127,12 +126,7 @@ function compileProvider(
     keys,
     keeps: keepersOf(entry, speaks, keys),
     batchShare: entry?.batchShare,
-    timeouts: {
-      firstByteMs: given.timeout?.first_byte ?? defaultTimeouts.firstByteMs,
-      idleMs: given.timeout?.idle ?? defaultTimeouts.idleMs,
-      totalMs: given.timeout?.total ?? defaultTimeouts.totalMs,
-      sessionMs: given.timeout?.total ?? defaultTimeouts.sessionMs,
-    },
+    timeouts: { ...defaultTimeouts, ...compileTimeouts(given.timeout ?? {}) },
     ...(transport === undefined ? {} : { transport }),
     ...(switching === undefined ? {} : { switching }),
   });
@@ -192,34 +186,6 @@ function compileEndpoints(
   return [...first, ...endpoints.filter((endpoint) => !first.includes(endpoint))];
 }
 
-/** A name that is a configured model's is an alias: it stands for that model's own route. */
-function compileModels(
-  configured: Config['models'],
-  targetOf: (id: string) => Target,
-): ReadonlyMap<string, Route> {
-  const models = new Map<string, Route>();
-  const compileRoute = (route: RouteConfig): Route => {
-    if (typeof route === 'string') {
-      return Object.hasOwn(configured, route)
-        ? modelNamed(route)
-        : { type: 'target', target: targetOf(route) };
-    }
-    if (route.fallback !== undefined) return { type: 'fallback', children: route.fallback.map(compileRoute) };
-    const shares = route.split ?? [];
-    return {
-      type: 'split',
-      children: shares.map(({ to, weight }) => ({ weight, route: compileRoute(to) })),
-    };
-  };
-  const modelNamed = (name: string): Route => {
-    const route = models.get(name) ?? compileRoute(configured[name]!);
-    models.set(name, route);
-    return route;
-  };
-  for (const name of Object.keys(configured)) modelNamed(name);
-  return models;
-}
-
 function resolver(
   models: ReadonlyMap<string, Route>,
   targetOf: (id: string) => Target | undefined,
@@ -253,12 +219,4 @@ function compileKey(key: Config['keys'][number], teams: ReadonlyMap<string, Team
 
 function compileTeam(name: string, team: Config['teams'][string]): Team {
   return Object.freeze({ name, organisation: team.organisation, limits: team.limits.map(compileLimit) });
-}
-
-function compileLimit(limit: LimitConfig): Limit {
-  const per = limit.per;
-  if (limit.usd !== undefined) return { unit: 'usd', max: parseUsd(limit.usd), per };
-  if (limit.tokens !== undefined) return { unit: 'tokens', max: limit.tokens, per };
-  if (limit.requests !== undefined) return { unit: 'requests', max: limit.requests, per };
-  return { unit: 'concurrency', max: limit.concurrency ?? 0, per: undefined };
 }

@@ -1,6 +1,7 @@
 /** What is wrong with a configuration, said so that it can be put right: place, mistake, what to write instead. */
 import { z } from 'zod';
-import { configSchema, plannedStrategies } from './schema.ts';
+import { plannedStrategies, strategies } from './route-schema.ts';
+import { configSchema } from './schema.ts';
 
 export type Path = readonly (string | number)[];
 
@@ -111,7 +112,11 @@ const pathOf = (issue: z.core.$ZodIssue): Path =>
 function readUnknownKey(path: Path, key: string): Finding {
   const at = { path: [...path, key], onKey: true };
   if (path[0] === 'models' && plannedStrategies.includes(key)) {
-    return { ...at, message: `the strategy "${key}" is not available yet`, hint: 'write fallback or split' };
+    return {
+      ...at,
+      message: `the strategy "${key}" is not available yet`,
+      hint: `write one of ${strategies.join(', ')}`,
+    };
   }
   return { ...at, message: `unknown key "${key}"`, hint: suggest(key, membersAt(path)) };
 }

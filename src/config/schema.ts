@@ -5,52 +5,16 @@ import { dialects } from '../dialects/index.ts';
 import { type AuthScheme, keySchemes } from '../providers/auth.ts';
 import { identities } from '../providers/identity.ts';
 import { type SettingName, settingForms } from '../providers/places.ts';
+import { limit } from './limit-schema.ts';
+import { route } from './route-schema.ts';
+import { timeout } from './timeout-schema.ts';
+import { amount, duration, size, text } from './values.ts';
 
 /** Those a provider can be called in. */
 const spoken: readonly DialectName[] = [...dialects.keys()];
-/** Strategies that have a name but no code: refused by name, so that nobody takes them for a typing mistake. */
-export const plannedStrategies = ['cheapest', 'fastest', 'least_busy', 'sticky', 'when', 'hedge', 'mirror'];
 
-const durationUnits: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
-const sizeUnits: Record<string, number> = { b: 1, kb: 1024, mb: 1024 ** 2, gb: 1024 ** 3 };
-/** Longest timer JavaScript keeps: a longer one fires at once. */
-const maxDurationMs = 2 ** 31 - 1;
-/** Nano-dollars are exact up to 2^53: nine million dollars. */
-const maxUsd = 9_000_000;
-
-/** `30s`, `10m`, `500ms`: to milliseconds. */
-const duration = measured(
-  '30s, 10m or 500ms',
-  /^(\d+(?:\.\d+)?)\s*(ms|s|m|h)$/,
-  durationUnits,
-  maxDurationMs,
-);
-/** `32mb`, `512kb`: to bytes. */
-const size = measured('32mb or 512kb', /^(\d+(?:\.\d+)?)\s*(b|kb|mb|gb)$/i, sizeUnits, 2 * 1024 ** 3);
-
-function measured(example: string, form: RegExp, units: Record<string, number>, max: number) {
-  return z.string({ error: `write it as ${example}` }).transform((text, context) => {
-    const [, amount, unit] = form.exec(text.trim()) ?? [];
-    const value = unit === undefined ? Number.NaN : Math.round(Number(amount) * units[unit.toLowerCase()]!);
-    if (value > 0 && value <= max) return value;
-    context.addIssue({ code: 'custom', message: `"${text}" is not usable; write it as ${example}` });
-    return z.NEVER;
-  });
-}
-
-/** A number, also as text, because `${ENV}` substitution yields text. */
-function amount(says: string, accepts: (value: number) => boolean) {
-  return z
-    .union([z.number(), z.string()], { error: says })
-    .transform((given) => (typeof given === 'string' && given.trim() === '' ? Number.NaN : Number(given)))
-    .refine((value) => Number.isFinite(value) && accepts(value), { error: says });
-}
-
-const wholeLimit = (max: number) =>
-  amount(`must be a whole number from 1 to ${max}`, (n) => Number.isInteger(n) && n >= 1 && n <= max);
 const perMillionUsd = amount('must be USD per million tokens, from 0 to 10000', (n) => n >= 0 && n <= 10_000);
 
-const text = z.string({ error: 'must be text' });
 const secret = text
   .trim()
   .min(1, { error: 'the secret is empty; set the variable it comes from, or remove this line' });
@@ -79,12 +43,6 @@ const dialect = z.enum(spoken, { error: `must be a dialect: ${listed(spoken)}` }
 function listed(words: readonly string[]): string {
   return `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`;
 }
-
-const timeout = z.strictObject({
-  first_byte: duration.optional().describe('Longest wait for the first bytes of an answer (default 5m).'),
-  idle: duration.optional().describe('Longest silence within a streamed answer (default 2m).'),
-  total: duration.optional().describe('Longest time a whole answer may take (default 30m).'),
-});
 
 const authSchemes: readonly AuthScheme[] = [
   ...keySchemes,
@@ -139,76 +97,6 @@ const provider = z.strictObject({
   credentials: text.min(1).optional().describe('JSON file with the credentials that tokens are fetched by.'),
   timeout: timeout.optional().describe('Time limits of calls to this provider.'),
 });
-
-export type RouteConfig =
-  | string
-  | { fallback?: RouteConfig[]; split?: { to: RouteConfig; weight: number }[] };
-
-const strategy = z
-  .strictObject({
-    get fallback(): z.ZodOptional<z.ZodArray<z.ZodType<RouteConfig>>> {
-      return z
-        .array(route)
-        .min(1, { error: 'needs at least one route' })
-        .optional()
-        .describe('Routes tried in order.');
-    },
-    get split(): z.ZodOptional<z.ZodArray<typeof share>> {
-      return z
-        .array(share)
-        .min(1, { error: 'needs at least one route' })
-        .optional()
-        .describe('Routes drawn by weight.');
-    },
-  })
-  .refine((route) => (route.fallback === undefined) !== (route.split === undefined), {
-    error: 'must name exactly one strategy: fallback or split',
-  })
-  .meta({ minProperties: 1, maxProperties: 1 });
-
-const route: z.ZodType<RouteConfig> = z
-  .union([text.min(1, { error: 'is empty; write provider/model' }), strategy], {
-    error: 'must be provider/model, the name of a model here, { fallback: [...] } or { split: [...] }',
-  })
-  .meta({
-    id: 'route',
-    description: 'provider/model, the name of another model here, or a strategy over routes.',
-  });
-
-const share = z.strictObject({
-  to: route,
-  weight: amount('must be a number above 0, such as 9 or 0.5', (n) => n > 0 && n <= 1e9).describe(
-    'Share of the calls, relative to the other weights.',
-  ),
-});
-
-const limit = z
-  .strictObject({
-    requests: wholeLimit(1e12).optional().describe('Calls per window.'),
-    tokens: wholeLimit(1e15).optional().describe('Input and output tokens per window.'),
-    usd: amount(`must be an amount above 0, at most ${maxUsd}`, (n) => n > 0 && n <= maxUsd)
-      .optional()
-      .describe('US dollars per window.'),
-    concurrency: wholeLimit(1_000_000).optional().describe('Calls in flight at once; has no window.'),
-    per: z
-      .enum(['second', 'minute', 'hour', 'day', 'month'], {
-        error: 'must be second, minute, hour, day or month',
-      })
-      .optional()
-      .describe('The window, on the UTC calendar.'),
-  })
-  .superRefine((value, context) => {
-    const units = (['requests', 'tokens', 'usd', 'concurrency'] as const).filter(
-      (unit) => value[unit] !== undefined,
-    );
-    const mistake = (message: string) => context.addIssue({ code: 'custom', message });
-    if (units.length !== 1)
-      mistake('must have exactly one of requests, tokens, usd, concurrency; write one limit each');
-    else if (units[0] === 'concurrency' && value.per !== undefined)
-      mistake('concurrency has no window; remove per');
-    else if (units[0] !== 'concurrency' && value.per === undefined)
-      mistake('needs a window; add per: minute');
-  });
 
 const limits = z.array(limit).default([]).describe('At most so much per window; every one of them holds.');
 
@@ -343,7 +231,6 @@ export const configSchema = z
 
 export type Config = z.output<typeof configSchema>;
 export type ProviderConfig = z.output<typeof provider>;
-export type LimitConfig = z.output<typeof limit>;
 
 /** The JSON Schema (2020-12) of the file as people write it. */
 export function toJsonSchema(): object {

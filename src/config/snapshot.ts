@@ -8,6 +8,7 @@ import type { Authorise } from '../providers/auth.ts';
 import type { Place } from '../providers/places.ts';
 import type { Framing } from '../wire/framing.ts';
 import type { Switched } from '../wire/tunnel.ts';
+import type { Route } from './route.ts';
 
 export interface Snapshot {
   /** Counts up with every reload. */
@@ -84,8 +85,12 @@ export interface ProviderKey {
 }
 
 export interface Timeouts {
+  /** Until a connection stands. */
+  connectMs: number;
   firstByteMs: number;
   idleMs: number;
+  /** Of a streamed answer; 0: however slow. */
+  minBytesPerS: number;
   totalMs: number;
   /** Of a realtime session. */
   sessionMs: number;
@@ -126,11 +131,6 @@ export interface Endpoint {
   /** Refusals are in the host's own words: no client of the dialect would understand them as they are. */
   ownErrors?: boolean;
 }
-
-export type Route =
-  | { type: 'target'; target: Target }
-  | { type: 'fallback'; children: readonly Route[] }
-  | { type: 'split'; children: readonly { weight: number; route: Route }[] };
 
 export interface Key {
   id: string;

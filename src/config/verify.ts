@@ -4,6 +4,7 @@ import { catalogue, catalogued } from '../providers/catalog.ts';
 import { entryOf } from './complete.ts';
 import { servesModel, speaksOf } from './hosting.ts';
 import { type Finding, nearestOr, type Path } from './mistakes.ts';
+import { routesBelow } from './route-schema.ts';
 import type { Config } from './schema.ts';
 import { verifyProvider } from './verify-provider.ts';
 
@@ -55,12 +56,7 @@ function verifyRoute(draft: Draft, path: Path, route: unknown): Finding[] {
 function leavesOf(path: Path, route: unknown): { path: Path; name: string }[] {
   if (typeof route === 'string') return route === '' ? [] : [{ path, name: route }];
   if (!isObject(route)) return [];
-  return [
-    ...listOf(route.fallback).flatMap((child, i) => leavesOf([...path, 'fallback', i], child)),
-    ...listOf(route.split).flatMap((share, i) =>
-      isObject(share) ? leavesOf([...path, 'split', i, 'to'], share.to) : [],
-    ),
-  ];
+  return routesBelow(route).flatMap((below) => leavesOf([...path, ...below.path], below.route));
 }
 
 /** A name must be that of a model here, or `provider/model` of a provider here. */

@@ -19,6 +19,8 @@ export interface Names {
   priceSource: string;
   /** What was asked for, where it is not chat: `embeddings`. */
   operation?: string;
+  /** Why this target: the way through the route, `fallback 2 > cheapest 1`. Absent: the client named it. */
+  why?: string;
 }
 
 /** An upstream request is about to leave. Written before it does. Times are milliseconds since 1970. */

@@ -1,5 +1,4 @@
 /** One attempt: the journal hears that it leaves, the provider is asked, its answer is made the client's. */
-
 import type { GatewayError } from '../core/error.ts';
 import type { Answer, Outlet } from '../wire/http/server/messages.ts';
 import type { Attempt } from './call.ts';

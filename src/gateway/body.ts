@@ -1,5 +1,4 @@
 /** Reads a client's request body as bytes, bounded and inflated, and peeks at the members a gateway acts on. */
-
 import { gunzip } from 'node:zlib';
 import { GatewayError } from '../core/error.ts';
 import { isObject, type Json } from '../core/json.ts';

@@ -25,6 +25,8 @@ export class Call {
   /** What is held for as long as the call runs, where `lease` is renewed meanwhile. */
   standing: Lease | undefined;
   attempts = 0;
+  /** Why the target to ask next is asked: the way through the route; '' where the client named it. */
+  why = '';
   /** provider/model asked last. */
   target = '';
   /** Some limit on the path is in USD: then what has no price cannot be called. */
@@ -57,7 +59,7 @@ export class Call {
       call: this.id,
       attempt: this.attempts + 1,
       at: Date.now(),
-      names: namesOf(key, target, this.model, labels.tags, this.operation),
+      names: namesOf(key, target, this.model, labels.tags, this.operation, this.why),
       stream,
       session: labels.session,
       endUser: labels.endUser,
@@ -174,7 +176,7 @@ export class Attempt {
   reassign(target: Target): void {
     const { call } = this;
     this.asked = target;
-    const names = namesOf(call.key!, target, call.model, call.labels!.tags, call.operation);
+    const names = namesOf(call.key!, target, call.model, call.labels!.tags, call.operation, call.why);
     this.begun = { ...this.begun, names };
   }
 

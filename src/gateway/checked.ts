@@ -1,5 +1,4 @@
 /** Answers whose form was asked for in words only: read whole, whatever the client wants, checked, and then told. */
-
 import type { ChatEvent, ChatResponse } from '../core/chat.ts';
 import { GatewayError } from '../core/error.ts';
 import { fold } from '../core/fold.ts';

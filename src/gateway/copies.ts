@@ -2,7 +2,6 @@
  * Several answers from a target that gives one at a time: as many attempts at once, each recorded and charged by
  * itself, told to the client as the choices of one answer.
  */
-
 import type { ChatEvent, ChatResponse } from '../core/chat.ts';
 import { clientGone, type GatewayError, toGatewayError } from '../core/error.ts';
 import { sumUsage, type Usage } from '../core/usage.ts';

@@ -2,21 +2,22 @@
  * How many tokens a request has, before it is sent: asked of the provider where it speaks the client's dialect, counted
  * here otherwise. No charge, no attempt, no limit: nothing is generated.
  */
-
 import type { Endpoint, Target } from '../config/snapshot.ts';
 import { clientGone, GatewayError, toGatewayError } from '../core/error.ts';
 import { newCallId } from '../core/id.ts';
 import { isObject, type Json, type JsonObject } from '../core/json.ts';
 import type { Asked, ClientDialect, Counting } from '../dialects/dialect.ts';
 import { authorise, extractSecret } from '../governance/keys.ts';
-import { Plan } from '../routing/route.ts';
+import { Plan } from '../routing/plan.ts';
 import { utf8 } from '../wire/bytes.ts';
 import type { Answer, ClientRequest } from '../wire/http/server/messages.ts';
 import { scanMembers, splice } from '../wire/splice.ts';
+import { askingFor, CallAsk } from './ask.ts';
 import { checkModel, readBody } from './body.ts';
 import { estimateRequest } from './estimate.ts';
 import type { Gateway } from './gateway.ts';
 import { unknownModel } from './handle.ts';
+import { readLabels } from './labels.ts';
 import { keyMarked, type Pins } from './objects/kept-objects.ts';
 import { isAnswer, readBytes } from './read-reply.ts';
 import { type Outbound, parseObject } from './render.ts';
@@ -71,8 +72,10 @@ async function count(
   // What is no request is none to a provider either, whoever counts.
   const chat = dialect.readRequest({ ...counting.requestOf(body), model });
   const nowMs = Date.now();
-  const view = { isHealthy: gateway.health.isHealthy, random: gateway.random, nowMs };
-  const target = new Plan(route, view).next(nowMs);
+  const { random, sight } = gateway;
+  const labels = readLabels(request.headers);
+  const ask = new CallAsk({ model, operation: 'chat', key, labels }, askingFor(bytes.length / 4));
+  const target = new Plan(route, { nowMs, random, sight, ask }).next(nowMs)?.target;
   const endpoint = target?.endpoints.find((each) => counts(each, dialect, target));
   const told =
     target === undefined || endpoint === undefined

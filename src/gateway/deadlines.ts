@@ -2,7 +2,6 @@
  * Time-outs without a timer per call, and clients that leave without a listener per call: one sweep a tick looks at all
  * running attempts. Both are seen within `tickMs`, which is soon enough, and cost nothing on the way.
  */
-
 import type { Presence } from '../wire/http/server/messages.ts';
 
 export interface Watched {

@@ -5,6 +5,8 @@ import type { Journal } from '../core/record.ts';
 import type { Keyring } from '../governance/keys.ts';
 import type { Limiter } from '../governance/limits.ts';
 import type { Health } from '../routing/health.ts';
+import type { Measures } from '../routing/measures.ts';
+import type { Sight } from '../routing/moment.ts';
 import type { HttpPool } from '../wire/http/pool.ts';
 import type { Deadlines } from './deadlines.ts';
 import type { Inflight } from './inflight.ts';
@@ -19,6 +21,9 @@ export interface Gateway {
   keyring: Keyring;
   limiter: Limiter;
   health: Health;
+  measures: Measures;
+  /** What routes are chosen by: health and measures as one. */
+  sight: Sight;
   journal: Journal;
   observer: Observer;
   /** Connections to providers. */

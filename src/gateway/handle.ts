@@ -4,7 +4,6 @@
  * Asynchronous functions are few and short here, and closures are avoided: each scope of the former and each of the
  * latter is an allocation per call, and together they cost more than all the work between them.
  */
-
 import type { Target } from '../config/snapshot.ts';
 import { clientGone, GatewayError, toGatewayError } from '../core/error.ts';
 import { charge } from '../core/money.ts';
@@ -12,13 +11,15 @@ import { emptyUsage, type Usage } from '../core/usage.ts';
 import type { Asked, ClientDialect } from '../dialects/dialect.ts';
 import { authorise, extractSecret } from '../governance/keys.ts';
 import type { BoundLimit } from '../governance/leases.ts';
-import { Plan } from '../routing/route.ts';
+import { Plan, type Step } from '../routing/plan.ts';
 import type { Answer, ClientRequest } from '../wire/http/server/messages.ts';
+import { type Asking, CallAsk } from './ask.ts';
 import { answer } from './attempt.ts';
 import { type Peek, peekBody, readBody } from './body.ts';
 import { Call } from './call.ts';
 import type { Gateway } from './gateway.ts';
 import { readLabels } from './labels.ts';
+import { digestPrompt } from './prompt-digest.ts';
 import { Inbound } from './render.ts';
 import { errorResponse } from './respond.ts';
 import { type Renderer, Tries } from './tries.ts';
@@ -90,30 +91,53 @@ export function admit(
 
 function planTries(call: Call, body: Uint8Array, asked: Asked, request: ClientRequest): Tries {
   const peek = peekBody(body, call.dialect, asked);
-  const { plan, first } = openRoute(call, peek.model);
-  reserve(call, usageOf(peek, first), first);
+  const { plan, first } = openRoute(call, peek.model, askingOf(peek, call.dialect));
+  reserve(call, usageOf(peek, first.target), first.target);
   const inbound = new Inbound(peek, call, request);
   return new Tries(call, inbound, request, plan, first);
 }
 
 /** Whom `model` may be asked of, for this caller. @throws GatewayError `forbidden`, `not_found`. */
-export function openRoute(call: Call, model: string): { plan: Plan; first: Target } {
+export function openRoute(call: Call, model: string, asking: Asking): { plan: Plan; first: Step } {
   const { gateway, snapshot } = call;
   call.model = model;
   authorise(call.key!, model);
   const route = snapshot.resolve(model);
   if (route === undefined) throw unknownModel(model);
-  const view = { isHealthy: gateway.health.isHealthy, random: gateway.random, nowMs: Date.now() };
-  const plan = new Plan(route, view);
-  const first = plan.next(view.nowMs);
-  if (first === undefined) throw new GatewayError('internal', `The route "${model}" has no targets.`);
+  const nowMs = Date.now();
+  const { random, sight } = gateway;
+  const plan = new Plan(route, { nowMs, random, sight, ask: new CallAsk(call, asking) });
+  const first = plan.next(nowMs);
+  if (first === undefined) throw noTarget(model);
   return { plan, first };
+}
+
+/** No condition of the route holds for this request. */
+export function noTarget(model: string): GatewayError {
+  return new GatewayError('not_found', `The model "${model}" has no target for a request like this one.`, {
+    param: 'model',
+    code: 'model_not_found',
+  });
+}
+
+function askingOf({ body, members, stream, maxTokens }: Peek, { turns }: ClientDialect): Asking {
+  return {
+    stream,
+    maxTokens,
+    inputTokens: tokensOf(body),
+    digest: () => digestPrompt(body, members, turns),
+  };
+}
+
+/** Rather too few than too many: of four bytes each, images and files left out. */
+function tokensOf(body: Uint8Array): number {
+  return Math.ceil(Math.min(body.length, maxTextBytes) / 4);
 }
 
 /** What a chat may use at most. */
 function usageOf(peek: Peek, target: Target): Usage {
   const usage = emptyUsage();
-  usage.input = Math.ceil(Math.min(peek.body.length, maxTextBytes) / 4);
+  usage.input = tokensOf(peek.body);
   usage.output =
     (peek.maxTokens ?? target.quirks.defaultMaxTokens ?? defaultOutputTokens) * Math.max(1, peek.answers);
   return usage;

@@ -1,5 +1,4 @@
 /** Kept answers by their ids: looked up, listed with what was asked, deleted. */
-
 import { GatewayError, toGatewayError } from '../core/error.ts';
 import { newCallId } from '../core/id.ts';
 import type { JsonObject } from '../core/json.ts';

@@ -1,11 +1,12 @@
 /** Describes every listed model of a snapshot once, from what is known of the targets behind it. */
-import type { Route, Snapshot, Target } from '../config/snapshot.ts';
+import type { Route } from '../config/route.ts';
+import type { Snapshot, Target } from '../config/snapshot.ts';
+import { targetsOf } from '../config/targets.ts';
 import type { ChatRequest } from '../core/chat.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { ModelCard } from '../core/model-card.ts';
 import type { Price, Rates } from '../core/money.ts';
 import type { ClientDialect } from '../dialects/dialect.ts';
-import { targetsOf } from '../routing/route.ts';
 
 export interface ListedModel {
   id: string;

@@ -1,5 +1,4 @@
 /** Lists of models (GET /v1/models, or where a dialect has them) and single ones: the names a key may use, in the dialect asked for. */
-
 import type { Key } from '../config/snapshot.ts';
 import { GatewayError, toGatewayError } from '../core/error.ts';
 import { newCallId } from '../core/id.ts';

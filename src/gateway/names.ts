@@ -10,8 +10,16 @@ const known = new WeakMap<Target, WeakMap<Key, Map<string, Names>>>();
 /**
  * @param model as the client named it.
  * @param operation `chat`, or what else is asked for.
+ * @param why the way through the route; '' where there is none.
  */
-export function namesOf(key: Key, target: Target, model: string, tags: string, operation: string): Names {
+export function namesOf(
+  key: Key,
+  target: Target,
+  model: string,
+  tags: string,
+  operation: string,
+  why = '',
+): Names {
   let byKey = known.get(target);
   if (byKey === undefined) {
     byKey = new WeakMap();
@@ -23,7 +31,7 @@ export function namesOf(key: Key, target: Target, model: string, tags: string, o
     byKey.set(key, byName);
   }
   const chat = operation === 'chat';
-  const name = chat && tags === '' ? model : `${model}\n${tags}\n${operation}`;
+  const name = chat && tags === '' && why === '' ? model : `${model}\n${tags}\n${operation}\n${why}`;
   let names = byName.get(name);
   if (names === undefined) {
     if (byName.size >= maxNames) byName.clear();
@@ -37,6 +45,7 @@ export function namesOf(key: Key, target: Target, model: string, tags: string, o
       tags,
       priceSource: target.price?.source ?? '',
       ...(chat ? {} : { operation }),
+      ...(why === '' ? {} : { why }),
     });
     byName.set(name, names);
   }

@@ -1,5 +1,4 @@
 /** Turns a client's request into the one a target is sent: edited on its bytes, or translated through the hub. */
-
 import type { Endpoint, Target } from '../config/snapshot.ts';
 import { answerIdOf, isAnswerId } from '../core/answers.ts';
 import type { Block, ChatRequest, DialectName, Message, OutputFormat } from '../core/chat.ts';

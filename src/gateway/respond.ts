@@ -1,5 +1,4 @@
 /** What the client is answered with: headers and errors, in its own dialect. */
-
 import type { GatewayError } from '../core/error.ts';
 import { isObject, type Json } from '../core/json.ts';
 import { formatUsd } from '../core/money.ts';

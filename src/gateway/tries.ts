@@ -1,9 +1,9 @@
 /** Which target is asked next, and with which key: the one place that decides about another attempt. */
-
+import type { RouteOptions } from '../config/route.ts';
 import type { ProviderKey, Target } from '../config/snapshot.ts';
 import type { Message } from '../core/chat.ts';
 import { GatewayError, toGatewayError } from '../core/error.ts';
-import { maxAttempts, type Plan } from '../routing/route.ts';
+import { describeWay, maxAttempts, type Plan, type Step } from '../routing/plan.ts';
 import type { ClientRequest } from '../wire/http/server/messages.ts';
 import { correctionOf, type Fault } from './by-instruction.ts';
 import type { Call } from './call.ts';
@@ -28,6 +28,8 @@ export class Tries<I extends Renderer = Inbound> {
   /** The request for the target to ask now. */
   outbound!: RenderedBy<I>;
   key: ProviderKey | undefined;
+  /** What the route wants of attempts at the target to ask now. */
+  options: RouteOptions = {};
   private target: Target | undefined;
   private keysTried = 0;
   private staleTried: Target | undefined;
@@ -43,7 +45,7 @@ export class Tries<I extends Renderer = Inbound> {
     readonly inbound: I,
     readonly request: ClientRequest,
     private readonly plan: Plan,
-    private first: Target | undefined,
+    private first: Step | undefined,
   ) {}
 
   /**
@@ -60,9 +62,12 @@ export class Tries<I extends Renderer = Inbound> {
 
   private nextTarget(): boolean | Promise<boolean> {
     for (;;) {
-      const target = this.first ?? this.plan.next(Date.now());
+      const step = this.first ?? this.plan.next(Date.now());
       this.first = undefined;
-      this.target = target;
+      this.options = step?.options ?? {};
+      this.call.why = step?.trail === undefined ? '' : describeWay(step);
+      this.target = step?.target;
+      const { target } = this;
       if (target === undefined) return false;
       const rendered = this.render(target);
       if (rendered instanceof Promise)

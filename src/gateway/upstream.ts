@@ -1,5 +1,4 @@
 /** The way to a provider for one attempt: with its time-outs, stopped when the client leaves, closed exactly once. */
-
 import type { Provider, ProviderKey } from '../config/snapshot.ts';
 import { clientGone, type ErrorKind, GatewayError } from '../core/error.ts';
 import type { Exchange } from '../wire/http/exchange.ts';

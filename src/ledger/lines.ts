@@ -4,7 +4,7 @@
  * Each line is one JSON array, so that nothing but values is written on the call's path. What many attempts have in
  * common stands once in a segment, under a number that counts up from 0; the lines after it name the number.
  *
- *     ["n", number, key, team, organisation, model, target, provider, tags, priceSource, (operation), 0]
+ *     ["n", number, key, team, organisation, model, target, provider, tags, priceSource, (operation, why), 0]
  *     ["d", call, attempt, names, stream, session, endUser, at, reservedNanoUsd]
  *     ["s", call, attempt, names, stream, session, endUser, at, final, outcome, upstreamStatus, clientStatus,
  *      firstByteMs|null, durationMs, estimated, nanoUsd|null, [lost...], input, cacheRead, cacheWrite5m, cacheWrite1h,
@@ -12,7 +12,7 @@
  *      (image, millisecond, character, search, imageInput, imageOutput, billedInput, billedOutput)]
  *
  * Flags are 0 or 1. Members are only ever added at the end, numbers only; a reader takes what is missing as zero. Those
- * in parentheses stand where they say something: an operation that is not chat, what is not told in tokens (-1: none). A
+ * in parentheses stand where they say something: an operation that is not chat, the way through a route, what is not told in tokens (-1: none). A
  * settled line repeats what its dispatch says of the call: whoever applies it needs no other line but its names.
  */
 import type { Dispatched, Names, Outcome, Settled } from '../core/record.ts';
@@ -25,7 +25,8 @@ export type NamesList = (Names | undefined)[];
 /** @returns the line with its newline, as all of these. */
 export function writeNames(number: number, n: Names): string {
   const values = [n.key, n.team, n.organisation, n.model, n.target, n.provider, n.tags, n.priceSource];
-  if (n.operation !== undefined) values.push(n.operation);
+  if (n.operation !== undefined || n.why !== undefined) values.push(n.operation ?? '');
+  if (n.why !== undefined) values.push(n.why);
   // A line is known to be whole by the number it ends in.
   return `${JSON.stringify(['n', number, ...values, 0])}\n`;
 }
@@ -143,7 +144,8 @@ function namesOf(values: unknown[]): Names {
     provider: text(values[7]),
     tags: text(values[8]),
     priceSource: text(values[9]),
-    ...(typeof values[10] === 'string' && { operation: values[10] }),
+    ...(typeof values[10] === 'string' && values[10] !== '' && { operation: values[10] }),
+    ...(typeof values[11] === 'string' && { why: values[11] }),
   };
 }
 

@@ -246,12 +246,12 @@ function sumUp(attempts: readonly Attempt[], series: readonly number[]): number[
   return [...sums.values()];
 }
 
-function seriesOf({ priceSource, operation = 'chat', ...rest }: Names) {
-  return { ...rest, price_source: priceSource, operation };
+function seriesOf({ priceSource, operation = 'chat', why = '', ...rest }: Names) {
+  return { ...rest, price_source: priceSource, operation, why };
 }
 
 function seriesName(n: Names): string {
-  return `${n.key}\n${n.team}\n${n.organisation}\n${n.model}\n${n.target}\n${n.provider}\n${n.tags}\n${n.priceSource}\n${n.operation ?? ''}`;
+  return `${n.key}\n${n.team}\n${n.organisation}\n${n.model}\n${n.target}\n${n.provider}\n${n.tags}\n${n.priceSource}\n${n.operation ?? ''}\n${n.why ?? ''}`;
 }
 
 async function findSeries(

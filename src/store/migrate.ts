@@ -4,6 +4,7 @@ import { up as first } from './migrations/0001-first.ts';
 import { up as answers } from './migrations/0002-answers.ts';
 import { up as operations } from './migrations/0003-operations.ts';
 import { up as objects } from './migrations/0004-objects.ts';
+import { up as why } from './migrations/0005-why.ts';
 import type { Schema } from './schema.ts';
 
 /** In code and not in a folder that is read, so that a compiled executable has them too. Names sort in order. */
@@ -12,6 +13,7 @@ const migrations: Record<string, Migration> = {
   '0002-answers': { up: answers },
   '0003-operations': { up: operations },
   '0004-objects': { up: objects },
+  '0005-why': { up: why },
 };
 
 /** @throws when a migration fails, or the store was written by a newer version. */

@@ -28,6 +28,7 @@ export interface SeriesTable {
   price_source: string;
   /** `chat`, or what else was asked for. */
   operation: string;
+  why: string;
 }
 
 /** One row per attempt: (call, attempt) is its identity. */

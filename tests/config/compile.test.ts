@@ -84,8 +84,10 @@ describe('providers', () => {
   test('time limits are what is written, else the defaults', () => {
     const { providers } = snapshotOf('providers: { mock: { timeout: { first_byte: 30s, total: 10m } } }');
     expect(providers.get('mock')?.timeouts).toEqual({
+      connectMs: 10_000,
       firstByteMs: 30_000,
       idleMs: 120_000,
+      minBytesPerS: 0,
       totalMs: 600_000,
       sessionMs: 600_000,
     });

@@ -104,14 +104,14 @@ describe('mistakes', () => {
       '    fallback:',
       '      - fasst',
       '      - antropic/claude',
-      '  best: { cheapest: [fast] }',
+      '  best: { cascade: [fast] }',
       'drain: 5 parsecs',
     ].join('\n');
     expect(mistakesOf(text)).toEqual([
       'sluice.yaml:1:1  listn: unknown key "listn"; did you mean "listen"?',
       'sluice.yaml:8:9  models.smart.fallback[0]: no model "fasst"; did you mean "fast"?',
       'sluice.yaml:9:9  models.smart.fallback[1]: no provider "antropic"; did you mean "anthropic"?',
-      'sluice.yaml:10:11  models.best.cheapest: the strategy "cheapest" is not available yet; write fallback or split',
+      'sluice.yaml:10:11  models.best.cascade: the strategy "cascade" is not available yet; write one of fallback, split, cheapest, fastest, least_busy, sticky, when, hedge, mirror',
       'sluice.yaml:11:8  drain: "5 parsecs" is not usable; write it as 30s, 10m or 500ms',
     ]);
   });
@@ -173,8 +173,8 @@ describe('mistakes', () => {
     ['models: { a: { split: [{ to: mock/x, weight: -1 }] } }', 'must be a number above 0'],
     ['models: { a: { split: [{ to: mock/x }] } }', 'models.a.split[0].weight: is missing'],
     [
-      'models: { a: { split: [{ to: { when: [] }, weight: 1 }] } }',
-      'the strategy "when" is not available yet',
+      'models: { a: { split: [{ to: { ensemble: [] }, weight: 1 }] } }',
+      'the strategy "ensemble" is not available yet',
     ],
     [
       'models: { a: b, b: { fallback: [mock/x, a] } }',

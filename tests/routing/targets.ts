@@ -1,13 +1,22 @@
 /** Targets, routes and a seeded random for the tests of routing. */
-import type { Provider, Route, Target } from '../../src/config/snapshot.ts';
+import type { Route } from '../../src/config/route.ts';
+import type { Key, Provider, Target } from '../../src/config/snapshot.ts';
 import { type ErrorDetail, type ErrorKind, GatewayError } from '../../src/core/error.ts';
+import type { Ask, Moment, Sight } from '../../src/routing/moment.ts';
 
 export function makeProvider(name: string, keys = 1): Provider {
   return {
     name,
     speaks: new Map(),
     keys: Array.from({ length: keys }, (_, i) => ({ id: `${name}#${i + 1}`, header: undefined })),
-    timeouts: { firstByteMs: 1000, idleMs: 1000, totalMs: 1000, sessionMs: 1000 },
+    timeouts: {
+      connectMs: 1000,
+      firstByteMs: 1000,
+      idleMs: 1000,
+      minBytesPerS: 0,
+      totalMs: 1000,
+      sessionMs: 1000,
+    },
   };
 }
 
@@ -20,6 +29,50 @@ export function makeTarget(model: string, provider = makeProvider('acme')): Targ
     quirks: {},
     endpoints: [],
     price: undefined,
+  };
+}
+
+export const key: Key = {
+  id: 'key_ci',
+  name: 'ci',
+  team: 'web',
+  organisation: 'shop',
+  models: undefined,
+  limits: [],
+  expiresAt: undefined,
+  disabled: false,
+};
+
+/** A moment in which all are healthy and nothing else is known, but for what is given. */
+export function momentWith(
+  given: { ask?: Partial<Ask>; sight?: Partial<Sight>; seed?: number } = {},
+): Moment {
+  return {
+    nowMs: 0,
+    random: seededRandom(given.seed ?? 1),
+    ask: {
+      model: 'm',
+      operation: 'chat',
+      stream: true,
+      inputTokens: 100,
+      maxTokens: undefined,
+      key,
+      session: '',
+      endUser: '',
+      tags: {},
+      prompt: '',
+      ...given.ask,
+    },
+    sight: {
+      isHealthy: () => true,
+      firstTokenMs: () => undefined,
+      lateFirstTokenMs: () => undefined,
+      tokensPerSecond: () => undefined,
+      outputTokens: () => undefined,
+      inFlight: () => 0,
+      keptBy: () => undefined,
+      ...given.sight,
+    },
   };
 }
 

@@ -1,12 +1,12 @@
 /** What a batch cost: told by its document or added up from its results, and written once for each of its models. */
 import type { Key, Target } from '../../config/snapshot.ts';
+import { targetsOf } from '../../config/targets.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { chargeKnown, type NanoUsd } from '../../core/money.ts';
 import type { KeptObject, Maker } from '../../core/objects.ts';
 import type { Dispatched, Settled } from '../../core/record.ts';
 import { sumUsage, type Usage } from '../../core/usage.ts';
 import type { BatchCollection, Used } from '../../dialects/objects/surface.ts';
-import { targetsOf } from '../../routing/route.ts';
 import type { Gateway } from '../gateway.ts';
 import { namesOf } from '../names.ts';
 import { linesOf, nobody, parseDocument, run, wholeProvider } from './errand.ts';

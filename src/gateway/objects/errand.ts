@@ -1,5 +1,4 @@
 /** Requests to a provider that are no calls of a model: what is kept there is made, read and deleted. */
-
 import type { Endpoint, Provider, ProviderKey, Target } from '../../config/snapshot.ts';
 import { GatewayError } from '../../core/error.ts';
 import { isObject, type Json, type JsonObject } from '../../core/json.ts';

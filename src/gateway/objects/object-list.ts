@@ -1,5 +1,4 @@
 /** Lists of files and batches: those that are the caller's, as their providers have described them. */
-
 import { GatewayError } from '../../core/error.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { KeptObject, ObjectPage } from '../../core/objects.ts';

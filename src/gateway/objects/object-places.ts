@@ -1,10 +1,10 @@
 /** Where files and batches are kept: those that there are, and those that are to be made. */
 import type { Key, Provider, Snapshot } from '../../config/snapshot.ts';
+import { targetsOf } from '../../config/targets.ts';
 import { GatewayError } from '../../core/error.ts';
 import type { KeptObject } from '../../core/objects.ts';
 import { collectionOf } from '../../dialects/objects/index.ts';
 import type { Collection, SurfaceName } from '../../dialects/objects/surface.ts';
-import { targetsOf } from '../../routing/route.ts';
 import type { Keeping } from './errand.ts';
 import { keyMarked } from './kept-objects.ts';
 

@@ -1,5 +1,4 @@
 /** Files on their way to a provider: they pass through, and are never in memory as a whole. */
-
 import { clientGone, GatewayError } from '../../core/error.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { isObject } from '../../core/json.ts';

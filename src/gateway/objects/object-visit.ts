@@ -1,5 +1,4 @@
 /** One request for files or batches: who asks, what is held of their limits, and how it is answered. */
-
 import type { Endpoint, Provider } from '../../config/snapshot.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { KeptObject, Maker, ObjectKind } from '../../core/objects.ts';

@@ -1,5 +1,4 @@
 /** What is done with a file or a batch by its id. */
-
 import type { JsonObject } from '../../core/json.ts';
 import type { KeptObject } from '../../core/objects.ts';
 import type { Answer } from '../../wire/http/server/messages.ts';

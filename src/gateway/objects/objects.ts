@@ -1,5 +1,4 @@
 /** Files and batches for clients: kept by a provider, found again by those whose they are. */
-
 import { GatewayError } from '../../core/error.ts';
 import { surfaces } from '../../dialects/objects/index.ts';
 import type { Collection, Surface } from '../../dialects/objects/surface.ts';

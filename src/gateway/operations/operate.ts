@@ -1,9 +1,9 @@
 /** Calls of operations beside chat: the same way from top to bottom, with answers of their own kinds. */
-
 import type { ClientDialect } from '../../dialects/dialect.ts';
 import { clientDialects } from '../../dialects/index.ts';
 import type { Operation } from '../../dialects/operations/operation.ts';
 import type { Answer, ClientRequest } from '../../wire/http/server/messages.ts';
+import { askingFor } from '../ask.ts';
 import { Call } from '../call.ts';
 import type { Gateway } from '../gateway.ts';
 import { handle, type Kind, openRoute, reserve } from '../handle.ts';
@@ -35,8 +35,8 @@ function planTries(
   request: ClientRequest,
 ): Tries<OperationInbound> {
   const form = readForm(body, request.headers.get('content-type') ?? '', operation);
-  const { plan, first } = openRoute(call, form.ask.model);
+  const { plan, first } = openRoute(call, form.ask.model, askingFor(0));
   const inbound = new OperationInbound(operation, form, call);
-  reserve(call, inbound.estimate, first);
+  reserve(call, inbound.estimate, first.target);
   return new Tries(call, inbound, request, plan, first);
 }

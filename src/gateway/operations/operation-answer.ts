@@ -1,5 +1,4 @@
 /** One attempt at an operation beside chat: what the provider answers, passed on as it is or made the clients'. */
-
 import { GatewayError } from '../../core/error.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import type { Answered } from '../../dialects/operations/operation.ts';

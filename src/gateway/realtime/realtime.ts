@@ -23,6 +23,7 @@ import {
   newHandshakeKey,
   switchHeaders,
 } from '../../wire/websocket/handshake.ts';
+import { askingFor } from '../ask.ts';
 import { checkModel } from '../body.ts';
 import { type Attempt, Call } from '../call.ts';
 import type { Gateway } from '../gateway.ts';
@@ -92,13 +93,13 @@ function plan(call: Call, request: ClientRequest, wish: RealtimeWish): Tries<Rea
       { param: 'model' },
     );
   }
-  const { plan, first } = openRoute(call, checkModel(wish.model));
+  const { plan, first } = openRoute(call, checkModel(wish.model), askingFor(0, true));
   const { limiter } = call.gateway;
   const limits = limiter.limitsOf(call.snapshot, call.key!);
   const { standing, spending } = splitLimits(limits);
   call.hasBudget = limits.some(({ limit }) => limit.unit === 'usd');
   call.standing = limiter.reserve(standing, { tokens: 0, nanoUsd: 0 }, Date.now());
-  call.renew(spending, firstEstimate(first));
+  call.renew(spending, firstEstimate(first.target));
   return new Tries(call, new RealtimeInbound(wish), request, plan, first);
 }
 

@@ -1,11 +1,13 @@
 /** Which targets a call tries, in which order, and when it stops. */
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
-import type { Route, Target } from '../../src/config/snapshot.ts';
+import type { Route } from '../../src/config/route.ts';
+import type { Target } from '../../src/config/snapshot.ts';
+import { targetsOf } from '../../src/config/targets.ts';
 import type { ErrorKind } from '../../src/core/error.ts';
-import { maxAttempts, Plan } from '../../src/routing/route.ts';
-import type { View } from '../../src/routing/strategies.ts';
-import { failure, makeTarget, seededRandom, to } from './targets.ts';
+import type { Moment } from '../../src/routing/moment.ts';
+import { maxAttempts, Plan } from '../../src/routing/plan.ts';
+import { failure, makeTarget, momentWith, to } from './targets.ts';
 
 const [a, b, c, d] = ['a', 'b', 'c', 'd'].map((model) => makeTarget(model)) as [
   Target,
@@ -17,22 +19,22 @@ const [a, b, c, d] = ['a', 'b', 'c', 'd'].map((model) => makeTarget(model)) as [
 const fallback = (...children: Route[]): Route => ({ type: 'fallback', children });
 const split = (...children: [weight: number, route: Route][]): Route => ({
   type: 'split',
+  steady: true,
   children: children.map(([weight, route]) => ({ weight, route })),
 });
 
-function viewWith(more: { sick?: Target[]; seed?: number } = {}): View {
-  return {
-    isHealthy: (target) => !more.sick?.includes(target),
-    nowMs: 0,
-    random: seededRandom(more.seed ?? 1),
-  };
+function viewWith(more: { sick?: Target[]; seed?: number } = {}): Moment {
+  return momentWith({
+    seed: more.seed ?? 1,
+    sight: { isHealthy: (target) => !more.sick?.includes(target) },
+  });
 }
 
 /** The models a call tries when each attempt fails in a way that another target may mend. */
 function exhaust(of: Plan, kind: ErrorKind = 'upstream_overloaded'): string {
   const models: string[] = [];
   for (let target = of.next(0); target !== undefined; target = of.next(0)) {
-    models.push(target.model);
+    models.push(target.target.model);
     of.report(failure(kind));
   }
   return models.join(' ');
@@ -101,9 +103,9 @@ describe('health', () => {
     call.next(0);
     call.report(failure('upstream_auth'));
     sick.push(b);
-    expect(call.next(0)).toBe(c);
+    expect(call.next(0)?.target).toBe(c);
     call.report(failure('upstream_auth'));
-    expect(call.next(0)).toBe(b);
+    expect(call.next(0)?.target).toBe(b);
   });
 });
 
@@ -113,7 +115,7 @@ describe('split', () => {
     const view = viewWith({ sick, seed: 7 });
     const counts: Record<string, number> = {};
     for (let i = 0; i < 10_000; i++) {
-      const { model } = new Plan(route, view).next(0)!;
+      const { model } = new Plan(route, view).next(0)!.target;
       counts[model] = (counts[model] ?? 0) + 1;
     }
     return counts;
@@ -155,7 +157,7 @@ describe('split', () => {
       0,
       to(a),
     ]);
-    expect(new Plan(route, { ...viewWith(), random: () => 1 - 2 ** -53 }).next(0)).toBe(d);
+    expect(new Plan(route, { ...viewWith(), random: () => 1 - 2 ** -53 }).next(0)?.target).toBe(d);
   });
 
   test('is the same for the same random numbers', () => {
@@ -178,18 +180,12 @@ test('any tree, any health: each target at most once, the healthy before the oth
         .map((children) => split(...children)),
     ),
   }));
-  const leaves = (of: Route): Target[] => {
-    if (of.type === 'target') return [of.target];
-    return of.type === 'split'
-      ? of.children.flatMap((child) => leaves(child.route))
-      : of.children.flatMap(leaves);
-  };
   fc.assert(
     fc.property(route, fc.subarray(targets), fc.nat(), (tree, sick, seed) => {
       const tried = exhaust(new Plan(tree, viewWith({ sick, seed })))
         .split(' ')
         .filter(Boolean);
-      expect([...tried].sort()).toEqual([...new Set(leaves(tree).map(({ model }) => model))].sort());
+      expect([...tried].sort()).toEqual([...new Set(targetsOf(tree).map(({ model }) => model))].sort());
       const isSick = tried.map((model) => sick.some((target) => target.model === model));
       expect(isSick).toEqual([...isSick].sort());
     }),

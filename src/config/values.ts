@@ -1,0 +1,41 @@
+/** Values as people write them in the configuration: durations, sizes, amounts. */
+import { z } from 'zod';
+
+const durationUnits: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+const sizeUnits: Record<string, number> = { b: 1, kb: 1024, mb: 1024 ** 2, gb: 1024 ** 3 };
+/** Longest timer JavaScript keeps: a longer one fires at once. */
+const maxDurationMs = 2 ** 31 - 1;
+/** Nano-dollars are exact up to 2^53: nine million dollars. */
+export const maxUsd = 9_000_000;
+
+/** `30s`, `10m`, `500ms`: to milliseconds. */
+export const duration = measured(
+  '30s, 10m or 500ms',
+  /^(\d+(?:\.\d+)?)\s*(ms|s|m|h)$/,
+  durationUnits,
+  maxDurationMs,
+);
+/** `32mb`, `512kb`: to bytes. */
+export const size = measured('32mb or 512kb', /^(\d+(?:\.\d+)?)\s*(b|kb|mb|gb)$/i, sizeUnits, 2 * 1024 ** 3);
+
+function measured(example: string, form: RegExp, units: Record<string, number>, max: number) {
+  return z.string({ error: `write it as ${example}` }).transform((text, context) => {
+    const [, amount, unit] = form.exec(text.trim()) ?? [];
+    const value = unit === undefined ? Number.NaN : Math.round(Number(amount) * units[unit.toLowerCase()]!);
+    if (value > 0 && value <= max) return value;
+    context.addIssue({ code: 'custom', message: `"${text}" is not usable; write it as ${example}` });
+    return z.NEVER;
+  });
+}
+
+/** A number, also as text, because `${ENV}` substitution yields text. */
+export function amount(says: string, accepts: (value: number) => boolean) {
+  return z
+    .union([z.number(), z.string()], { error: says })
+    .transform((given) => (typeof given === 'string' && given.trim() === '' ? Number.NaN : Number(given)))
+    .refine((value) => Number.isFinite(value) && accepts(value), { error: says });
+}
+
+export const wholeLimit = (max: number) =>
+  amount(`must be a whole number from 1 to ${max}`, (n) => Number.isInteger(n) && n >= 1 && n <= max);
+export const text = z.string({ error: 'must be text' });
