@@ -101,7 +101,8 @@ export class WebSocketPeer {
   keepAlive(silentMs: number): void {
     let asked = false;
     this.pinging = setInterval(() => {
-      if (this.heard) asked = false;
+      // What is still on its way has to be read before the question is.
+      if (this.heard || this.unsentBytes > 0) asked = false;
       else if (asked) this.cut();
       else {
         asked = true;
