@@ -1,7 +1,8 @@
 /**
  * `npm run bench`: Sluice beside nginx and Portkey's gateway under the same load, in one run, as figures and ratios;
- * `--pairs` every client's dialect with every provider's instead. `--quick` measures the same, and a few pairs, for a
- * shorter time. Targets are printed beside the figures; missing one is no failure.
+ * `--pairs` every client's dialect with every provider's instead; `--faults` what callers notice of providers that fail,
+ * with Sluice alone. `--quick` measures the same, and a few pairs, for a shorter time. Targets are printed beside the
+ * figures; missing one is no failure.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir, totalmem } from 'node:os';
@@ -10,6 +11,7 @@ import { fileURLToPath } from 'node:url';
 import portkeyPackage from '@portkey-ai/gateway/package.json';
 import sluicePackage from '../package.json';
 import { type Launch, nginxLaunch, portkeyLaunch, type Served, sluiceLaunch } from './contenders.ts';
+import { formatFaults, measureFaults } from './faults.ts';
 import { type Effort, measureAll, servedTo } from './measure.ts';
 import { allPairs, fewPairs, measurePairs, type PairEffort, servedInPairs } from './pairs.ts';
 import { formatPairsMarkdown, formatPairsText } from './pairs-report.ts';
@@ -48,12 +50,13 @@ const somePairs: PairEffort = { ...everyPair, pairs: fewPairs, rounds: 1, warmSe
 const root = fileURLToPath(new URL('..', import.meta.url));
 const quick = process.argv.includes('--quick');
 const onlyPairs = process.argv.includes('--pairs');
+const onlyFaults = process.argv.includes('--faults');
 const effort = quick ? short : full;
 const pairEffort = quick ? somePairs : everyPair;
 /** What `npm run build` made. */
 const built = [join(root, 'dist/sluice')];
 
-const missing = ['nginx', 'wrk'].filter((tool) => Bun.which(tool) === null);
+const missing = (onlyFaults ? [] : ['nginx', 'wrk']).filter((tool) => Bun.which(tool) === null);
 if (missing.length > 0) {
   process.stderr.write(`bench: ${missing.join(' and ')} not found on the PATH; apt-get install nginx wrk\n`);
   process.exit(1);
@@ -150,7 +153,16 @@ async function benchPairs(upstreamPort: number, nginx: Launch): Promise<void> {
   publish('pairs', report, formatPairsText(report), formatPairsMarkdown(report));
 }
 
+async function benchFaults(): Promise<void> {
+  const figures = await measureFaults({ scratch, program: built, seconds: quick ? 5 : 20, progress });
+  process.stdout.write(`\n${formatFaults(figures)}\n`);
+}
+
 try {
+  if (onlyFaults) {
+    await benchFaults();
+    leave(0);
+  }
   const upstreamPort = await startUpstream();
   const nginx = nginxLaunch(versionOf(['nginx', '-v'], /nginx\/(\S+)/), scratch, upstreamPort);
   if (!onlyPairs) await benchContenders(upstreamPort, nginx);

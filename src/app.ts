@@ -1,18 +1,25 @@
 /** Puts the gateway together: the only file that knows every part. */
 import { resolve } from 'node:path';
+import packageJson from '../package.json';
+import type { AdminPowers, createAdmin } from './admin/admin.ts';
 import { compile, type Transport } from './config/compile.ts';
 import { formatMistakes } from './config/mistakes.ts';
 import type { Config } from './config/schema.ts';
 import type { Key, Limit, Snapshot, Window } from './config/snapshot.ts';
 import { targetsOf } from './config/targets.ts';
 import { watchConfig } from './config/watch.ts';
+import type { ExplainQuery, Explanation } from './core/explain.ts';
+import type { HealthChange } from './core/health.ts';
 import type { Observer } from './core/observer.ts';
 import { Deadlines } from './gateway/deadlines.ts';
+import { explain } from './gateway/explain.ts';
 import type { Gateway } from './gateway/gateway.ts';
 import { Inflight } from './gateway/inflight.ts';
 import { KeptAnswers } from './gateway/kept-answers.ts';
+import { Shadows } from './gateway/mirror.ts';
 import { KeptObjects } from './gateway/objects/kept-objects.ts';
 import { chargeLeftovers } from './gateway/objects/object-documents.ts';
+import { Probes } from './gateway/probes.ts';
 import { createSchemaChecker } from './gateway/schema-checker.ts';
 import { serve } from './gateway/server.ts';
 import { createTokenizer } from './gateway/tokenizer.ts';
@@ -31,13 +38,16 @@ import type { Logger } from './observe/log.ts';
 import { createMetrics, type Metrics } from './observe/metrics.ts';
 import { type Alarm, createHealth } from './routing/health.ts';
 import { createSight, Measures } from './routing/measures.ts';
+import { RetryBudget } from './routing/retry-budget.ts';
 import { openAnswers } from './store/answers.ts';
 import { createFirstSecrets, type FirstSecrets } from './store/first-start.ts';
 import type { StoreKey } from './store/keys.ts';
 import { openObjects } from './store/objects.ts';
 import { openStore } from './store/open.ts';
-import { spentSince } from './store/spent.ts';
+import { readSecretHash } from './store/secrets.ts';
+import { type ShadowsSpent, shadowsSince, spentSince } from './store/spent.ts';
 import { HttpPool } from './wire/http/pool.ts';
+import { webRequest } from './wire/http/server/web-request.ts';
 
 export interface AppOptions {
   config: Config;
@@ -80,13 +90,19 @@ export async function startApp(options: AppOptions): Promise<App> {
   const objects = new KeptObjects(openObjects(settings.dataDir, settings.store), (what, error) =>
     log.error({ error: (error as Error).message }, `alarm: ${what}`),
   );
-  const health = createHealth((alarm) => reportDeadKey(alarm, log));
+  const health = createHealth({
+    onAlarm: (alarm) => reportDeadKey(alarm, log),
+    onChange: (change) => reportChange(change, metrics, log),
+    providers: () => configuration.snapshot().providers,
+  });
+  const retries = new RetryBudget();
   const measures = new Measures();
   const gateway: Gateway = {
     snapshot: configuration.snapshot,
     keyring,
     limiter: createLimiter(ledger.counters),
     health,
+    retries,
     measures,
     sight: createSight(health, measures),
     journal: ledger.journal,
@@ -94,6 +110,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     http,
     deadlines: new Deadlines(),
     inflight,
+    shadows: new Shadows(),
     countTokens: tokenizer.count,
     schemas: schemas.check,
     answers,
@@ -102,10 +119,30 @@ export async function startApp(options: AppOptions): Promise<App> {
     random: Math.random,
     forceTranslate: options.env.SLUICE_FORCE_TRANSLATE === '1',
   };
+  const probes = new Probes(gateway);
   const ready = () => !inflight.draining && ledger.writable();
+  const expose = () => metrics.expose({ ...health.describe(Date.now()), heldBack: retries.heldBack });
   const { host, port } = settings;
-  const server = serve(gateway, { host, port, operate: (path) => operate(path, ready, metrics) });
+  const administer = administrate({
+    tokenHash: ledger.adminHash,
+    version: packageJson.version,
+    health: () => health.describe(Date.now()),
+    explain: (query) =>
+      explain(query, {
+        snapshot: configuration.snapshot(),
+        sight: gateway.sight,
+        limiter: gateway.limiter,
+        keyNamed: keyring.named,
+      }),
+  });
+  const server = serve(gateway, {
+    host,
+    port,
+    operate: (path, request) =>
+      path.startsWith('/admin/') ? administer(webRequest(request)) : operate(path, ready, expose),
+  });
   configuration.watch();
+  probes.start();
   void objects.open();
   void chargeLeftovers(gateway);
 
@@ -117,9 +154,10 @@ export async function startApp(options: AppOptions): Promise<App> {
     flushed: ledger.applier.flushed,
     async stop() {
       configuration.stop();
+      probes.stop();
       const { drainMs } = configuration.snapshot().settings;
       log.info({ calls: inflight.count, drainMs }, 'stopping');
-      const drained = await inflight.drain(drainMs);
+      const [drained] = await Promise.all([inflight.drain(drainMs), gateway.shadows.stop()]);
       if (!drained) {
         log.warn({ calls: inflight.count }, 'calls were still running when the drain time was over');
       }
@@ -206,6 +244,7 @@ async function openLedger(configuration: Configuration, log: Logger) {
     log.warn({ attempts: interrupted }, 'settled attempts that the last process left open');
   const store = await openStore(dataDir, settings.store);
   const firstSecrets = await createFirstSecrets(store.db, keys.size > 0);
+  const adminHash = await readSecretHash(store.db, 'admin');
   let state: ApplierState | undefined;
   const applier = startApplier({
     dataDir,
@@ -224,18 +263,39 @@ async function openLedger(configuration: Configuration, log: Logger) {
   const now = Date.now();
   counters.restore(await spentBefore(store.db, now), now);
   await store.close();
-  return { journal, applier, counters, firstSecrets, writable: () => state?.ok !== false };
+  return { journal, applier, counters, firstSecrets, adminHash, writable: () => state?.ok !== false };
+}
+
+/** The admin API: loaded when it is first asked for, so that nobody waits for it at the start. */
+function administrate(powers: AdminPowers): (request: Request) => Promise<Response> {
+  let loading: Promise<ReturnType<typeof createAdmin>> | undefined;
+  return async (request) => {
+    loading ??= import('./admin/admin.ts').then((admin) => admin.createAdmin(powers));
+    return (await loading)(request);
+  };
+}
+
+/** Explains by a configuration alone: nothing is learned, spent or broken yet. @throws GatewayError */
+export function explainConfig(config: Config, query: ExplainQuery): Explanation {
+  const snapshot = compile(config, { version: 1 });
+  const keys = [...snapshot.keys.values()];
+  return explain(query, {
+    snapshot,
+    sight: createSight(createHealth(), new Measures()),
+    limiter: createLimiter(createMemoryCounters()),
+    keyNamed: (name) => keys.find((key) => key.name === name),
+  });
 }
 
 /** Operators' pages. */
-function operate(path: string, ready: () => boolean, metrics: Metrics): Response | undefined {
+function operate(path: string, ready: () => boolean, expose: () => string): Response | undefined {
   switch (path) {
     case '/healthz':
       return new Response('ok\n');
     case '/readyz':
       return ready() ? new Response('ready\n') : new Response('not ready\n', { status: 503 });
     case '/metrics':
-      return new Response(metrics.expose(), { headers: { 'content-type': expositionType } });
+      return new Response(expose(), { headers: { 'content-type': expositionType } });
     default:
       return undefined;
   }
@@ -244,6 +304,18 @@ function operate(path: string, ready: () => boolean, metrics: Metrics): Response
 function reportDeadKey({ provider, key, untilMs, error }: Alarm, log: Logger): void {
   const fields = { provider, key, until: new Date(untilMs), error: error.message };
   log.error(fields, 'a provider refuses its key: replace it');
+}
+
+function reportChange(change: HealthChange, metrics: Metrics, log: Logger): void {
+  if (change.of === 'key') {
+    const { provider, id: key, state, why } = change;
+    log.info({ provider, key, why, until: new Date(change.untilMs) }, `a key is ${state}`);
+    return;
+  }
+  const { id: target, state, untilMs, lastError } = change;
+  metrics.targetTurned(target, state);
+  if (state === 'closed') log.info({ target }, 'a target does well again');
+  else log.warn({ target, until: new Date(untilMs), lastError }, 'a target fails: others go first');
 }
 
 /** Behind a proxy of the usual variables, calls go through fetch, which knows them all. */
@@ -309,6 +381,20 @@ function createObserver(metrics: Metrics, log: Logger): Observer {
         );
       }
     },
+    resumed(end) {
+      metrics.resumed(end);
+      if (end.to === undefined) log.warn(end, 'a stream broke off, and nobody went on with it');
+      else log.info(end, 'a stream broke off, and another attempt went on with it');
+    },
+    bondSettled: metrics.bondSettled,
+    hedgeStarted: metrics.hedgeStarted,
+    hedgeWon: metrics.hedgeWon,
+    shadowDropped: metrics.shadowDropped,
+    shadowEnded(end) {
+      metrics.shadowEnded(end);
+      const { error, id, model, target } = end;
+      log.debug({ id, model, target, kind: error?.kind, error: error?.message }, 'shadow call');
+    },
     alarm(what, fields) {
       log.error(fields, `alarm: ${what}`);
     },
@@ -336,10 +422,23 @@ function toKey(stored: StoreKey, snapshot: Snapshot): Key {
 
 const windows: Window[] = ['minute', 'hour', 'day', 'month'];
 
-/** What every key, team and organisation has used of the windows that run at `now`. */
+function amountsOf(
+  { calls, tokens, nanoUsd }: Pick<ShadowsSpent, 'calls' | 'tokens' | 'nanoUsd'>,
+  whose: Pick<Spent, 'owner' | 'id' | 'per'>,
+): Spent[] {
+  return [
+    { ...whose, unit: 'requests', amount: calls },
+    { ...whose, unit: 'tokens', amount: tokens },
+    { ...whose, unit: 'usd', amount: nanoUsd },
+  ];
+}
+
+/** What every key, team and organisation, and the shadows of every model, have used of the windows that run at `now`. */
 async function spentBefore(db: Parameters<typeof spentSince>[0], now: number): Promise<Spent[]> {
   const spent: Spent[] = [];
   for (const per of windows) {
+    for (const { model: id, ...used } of await shadowsSince(db, windowStartMs(per, now)))
+      spent.push(...amountsOf(used, { owner: 'mirror', id, per }));
     for (const row of await spentSince(db, windowStartMs(per, now))) {
       const owners = [
         { owner: 'key', id: row.key },
@@ -348,9 +447,7 @@ async function spentBefore(db: Parameters<typeof spentSince>[0], now: number): P
       ] as const;
       for (const { owner, id } of owners) {
         if (id === '') continue;
-        spent.push({ owner, id, unit: 'requests', per, amount: row.calls });
-        spent.push({ owner, id, unit: 'tokens', per, amount: row.tokens });
-        spent.push({ owner, id, unit: 'usd', per, amount: row.nanoUsd });
+        spent.push(...amountsOf(row, { owner, id, per }));
       }
     }
   }

@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { addCheckCommand } from './cli/check.ts';
 import { completeEnvironment } from './cli/environment.ts';
+import { addExplainCommand } from './cli/explain.ts';
 import { addKeysCommand } from './cli/keys.ts';
 import { addMockCommand } from './cli/mock.ts';
 import { addSchemaCommand } from './cli/schema.ts';
@@ -21,6 +22,7 @@ const program = new Command('sluice')
 
 addServeCommand(program);
 addCheckCommand(program);
+addExplainCommand(program);
 addKeysCommand(program);
 addUsageCommand(program);
 addMockCommand(program);

@@ -28,6 +28,7 @@ const mayImport: Record<string, { from: string[]; because: string }> = {
     because: 'the ledger brings records into the store and knows no gateway',
   },
   store: { from: ['core'], because: 'the store knows rows' },
+  admin: { from: ['core', 'config'], because: 'what administrators can do, app.ts hands them' },
   observe: { from: ['core'], because: 'observers are told; they do not ask' },
   cli: {
     from: ['core', 'config', 'providers', 'ledger', 'store', 'mock', 'observe', 'app.ts'],

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { compile } from '../config/compile.ts';
 import { configFromEnvironment, type Env, loadConfig } from '../config/load.ts';
 import { formatMistakes } from '../config/mistakes.ts';
+import { findUnreachable } from '../config/reach.ts';
 import type { Route } from '../config/route.ts';
 import type { Provider, Snapshot } from '../config/snapshot.ts';
 import { childrenOf, targetsOf } from '../config/targets.ts';
@@ -55,6 +56,7 @@ function summarise(title: string, snapshot: Snapshot): string {
         ({ name, team, disabled }) => `${name} (team ${team}${disabled ? ', disabled' : ''})`,
       ),
     ],
+    ['unreachable', findUnreachable(snapshot)],
     ['unpriced', [...unpriced].map((id) => `${id}: no price is known; add it under prices:`)],
   ];
   const lines = rows.flatMap(([name, values]) =>

@@ -1,4 +1,5 @@
 /** `sluice keys`: makes, lists and revokes keys; a running gateway learns of it within a second. */
+
 import { mkdirSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Kysely } from 'kysely';
@@ -7,6 +8,7 @@ import { formatUsd, parseUsd } from '../core/money.ts';
 import { createKey, listKeys, revokeKey, type StoreKey, type StoreLimit } from '../store/keys.ts';
 import { openStore, storeExists } from '../store/open.ts';
 import type { Schema } from '../store/schema.ts';
+import { commandName } from './command-name.ts';
 import {
   addDataOptions,
   CommandError,
@@ -138,7 +140,7 @@ function formatKeys(keys: StoreKey[], format: ListFlags['format'], now: number):
     }));
     return `${JSON.stringify(rows, null, 2)}\n`;
   }
-  if (keys.length === 0) return 'There are no keys. Make one: sluice keys create --name NAME\n';
+  if (keys.length === 0) return `There are no keys. Make one: ${commandName} keys create --name NAME\n`;
   const titles = ['name', 'id', 'team', 'models', 'limits', 'created', 'expires', 'state'];
   const rows = keys.map((key) => [
     key.name,

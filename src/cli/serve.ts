@@ -5,6 +5,7 @@ import { configFromEnvironment, loadConfig } from '../config/load.ts';
 import { formatMistakes } from '../config/mistakes.ts';
 import type { Config } from '../config/schema.ts';
 import { createLog } from '../observe/log.ts';
+import { commandName } from './command-name.ts';
 import { defaultConfigFile, findConfigFile } from './config-file.ts';
 import { readPort } from './port.ts';
 
@@ -118,7 +119,7 @@ function welcome(app: App, file: string | undefined): void {
       lines.push('', 'Try it:', '', curl(app.url, secrets.key, model));
     }
   } else if (snapshot.keys.size === 0) {
-    lines.push('  keys       made before; another one: sluice keys create --name NAME');
+    lines.push(`  keys       made before; another one: ${commandName} keys create --name NAME`);
   }
   process.stdout.write(`${lines.join('\n')}\n\n`);
 }

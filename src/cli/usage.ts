@@ -12,6 +12,7 @@ import {
   type UsageSums,
   usageDimensions,
 } from '../store/usage.ts';
+import { commandName } from './command-name.ts';
 import { addDataOptions, CommandError, type DataFlags, findDataDir, runCommand } from './data-dir.ts';
 import { readMoment } from './moment.ts';
 import { alignPoints, formatCsv, formatTable } from './table.ts';
@@ -64,7 +65,7 @@ async function showUsage(flags: Flags): Promise<string> {
   if (existsSync(join(dataDir, 'journal'))) await applyLeftovers(dataDir, 'sqlite');
   if (!storeExists(dataDir)) {
     throw new CommandError(
-      `Nothing is recorded in ${dataDir}. Start the gateway with \`sluice serve\`, or name its data directory with --data DIR.`,
+      `Nothing is recorded in ${dataDir}. Start the gateway with \`${commandName} serve\`, or name its data directory with --data DIR.`,
     );
   }
   const store = await openStore(dataDir, 'sqlite');

@@ -19,12 +19,13 @@ export function compileModels(
   targetOf: (id: string) => Target,
 ): ReadonlyMap<string, Route> {
   const models = new Map<string, Route>();
-  const compileRoute = (route: RouteConfig): Route => {
-    if (typeof route !== 'string') return compileStrategy(route, compileRoute);
+  const compileRoute = (route: RouteConfig, model: string): Route => {
+    if (typeof route !== 'string')
+      return compileStrategy(route, model, (below) => compileRoute(below, model));
     return Object.hasOwn(configured, route) ? modelNamed(route) : { type: 'target', target: targetOf(route) };
   };
   const modelNamed = (name: string): Route => {
-    const route = models.get(name) ?? compileRoute(configured[name]!);
+    const route = models.get(name) ?? compileRoute(configured[name]!, name);
     models.set(name, route);
     return route;
   };
@@ -32,7 +33,7 @@ export function compileModels(
   return models;
 }
 
-function compileStrategy(said: StrategyConfig, compile: (route: RouteConfig) => Route): Route {
+function compileStrategy(said: StrategyConfig, model: string, compile: (route: RouteConfig) => Route): Route {
   const options = optionsOf(said);
   const steady = said.steady ?? true;
   const all = (routes: readonly RouteConfig[]) => routes.map(compile);
@@ -72,6 +73,7 @@ function compileStrategy(said: StrategyConfig, compile: (route: RouteConfig) => 
   }
   return {
     type: 'mirror',
+    model,
     children: [compile(said.mirror!)],
     shadow: compile(said.to!),
     share: said.share ?? 1,

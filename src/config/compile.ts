@@ -1,3 +1,4 @@
+/** Turns a configuration into the immutable snapshot that calls are served from. */
 import { hashSecret } from '../core/secret.ts';
 import { dialects } from '../dialects/index.ts';
 import { authHeader } from '../providers/auth.ts';
@@ -127,6 +128,7 @@ function compileProvider(
     keeps: keepersOf(entry, speaks, keys),
     batchShare: entry?.batchShare,
     timeouts: { ...defaultTimeouts, ...compileTimeouts(given.timeout ?? {}) },
+    ...(given.probe === undefined ? {} : { probeMs: given.probe }),
     ...(transport === undefined ? {} : { transport }),
     ...(switching === undefined ? {} : { switching }),
   });

@@ -177,7 +177,7 @@ const strategy: z.ZodType<StrategyConfig> = z
       .enum(resume, { error: `must be ${resume.join(', ')}` })
       .optional()
       .describe(
-        'What becomes of a stream that breaks off: an error (never, the default), the same answer continued by another target, or a new one from its start.',
+        'What becomes of a stream that breaks off: an error (never, the default), the same answer continued by another attempt (continue), or a new answer where nothing but thoughts were shown of it, and else an error (restart).',
       ),
     retries: amount('must be a whole number from 0 to 5', (n) => Number.isInteger(n) && n >= 0 && n <= 5)
       .optional()

@@ -97,6 +97,8 @@ export interface Hedge extends Node {
 /** Asks a second target the same, whose answer nobody sees. */
 export interface Mirror extends Node {
   type: 'mirror';
+  /** The configured model in whose route it stands: under its name shadows are recorded, and have their budget. */
+  model: string;
   children: readonly [Route];
   shadow: Route;
   /** Share of calls, 0 to 1. */

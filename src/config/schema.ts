@@ -96,6 +96,11 @@ const provider = z.strictObject({
   session_token: secret.optional().describe('Goes with a temporary key that requests are signed with.'),
   credentials: text.min(1).optional().describe('JSON file with the credentials that tokens are fetched by.'),
   timeout: timeout.optional().describe('Time limits of calls to this provider.'),
+  probe: duration
+    .optional()
+    .describe(
+      'How often a provider whose targets fail is asked for its list of models, which costs nothing, so that calls need not find out that nobody is there. Default: only calls find out.',
+    ),
 });
 
 const limits = z.array(limit).default([]).describe('At most so much per window; every one of them holds.');

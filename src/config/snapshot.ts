@@ -60,6 +60,8 @@ export interface Provider {
   /** What part of the usual price is paid for requests of a batch; absent: nobody knows. */
   batchShare?: number | undefined;
   timeouts: Timeouts;
+  /** How often it is asked whether it is there, while targets of it fail; absent: never. */
+  probeMs?: number;
   /** Replaces network access: the built-in mock provider. */
   transport?: (url: string, init: RequestInit) => Promise<Response>;
   /** The same for requests to go on in another protocol; without it, a `transport` has none. */

@@ -84,6 +84,8 @@ export interface Message {
   blocks: Block[];
   /** Instructions in a member of their own, where its dialect also has instructions among the messages. */
   apart?: true;
+  /** The last one, of the model: the beginning of an answer that it is to go on with. */
+  unfinished?: true;
   /** Members only the request's dialect knows (`name`, a `developer` role…). */
   extra?: JsonObject;
 }

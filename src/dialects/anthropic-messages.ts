@@ -61,7 +61,7 @@ export const anthropicMessages: ClientDialect = {
   writeStream: (emit) => new MessagesWriter(emit),
   tap: () => new MessagesTap(),
   tapMarkers: ['message_delta', 'message_stop', '"error"'],
-  terminator: '',
+  terminator: 'event: message_stop\ndata: {"type":"message_stop"}\n\n',
 
   readError: classifyUpstreamError,
   writeError,

@@ -100,6 +100,8 @@ export interface ClientDialect extends Dialect {
    * to the tap; the rest pass unread. Must cover usage, finish, errors and the last word.
    */
   readonly tapMarkers: readonly string[];
+  /** Its streams tell a tool call only when it is whole. */
+  readonly wholeCalls?: boolean;
   /** Framed text that ends a whole stream, appended by the relay where a provider leaves it out; '' for none. */
   readonly terminator: string;
 
@@ -194,12 +196,21 @@ export interface StreamReader {
    * nothing when it was cut, or when `end` or `error` was already emitted.
    */
   end(): void;
+  /** Something has begun to come that no event has told of yet. */
+  readonly pending?: boolean;
 }
 
 export interface StreamWriter {
   push(event: ChatEvent): void;
   /** An error as text, where that depends on what was written before; otherwise writeStreamError writes it. */
   writeError?(error: GatewayError, requestId: string): string;
+  /**
+   * A remark of the gateway's, where clients of the dialect do not take one as a comment. Only between the answer's first
+   * word and its last.
+   */
+  remark?(name: string, value: string): void;
+  /** What is written from now on follows `passed`, the frames of an answer of this dialect that were not written here. */
+  follow?(passed: string): void;
 }
 
 /** What the client asked for, as far as the form of its answer depends on it. */

@@ -71,6 +71,7 @@ export const gemini: ClientDialect = {
   writeStream: (emit, wish) => new GeminiWriter(emit, wish),
   tap: () => new GeminiTap(),
   tapMarkers,
+  wholeCalls: true,
   terminator: '',
 
   readError: classifyUpstreamError,

@@ -17,6 +17,12 @@ export interface Quirks {
   noSampling?: boolean;
   /** Cannot be held to a JSON Schema: it is told the schema in words, and its answers are checked. */
   noJsonSchema?: boolean;
+  /**
+   * Goes on with an answer whose beginning is the last turn, instead of beginning a new one: in all dialects but Chat
+   * Completions (`turn`), in all that have turns (`any-turn`), or only where a Chat Completions request says so, in that
+   * message (`prefix: true`; the answer may begin with it once more) or beside it (`continue_final_message`: `flag`).
+   */
+  continues?: 'turn' | 'any-turn' | 'prefix' | 'flag' | undefined;
   /** Ids a tool call may have, where they are not those of the dialect: others are rewritten on the way. */
   toolIds?: RegExp;
 

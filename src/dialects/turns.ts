@@ -33,8 +33,12 @@ export interface Arrangement {
 export function arrangeTurns(messages: readonly Message[], how: Arrangement): Turn[] {
   const joined: Turn[] = [];
   for (let i = how.first; i < messages.length; i++) append(joined, turnOf(messages[i]!, i, how));
-  const turns: Turn[] = [];
-  for (const turn of answerCalls(joined, how)) append(turns, turn);
+  // Most conversations have no calls to answer.
+  let turns = joined;
+  if (joined.some(hasCalls)) {
+    turns = [];
+    for (const turn of answerCalls(joined, how)) append(turns, turn);
+  }
   if (turns[0]?.role !== 'user') {
     turns.unshift({ role: 'user', content: [{ block: { type: 'text', text: opening }, path: 'messages' }] });
   }
@@ -103,6 +107,10 @@ function answerCalls(turns: Turn[], how: Arrangement): Turn[] {
       answered.push({ role, content: unwrapOrphans(content.filter(given.isLeft, given), how) });
   }
   return answered;
+}
+
+function hasCalls({ content }: Turn): boolean {
+  return content.some((placed) => isCall(placed) || isResult(placed));
 }
 
 function isCall(placed: Placed): placed is Placed<ToolCallBlock> {

@@ -1,6 +1,7 @@
 /** Understands a provider's refusal, whatever its shape: what kind it is, when to retry, and words a client may hear. */
 import { type ErrorDetail, type ErrorKind, errorKinds, GatewayError } from '../core/error.ts';
 import { isObject, type Json, type JsonObject } from '../core/json.ts';
+import { readDurationMs } from './durations.ts';
 
 /** What an error body says, whoever wrote it. Empty strings where it says nothing. */
 interface Complaint {
@@ -252,7 +253,8 @@ export function readRetryAfterS(headers: Headers): number | undefined {
   const ms = Number(headers.get('retry-after-ms'));
   if (ms > 0) return Math.ceil(ms / 1000);
   const after = headers.get('retry-after');
-  if (after !== null) return readDurationS(after);
+  const afterS = after === null ? undefined : readDurationS(after);
+  if (afterS !== undefined) return afterS;
   const spent: number[] = [];
   const others: number[] = [];
   for (const [name, value] of headers) {
@@ -266,29 +268,10 @@ export function readRetryAfterS(headers: Headers): number | undefined {
   return others.length > 0 ? Math.min(...others) : undefined;
 }
 
-const unitS: Readonly<Record<string, number>> = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86_400 };
-
-/** `17.39s`, `6ms`, `1m30s`, `34`, an RFC 3339 or HTTP date, or a time since 1970, as whole seconds from now. */
+/** Whole seconds from now, rather too many than too few. */
 function readDurationS(text: string): number | undefined {
-  const value = text.trim();
-  const plain = Number(value);
-  if (value !== '' && plain >= 0) {
-    if (plain > 1e12) return secondsUntil(plain);
-    return plain > 1e9 ? secondsUntil(plain * 1000) : Math.ceil(plain);
-  }
-  if (/^(\d+(\.\d+)?(ms|s|m|h|d))+$/.test(value)) {
-    let seconds = 0;
-    for (const [, amount, unit] of value.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/g)) {
-      seconds += Number(amount) * (unitS[unit ?? 's'] ?? 1);
-    }
-    return Math.ceil(Number(seconds.toFixed(3)));
-  }
-  const date = Date.parse(value);
-  return Number.isNaN(date) ? undefined : secondsUntil(date);
-}
-
-function secondsUntil(timeMs: number): number {
-  return Math.max(0, Math.ceil((timeMs - Date.now()) / 1000));
+  const ms = readDurationMs(text, Date.now());
+  return ms === undefined ? undefined : Math.ceil(ms / 1000);
 }
 
 // What it must not say

@@ -1,44 +1,55 @@
 /** One attempt: the journal hears that it leaves, the provider is asked, its answer is made the client's. */
 import type { GatewayError } from '../core/error.ts';
+import type { AnswerWish } from '../dialects/dialect.ts';
 import type { Answer, Outlet } from '../wire/http/server/messages.ts';
 import type { Attempt } from './call.ts';
 import { answerChecked } from './checked.ts';
-import { answerCopies } from './copies.ts';
 import { type Countable, settleCounted } from './estimate.ts';
 import { isAnswer, readBytes, readRefusal } from './read-reply.ts';
-import type { Reply } from './reply.ts';
+import type { Inbound } from './render.ts';
 import { requireEvents } from './require-events.ts';
 import { answerHeaders } from './respond.ts';
-import { RelayStage, TranslateStage } from './stages.ts';
-import { openStream, passOn, settleGone } from './stream.ts';
+import { Mending } from './resume/mend.ts';
+import { resumableStage, resumes } from './resume/resumable.ts';
+import { leaveSilence } from './silence.ts';
+import { RelayStage, type Stage, TranslateStage } from './stages.ts';
+import { type OpenStream, openStream, passOn, settleGone } from './stream.ts';
 import type { Renderer, Tries } from './tries.ts';
 import { Upstream } from './upstream.ts';
 import { Whole } from './whole.ts';
 
 /** @throws GatewayError when the provider did not answer: nothing has reached the client then. */
-export function answer(tries: Tries): Promise<Answer> {
-  return (tries.outbound.copies ?? 1) > 1 ? answerCopies(tries) : answerOnce(tries);
-}
-
-async function answerOnce(tries: Tries): Promise<Answer> {
+export async function answerOnce(tries: Tries): Promise<Answer> {
   const attempt = tries.call.dispatch(tries.outbound, tries.inbound.peek.stream);
-  const upstream = new Upstream(tries.outbound, tries.call.gateway.deadlines, tries.request);
+  const { deadlines } = tries.call.gateway;
+  const upstream = new Upstream(tries.outbound, deadlines, tries.request, tries.options.timeouts);
   try {
     const { gateway } = tries.call;
     const reply = await upstream.send(gateway.http, { key: tries.key, client: tries.request.headers });
     attempt.upstreamStatus = reply.status;
+    tries.replied(reply);
     if (!isAnswer(reply)) throw await readRefusal(reply, tries.outbound, upstream);
     if (tries.inbound.peek.stream) await requireEvents(reply, tries, attempt, upstream);
     if (tries.outbound.form !== undefined) return await answerChecked(reply, tries, attempt, upstream);
-    if (tries.inbound.peek.stream) return await answerStream(reply, tries, attempt, upstream);
+    if (tries.inbound.peek.stream) {
+      const stage = stageFor(tries);
+      attempt.heard = stage;
+      const open = await openStream(reply, stage, upstream, attempt);
+      if (stage.complete) leaveSilence(stage.stops?.() ?? [], tries);
+      return tellStream(open, stage, tries, attempt, upstream);
+    }
     const read = readBytes(reply, upstream);
     const bytes = read instanceof Promise ? await read : read;
     upstream.finish();
     const whole = new Whole(bytes, tries.outbound, tries.inbound);
+    if (whole.stops.length > 0) {
+      attempt.heard = whole;
+      leaveSilence(whole.stops, tries);
+    }
     attempt.meaningful();
     const counting = settleCounted(attempt, 'ok', whole.usage, true, whole, tries.inbound);
     if (counting !== undefined) await counting;
-    return answerWhole(whole, tries, attempt);
+    return tellWhole(whole, tries, attempt);
   } catch (thrown) {
     throw await fail(thrown, tries, attempt, upstream);
   }
@@ -64,28 +75,41 @@ export async function fail(
   return error;
 }
 
-function answerWhole(whole: Whole, tries: Tries, attempt: Attempt): Answer {
+/** The answer to the client: settled by now, and with it the call is over. */
+export function tellWhole(whole: Whole, tries: Tries, attempt: Attempt): Answer {
   tries.succeeded();
   tries.call.end(200);
   return { status: 200, headers: answerHeaders(attempt, 'application/json', true), body: whole.body };
 }
 
-async function answerStream(
-  reply: Reply,
+/** What a streamed answer passes on its way to the client. @param wishOf the form of what is not relayed. */
+export function stageFor(tries: Tries, wishOf = wishOfClient): Stage {
+  if (resumes(tries)) return resumableStage(tries, wishOf);
+  const { inbound, outbound } = tries;
+  return outbound.relay
+    ? new RelayStage(inbound.dialect, outbound)
+    : new TranslateStage(inbound.dialect, outbound, wishOf(inbound), inbound.remember);
+}
+
+function wishOfClient(inbound: Inbound): AnswerWish {
+  return inbound.wish;
+}
+
+/** The answer to the client, which has begun. */
+export function tellStream(
+  open: OpenStream,
+  stage: Stage,
   tries: Tries,
   attempt: Attempt,
   upstream: Upstream,
-): Promise<Answer> {
-  const { inbound, outbound } = tries;
-  const stage = outbound.relay
-    ? new RelayStage(inbound.dialect, outbound)
-    : new TranslateStage(inbound.dialect, outbound, inbound.wish, inbound.remember);
-  attempt.heard = stage;
-  const open = await openStream(reply, stage, upstream, attempt);
+): Answer {
+  const { inbound } = tries;
   tries.succeeded();
+  attempt.begunBy = tries;
   upstream.onGone = () => settleGone(attempt, stage, inbound);
   if (tries.request.gone) upstream.abandon();
-  const body = (out: Outlet) => passOn(open, stage, upstream, attempt, inbound, out);
+  const mending = resumes(tries) ? new Mending(tries, fail) : undefined;
+  const body = (out: Outlet) => passOn(open, stage, upstream, attempt, inbound, out, mending);
   const type = inbound.peek.array ? 'application/json' : 'text/event-stream; charset=utf-8';
   const headers = answerHeaders(attempt, type, false);
   headers['cache-control'] = 'no-cache';

@@ -2,13 +2,17 @@
 import type { Key, Snapshot, Target } from '../config/snapshot.ts';
 import { type GatewayError, toGatewayError } from '../core/error.ts';
 import { newCallId } from '../core/id.ts';
-import { chargeKnown, type NanoUsd } from '../core/money.ts';
+import { charge, chargeKnown, type NanoUsd } from '../core/money.ts';
 import type { Dispatched, Settled } from '../core/record.ts';
 import { emptyUsage, type Usage, usedNothing } from '../core/usage.ts';
 import type { ClientDialect } from '../dialects/dialect.ts';
 import type { Amounts, BoundLimit, Lease } from '../governance/leases.ts';
+import { fateOf } from '../routing/bonds.ts';
+import type { Ended } from '../routing/measures/target-measures.ts';
+import type { Step } from '../routing/plan.ts';
 import type { Gateway } from './gateway.ts';
 import type { Labels } from './labels.ts';
+import { learn } from './learn.ts';
 import { namesOf } from './names.ts';
 import type { Pins } from './objects/kept-objects.ts';
 import type { Outbound } from './render.ts';
@@ -27,12 +31,16 @@ export class Call {
   attempts = 0;
   /** Why the target to ask next is asked: the way through the route; '' where the client named it. */
   why = '';
+  /** The target to ask next in its place in the route; undefined where the client named it. */
+  step: Step | undefined;
   /** provider/model asked last. */
   target = '';
   /** Some limit on the path is in USD: then what has no price cannot be called. */
   hasBudget = false;
   /** What every limit on the path holds for it. */
   reserved: NanoUsd = 0;
+  /** What it may use at most. */
+  expected: Usage | undefined;
   /** The dialect of the last attempt's provider, where it is the client's own. */
   answeredBy: ClientDialect | undefined;
   spentTokens = 0;
@@ -68,6 +76,7 @@ export class Call {
     attempt.lost = bounded(lost);
     // Only what is written counts: if it cannot be, the attempt before it stays the last.
     this.gateway.journal.dispatched(attempt.dispatch);
+    this.gateway.measures.began(target);
     this.attempts++;
     this.target = target.id;
     this.writeSettled();
@@ -83,6 +92,22 @@ export class Call {
       this.open.splice(i, 1);
       attempt.write(0, false);
     }
+  }
+
+  /** Of several attempts that ran at once, `attempt` is what became of the call. */
+  decide(attempt: Attempt): void {
+    this.open.splice(this.open.indexOf(attempt), 1);
+    this.open.push(attempt);
+    this.target = attempt.target.id;
+  }
+
+  /** Holds as much again for a second attempt at once, at `target`. @returns false where a limit does not bear it. */
+  holdSecond({ price }: Target): boolean {
+    const { expected, lease } = this;
+    if (expected === undefined || lease === undefined) return false;
+    const tokens = 2 * (expected.input + expected.output);
+    const nanoUsd = this.reserved + (price === undefined ? 0 : charge(expected, price));
+    return lease.topUp({ tokens, nanoUsd });
   }
 
   /**
@@ -140,21 +165,29 @@ function bounded(lost: string[]): string[] {
 }
 
 /** One upstream request. `settle` says how it ended; it is written when it is known whether another follows. */
-export class Attempt {
+export class Attempt implements Ended {
   private readonly dispatchedMs = performance.now();
   /** When its work began: later than it was dispatched, where a session waits for its next answer. */
   startedMs = this.dispatchedMs;
   upstreamStatus = 0;
   firstByteMs: number | undefined;
+  firstTold = false;
   usage: Usage | undefined;
   estimated = false;
   nanoUsd: NanoUsd | undefined;
   lost: string[] = [];
+  /** What it was asked beside the client's request: counted where the provider does not. */
+  addedTokens = 0;
   /** What the provider has told so far, kept also when nothing of it reaches the client. */
   heard: { readonly usage: Usage | undefined; text(): string } | undefined;
+  /** Is to hear that it broke off, once it has begun. */
+  begunBy: { brokeOff(error: GatewayError): void } | undefined;
   /** It is being settled: whoever else wants to waits for that. */
   settling: Promise<void> | undefined;
-  private outcome: Settled['outcome'] | undefined;
+  outcome: Settled['outcome'] | undefined;
+  /** Whom the route chose, and where: what it turned out to be the work of is another matter. */
+  readonly planned: Target;
+  readonly step: Step | undefined;
   private endedMs = 0;
   private written = false;
 
@@ -162,7 +195,10 @@ export class Attempt {
     readonly call: Call,
     private asked: Target,
     private begun: Dispatched,
-  ) {}
+  ) {
+    this.planned = asked;
+    this.step = call.step;
+  }
 
   get target(): Target {
     return this.asked;
@@ -180,13 +216,42 @@ export class Attempt {
     this.begun = { ...this.begun, names };
   }
 
+  get stream(): boolean {
+    return this.begun.stream;
+  }
+
+  get durationMs(): number {
+    return this.endedMs - this.startedMs;
+  }
+
+  get inputTokens(): number {
+    return this.usage!.input;
+  }
+
+  get cachedTokens(): number {
+    return this.usage!.cacheRead;
+  }
+
+  get outputTokens(): number {
+    return this.usage!.output;
+  }
+
+  get returned(): boolean {
+    return this.step !== undefined && fateOf(this.step) === 'kept';
+  }
+
   get settled(): boolean {
     return this.outcome !== undefined;
   }
 
   /** Something meaningful arrived. */
   meaningful(): void {
-    this.firstByteMs ??= performance.now() - this.startedMs;
+    if (this.firstByteMs !== undefined) return;
+    const nowMs = performance.now();
+    this.firstByteMs = nowMs - this.startedMs;
+    if (!this.stream) return;
+    this.firstTold = true;
+    this.call.gateway.measures.sawFirst(this.planned, this.firstByteMs, this.atOf(nowMs));
   }
 
   /** How it ended, and what it used; usage is counted here, once. */
@@ -200,6 +265,12 @@ export class Attempt {
     this.nanoUsd = usedNothing(this.usage) ? 0 : chargeKnown(this.usage, this.target.price);
     this.call.spentTokens += this.usage.input + this.usage.output;
     this.call.spentNanoUsd += this.nanoUsd ?? 0;
+    learn(this, this.atOf(this.endedMs));
+  }
+
+  /** Milliseconds since 1970. */
+  private atOf(ms: number): number {
+    return this.dispatch.at + Math.round(ms - this.dispatchedMs);
   }
 
   fail(error: GatewayError): void {
@@ -214,13 +285,13 @@ export class Attempt {
     const record: Settled = {
       call: this.dispatch.call,
       attempt: this.dispatch.attempt,
-      at: this.dispatch.at + Math.round(this.endedMs - this.dispatchedMs),
+      at: this.atOf(this.endedMs),
       final,
       outcome: this.outcome!,
       upstreamStatus: this.upstreamStatus,
       clientStatus,
       firstByteMs: this.firstByteMs,
-      durationMs: this.endedMs - this.startedMs,
+      durationMs: this.durationMs,
       usage: this.usage!,
       estimated: this.estimated,
       nanoUsd: this.nanoUsd,

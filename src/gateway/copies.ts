@@ -10,9 +10,9 @@ import type { Answer } from '../wire/http/server/messages.ts';
 import { checkForm, notInForm } from './by-instruction.ts';
 import type { Attempt } from './call.ts';
 import { settleCounted } from './estimate.ts';
-import { isAnswer, readBytes, readRefusal } from './read-reply.ts';
+import { reach } from './reach.ts';
+import { readBytes } from './read-reply.ts';
 import type { Inbound } from './render.ts';
-import type { Reply } from './reply.ts';
 import { requireEvents } from './require-events.ts';
 import { answerHeaders } from './respond.ts';
 import { TranslateStage } from './stages.ts';
@@ -71,7 +71,9 @@ export async function answerCopies(tries: Tries): Promise<Answer> {
   try {
     for (let i = 0; i < (outbound.copies ?? 1); i++) {
       const attempt = call.dispatch(outbound, inbound.peek.stream);
-      copies.push(new Copy(attempt, new Upstream(outbound, call.gateway.deadlines, request)));
+      copies.push(
+        new Copy(attempt, new Upstream(outbound, call.gateway.deadlines, request, tries.options.timeouts)),
+      );
     }
     return inbound.peek.stream && outbound.form === undefined
       ? await answerStreams(copies, tries)
@@ -85,14 +87,6 @@ export async function answerCopies(tries: Tries): Promise<Answer> {
 
 async function giveUp(copies: readonly Copy[], error: GatewayError, { inbound }: Tries): Promise<void> {
   await Promise.all(copies.map((copy) => copy.giveUp(error, inbound)));
-}
-
-async function ask({ attempt, upstream }: Copy, tries: Tries): Promise<Reply> {
-  const { outbound, request, call, key } = tries;
-  const reply = await upstream.send(call.gateway.http, { key, client: request.headers });
-  attempt.upstreamStatus = reply.status;
-  if (!isAnswer(reply)) throw await readRefusal(reply, outbound, upstream);
-  return reply;
 }
 
 // Whole
@@ -117,7 +111,7 @@ async function answerWholes(copies: readonly Copy[], tries: Tries): Promise<Answ
 
 async function readCopy(copy: Copy, tries: Tries): Promise<ChatResponse> {
   const { inbound, outbound, call } = tries;
-  const reply = await ask(copy, tries);
+  const reply = await reach(tries, copy.attempt, copy.upstream);
   const bytes = await readBytes(reply, copy.upstream);
   copy.upstream.finish();
   const answer = readAnswer(bytes, outbound, inbound);
@@ -242,7 +236,7 @@ async function openCopy(
 ): Promise<() => Promise<void>> {
   const { attempt, upstream } = copy;
   const { inbound, outbound } = tries;
-  const reply = await ask(copy, tries);
+  const reply = await reach(tries, attempt, upstream);
   await requireEvents(reply, tries, attempt, upstream);
   const stage = new TranslateStage(inbound.dialect, outbound, merger.choice(index), inbound.remember);
   copy.stage = stage;

@@ -7,7 +7,8 @@ import type { Presence } from '../wire/http/server/messages.ts';
 export interface Watched {
   /** Time at which it has waited too long, by the clock of `now`. */
   deadlineMs: number;
-  expire(): void;
+  /** @returns false when it may go on after all, with a later deadline. */
+  expire(): boolean;
   /** Whether the client is still there. */
   readonly client: Presence;
   /** The client went away. */
@@ -20,7 +21,8 @@ export class Deadlines {
   private readonly watched = new Set<Watched>();
   private timer: ReturnType<typeof setInterval> | undefined;
 
-  constructor(private readonly now: () => number = () => performance.now()) {}
+  /** @param now milliseconds by a clock that never goes back. */
+  constructor(readonly now: () => number = () => performance.now()) {}
 
   add(item: Watched): void {
     this.watched.add(item);
@@ -31,7 +33,8 @@ export class Deadlines {
     this.watched.delete(item);
   }
 
-  private sweep(): void {
+  /** Looks at all that is watched: once a tick, by itself. */
+  sweep(): void {
     if (this.watched.size === 0) {
       clearInterval(this.timer);
       this.timer = undefined;
@@ -41,9 +44,9 @@ export class Deadlines {
     for (const item of this.watched) {
       const gone = item.client.gone;
       if (!gone && item.deadlineMs > now) continue;
-      this.watched.delete(item);
       if (gone) item.abandon();
-      else item.expire();
+      else if (!item.expire()) continue;
+      this.watched.delete(item);
     }
   }
 }

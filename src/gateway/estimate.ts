@@ -48,7 +48,9 @@ async function settleEstimated(
   passed: Passed | undefined,
   inbound: Countable,
 ): Promise<void> {
-  attempt.settle(outcome, await inbound.complete(usage, passed, attempt.call.gateway.countTokens), true);
+  const counted = await inbound.complete(usage, passed, attempt.call.gateway.countTokens);
+  if (!usage?.input) counted.input += attempt.addedTokens;
+  attempt.settle(outcome, counted, true);
 }
 
 /** Of a chat: by the text of the request, and of the answer as far as it came. */

@@ -7,10 +7,12 @@ import type { Limiter } from '../governance/limits.ts';
 import type { Health } from '../routing/health.ts';
 import type { Measures } from '../routing/measures.ts';
 import type { Sight } from '../routing/moment.ts';
+import type { RetryBudget } from '../routing/retry-budget.ts';
 import type { HttpPool } from '../wire/http/pool.ts';
 import type { Deadlines } from './deadlines.ts';
 import type { Inflight } from './inflight.ts';
 import type { KeptAnswers } from './kept-answers.ts';
+import type { Shadows } from './mirror.ts';
 import type { KeptObjects } from './objects/kept-objects.ts';
 import type { SchemaCheck } from './schema-checker.ts';
 import type { VendorMemory } from './vendor-memory.ts';
@@ -21,6 +23,8 @@ export interface Gateway {
   keyring: Keyring;
   limiter: Limiter;
   health: Health;
+  /** Of attempts beyond the first of each call. */
+  retries: RetryBudget;
   measures: Measures;
   /** What routes are chosen by: health and measures as one. */
   sight: Sight;
@@ -30,6 +34,8 @@ export interface Gateway {
   http: HttpPool;
   deadlines: Deadlines;
   inflight: Inflight;
+  /** What is asked beside calls, for nobody to hear. */
+  shadows: Shadows;
   /** Counts the tokens of a text, off this thread. */
   countTokens(text: string): Promise<number>;
   /** Checks answers against schemas, off this thread. */

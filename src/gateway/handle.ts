@@ -13,8 +13,8 @@ import { authorise, extractSecret } from '../governance/keys.ts';
 import type { BoundLimit } from '../governance/leases.ts';
 import { Plan, type Step } from '../routing/plan.ts';
 import type { Answer, ClientRequest } from '../wire/http/server/messages.ts';
+import { answer } from './answer.ts';
 import { type Asking, CallAsk } from './ask.ts';
-import { answer } from './attempt.ts';
 import { type Peek, peekBody, readBody } from './body.ts';
 import { Call } from './call.ts';
 import type { Gateway } from './gateway.ts';
@@ -32,9 +32,18 @@ export interface Kind<A, I extends Renderer> {
   prepare?(inbound: I): Promise<void> | undefined;
   /** One attempt. @throws GatewayError when the provider did not answer: nothing has reached the client then. */
   answer(tries: Tries<I>): Promise<Answer>;
+  /** It is answered, or begins to be. Never throws. */
+  answered?(tries: Tries<I>): void;
 }
 
-const chat: Kind<Asked, Inbound> = { plan: planTries, prepare: (inbound) => inbound.lookBack(), answer };
+const chat: Kind<Asked, Inbound> = {
+  plan: planTries,
+  prepare: (inbound) => inbound.lookBack(),
+  answer,
+  answered: (tries) => {
+    if (tries.shadows.length > 0) tries.call.gateway.shadows.follow(tries);
+  },
+};
 
 /** A chat call in the client's `dialect`. */
 export function handleChat(
@@ -67,7 +76,9 @@ export async function handle<A, I extends Renderer>(
       const next = tries.next();
       if (!(next instanceof Promise ? await next : next)) throw tries.failure;
       try {
-        return await kind.answer(tries);
+        const response = await kind.answer(tries);
+        kind.answered?.(tries);
+        return response;
       } catch (thrown) {
         tries.failed(thrown);
       }
@@ -120,7 +131,7 @@ export function noTarget(model: string): GatewayError {
   });
 }
 
-function askingOf({ body, members, stream, maxTokens }: Peek, { turns }: ClientDialect): Asking {
+export function askingOf({ body, members, stream, maxTokens }: Peek, { turns }: ClientDialect): Asking {
   return {
     stream,
     maxTokens,
@@ -135,7 +146,7 @@ function tokensOf(body: Uint8Array): number {
 }
 
 /** What a chat may use at most. */
-function usageOf(peek: Peek, target: Target): Usage {
+export function usageOf(peek: Peek, target: Target): Usage {
   const usage = emptyUsage();
   usage.input = tokensOf(peek.body);
   usage.output =
@@ -145,6 +156,7 @@ function usageOf(peek: Peek, target: Target): Usage {
 
 /** Holds with every limit what this call may need, before anything is sent. @throws GatewayError */
 export function reserve(call: Call, usage: Usage, target: Target): void {
+  call.expected = usage;
   call.reserved = target.price === undefined ? 0 : charge(usage, target.price);
   const limits = call.gateway.limiter.limitsOf(call.snapshot, call.key!);
   call.hasBudget = limits.some(isBudget);

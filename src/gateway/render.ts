@@ -18,6 +18,9 @@ import { type FetchedMedia, fetchMedia, listWanted, withFetched } from './fetch-
 import { keptAnswer } from './kept-answers.ts';
 import { ownerOf } from './names.ts';
 
+/** Who asks: what of a request counts once its body is read. */
+export type Caller = Pick<ClientRequest, 'headers' | 'signal' | 'gone'>;
+
 export interface Outbound {
   target: Target;
   endpoint: Endpoint;
@@ -40,6 +43,9 @@ export interface Outbound {
   contentType?: string;
 }
 
+/** What the gateway asks otherwise than its client has. @throws GatewayError `unsupported` where that target cannot be. */
+export type Change = (asked: ChatRequest, target: Target, endpoint: Endpoint) => ChatRequest;
+
 /** One client request, parsed at most once however many targets it is rendered for. */
 export class Inbound implements Countable {
   private parsed: ChatRequest | undefined;
@@ -51,13 +57,23 @@ export class Inbound implements Countable {
   /** The body with what it refers to in its place. */
   private whole: JsonObject | undefined;
   readonly dialect: ClientDialect;
+  /** Nobody hears the answer: nothing of it is kept. */
+  private muted = false;
 
   constructor(
     readonly peek: Peek,
     private readonly call: Call,
-    private readonly request: ClientRequest,
+    private readonly request: Caller,
   ) {
     this.dialect = call.dialect;
+  }
+
+  /** The same request, asked for nobody to hear the answer. */
+  mute(request: Caller): Inbound {
+    const muted = new Inbound(this.peek, this.call, request);
+    const { parsed, fetched, history, whole } = this;
+    Object.assign(muted, { parsed, fetched, history, whole, muted: true });
+    return muted;
   }
 
   /**
@@ -87,11 +103,10 @@ export class Inbound implements Countable {
     if (previous !== undefined) this.history = await answers.history(owner, previous, keeping);
   }
 
-  /** The request in the hub's words, with `more` turns at its end. @throws GatewayError `bad_request`. */
-  chat(more?: readonly Message[]): ChatRequest {
+  /** The request in the hub's words. @throws GatewayError `bad_request`. */
+  chat(): ChatRequest {
     this.parsed ??= this.read();
-    const { parsed } = this;
-    return more === undefined ? parsed : { ...parsed, messages: [...parsed.messages, ...more] };
+    return this.parsed;
   }
 
   private read(): ChatRequest {
@@ -118,7 +133,7 @@ export class Inbound implements Countable {
       request: () => this.chat(),
     };
     const { keeping } = this.dialect;
-    if (keeping === undefined || this.chat().store === false) return wish;
+    if (keeping === undefined || this.muted || this.chat().store === false) return wish;
     const { call, peek } = this;
     wish.id = answerIdOf(call.id);
     wish.kept = (answer) =>
@@ -133,20 +148,20 @@ export class Inbound implements Countable {
 
   /** Takes note of state in an answer that its client cannot hand back. */
   get remember(): ((blocks: readonly Block[]) => void) | undefined {
-    if (this.dialect.carriesState) return undefined;
+    if (this.dialect.carriesState || this.muted) return undefined;
     return (blocks) => this.call.gateway.memory.remember(ownerOf(this.call.key!), blocks);
   }
 
   /**
-   * @param more turns to add to the client's own.
+   * @param change what is asked instead; nothing is relayed then.
    * @returns a promise only where something has to be fetched first.
    * @throws GatewayError `bad_request`, or `unsupported` when this target cannot say what was asked.
    */
-  render(target: Target, more?: readonly Message[]): Outbound | Promise<Outbound> {
+  render(target: Target, change?: Change): Outbound | Promise<Outbound> {
     const same = this.sameDialect(target);
-    return same?.dialect === this.dialect && this.mayRelay(same, target)
-      ? this.relay(target, same, more)
-      : this.translate(target, same ?? target.endpoints[0], more);
+    return change === undefined && same?.dialect === this.dialect && this.mayRelay(same, target)
+      ? this.relay(target, same)
+      : this.translate(target, same ?? target.endpoints[0], change);
   }
 
   private sameDialect({ endpoints, quirks }: Target): Endpoint | undefined {
@@ -169,14 +184,14 @@ export class Inbound implements Countable {
     return !stream || (framing === 'sse' && !array);
   }
 
-  private relay(target: Target, endpoint: Endpoint, more: readonly Message[] | undefined): Outbound {
+  private relay(target: Target, endpoint: Endpoint): Outbound {
     const { body, members, stream, model } = this.peek;
     const plan = this.needsCopies(target)
       ? undefined
       : this.dialect.planRelay(body, members, stream, target.quirks);
     if (plan === undefined) {
       const lost: string[] = [];
-      const adapted = adaptRequest(this.chat(more), this.dialect.can, target.quirks, true);
+      const adapted = adaptRequest(this.chat(), this.dialect.can, target.quirks, true);
       const rewritten = this.rewrite(target, endpoint, adapted.request, lost);
       const { streamUsage, format } = adapted.request;
       // An answer that came as a tool's input, or has to be checked, is not passed on as it is.
@@ -200,12 +215,13 @@ export class Inbound implements Countable {
   private translate(
     target: Target,
     endpoint: Endpoint | undefined,
-    more: readonly Message[] | undefined,
+    change: Change | undefined,
   ): Outbound | Promise<Outbound> {
     if (endpoint === undefined) throw new GatewayError('internal', `Target ${target.id} speaks no dialect.`);
     const { name, can } = endpoint.dialect;
-    const asked = withFetched(this.recall(name, more), can, this.fetched);
-    const adapted = adaptRequest(asked, can, target.quirks, false);
+    const asked = withFetched(this.recall(name), can, this.fetched);
+    const changed = change === undefined ? asked : change(asked, target, endpoint);
+    const adapted = adaptRequest(changed, can, target.quirks, false);
     const { request } = adapted;
     // Paths are the client's: it has not seen the message before its first.
     const source = adapted.shifted ? { ...this.dialect.can, systemApart: true } : this.dialect.can;
@@ -218,7 +234,7 @@ export class Inbound implements Countable {
         const called = (path: string): string => namePaths([path], request, source)[0] ?? path;
         this.fetched ??= new Map();
         const fetching = fetchMedia(wanted, this.fetched, reach, this.request.signal, called);
-        return fetching.then(() => this.translate(target, endpoint, more));
+        return fetching.then(() => this.translate(target, endpoint, change));
       }
     }
     const hints = requireMeaning(losses, name);
@@ -230,8 +246,8 @@ export class Inbound implements Countable {
   }
 
   /** As a target of `vendor` is to read it: with the state its client could not hand back. */
-  private recall(vendor: DialectName, more: readonly Message[] | undefined): ChatRequest {
-    let request = this.chat(more);
+  private recall(vendor: DialectName): ChatRequest {
+    let request = this.chat();
     // What is told in full is not referred to as well.
     if (this.history !== undefined) request = { ...request, previousResponseId: undefined };
     if (this.dialect.carriesState) return request;

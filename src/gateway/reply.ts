@@ -5,12 +5,16 @@ export interface Reply {
   /** The first value of a header, by its lower-case name. */
   header(name: string): string | null;
   headers(): Headers;
+  /** Status line and headers in lower case, each on its line, for those who look for something before they read it. */
+  readonly headText: string;
   /** The next bytes, at once where they are there; undefined at the end. */
   read(): Uint8Array | undefined | Promise<Uint8Array | undefined>;
 }
 
 /** What a transport answers, read the same way. */
 export class TransportReply implements Reply {
+  /** Bytes of the body so far. */
+  received = 0;
   private readonly reader: { read(): Promise<{ done: boolean; value?: Uint8Array | undefined }> } | undefined;
 
   constructor(private readonly response: Response) {
@@ -29,9 +33,19 @@ export class TransportReply implements Reply {
     return this.response.headers;
   }
 
+  get headText(): string {
+    let text = '';
+    this.response.headers.forEach((value, name) => {
+      text += `\r\n${name}: ${value}`;
+    });
+    return text.toLowerCase();
+  }
+
   async read(): Promise<Uint8Array | undefined> {
     if (this.reader === undefined) return undefined;
     const { done, value } = await this.reader.read();
-    return done ? undefined : value;
+    if (done || value === undefined) return undefined;
+    this.received += value.length;
+    return value;
   }
 }

@@ -1,9 +1,10 @@
 /** The two ways an answer's stream passes through: as bytes with a tap on the side, or event by event through the hub. */
-import type { Block, ChatEvent } from '../core/chat.ts';
-import type { GatewayError } from '../core/error.ts';
+import type { Block, ChatEvent, StopReason } from '../core/chat.ts';
+import { GatewayError } from '../core/error.ts';
 import { restoreBlock } from '../core/tool-words.ts';
 import type { Usage } from '../core/usage.ts';
 import type { AnswerWish, ClientDialect, StreamReader, StreamWriter, Tap } from '../dialects/dialect.ts';
+import { redactSecrets } from '../dialects/upstream-error.ts';
 import { type FrameReader, frameReader } from '../wire/framing.ts';
 import { SseReader } from '../wire/sse.ts';
 import { StreamTap } from '../wire/tap.ts';
@@ -28,26 +29,47 @@ export interface Stage {
   readonly errorPassed: boolean;
   /** The answer's text so far, for counting when no usage came. */
   text(): string;
+  /** How each choice of a complete answer has ended; none where anything was said in it. */
+  stops?(): StopReason[];
   /** A failure as text that ends the client's stream. */
   writeError(error: GatewayError, requestId: string): string;
+}
+
+/** Takes events, and gives what of them is for the client. */
+export interface Teller extends StreamWriter {
+  take(): string | undefined;
 }
 
 export class RelayStage implements Stage {
   private readonly tap: Tap;
   private readonly stream: StreamTap;
-  readonly errorPassed = true;
+  /** Where the stream turned out to be no stream any more. What was wrong is not passed on. */
+  private broken: GatewayError | undefined;
 
   constructor(
-    private readonly dialect: ClientDialect,
-    private readonly outbound: Outbound,
+    protected readonly dialect: ClientDialect,
+    protected readonly outbound: Outbound,
   ) {
-    const tap = dialect.tap(outbound.target.quirks, outbound.hideUsage);
-    this.tap = tap;
-    this.stream = new StreamTap(dialect.tapMarkers, outbound.hideUsage, (event, data) => {
-      const pass = tap.push(event, data);
-      if (tap.meaningful) this.stream.attentive = false;
-      return pass;
-    });
+    this.tap = dialect.tap(outbound.target.quirks, outbound.hideUsage);
+    this.stream = new StreamTap(dialect.tapMarkers, (event, data) => this.look(event, data));
+  }
+
+  /** What becomes of an event: see Observe. */
+  protected look(event: string, data: string): boolean | string {
+    if (this.broken !== undefined) return false;
+    const { tap } = this;
+    const failed = tap.error !== undefined;
+    const pass = tap.push(event, data);
+    if (tap.meaningful) this.stream.attentive = false;
+    if (failed) return pass;
+    // Taps do not read all that they are shown; what looks like an object but is none may pass.
+    if ((tap.error !== undefined || !looksWhole(data)) && !isJson(data)) {
+      this.broken = new GatewayError('upstream_invalid', "The provider's stream is not valid JSON.");
+      return false;
+    }
+    if (tap.error === undefined) return pass;
+    const clean = redactSecrets(data);
+    return clean === data ? pass : `${event === '' ? '' : `event: ${event}\n`}data: ${clean}\n\n`;
   }
 
   push(chunk: Uint8Array): Part | undefined {
@@ -56,7 +78,7 @@ export class RelayStage implements Stage {
 
   end(): Part | undefined {
     const rest = this.stream.end();
-    if (!this.tap.complete || this.tap.terminated || this.dialect.terminator === '') return rest;
+    if (!this.complete || this.tap.terminated || this.dialect.terminator === '') return rest;
     return rest === undefined
       ? this.dialect.terminator
       : Buffer.concat([rest, Buffer.from(this.dialect.terminator)]);
@@ -71,37 +93,78 @@ export class RelayStage implements Stage {
   }
 
   get complete(): boolean {
-    return this.tap.complete;
+    return this.tap.complete && this.broken === undefined;
   }
 
   get terminated(): boolean {
-    return this.tap.terminated;
+    return this.tap.terminated && this.broken === undefined;
   }
 
   get error(): GatewayError | undefined {
-    return this.tap.error;
+    return this.broken ?? this.tap.error;
+  }
+
+  get errorPassed(): boolean {
+    return this.broken === undefined;
   }
 
   writeError(error: GatewayError, requestId: string): string {
     return this.dialect.writeStreamError(error, requestId);
   }
 
+  stops(): StopReason[] {
+    const stops: StopReason[] = [];
+    let said = false;
+    this.readPassed((event) => {
+      if (event.type === 'finish') stops.push(event.stop);
+      said ||= saysSomething(event);
+    }, true);
+    // What the tap has no eye for says something all the same.
+    return said ? [] : stops;
+  }
+
   text(): string {
-    const passed = this.stream.passed();
     let text = '';
-    const reader = this.dialect.readStream((event) => {
+    const size = this.readPassed((event) => {
       text += textOf(event);
-    }, this.outbound.target.quirks);
-    const sse = new SseReader((event, data) => reader.push(event, data));
-    let size = 0;
-    for (const chunk of passed) {
-      sse.push(chunk);
-      size += chunk.length;
-    }
+    });
     // Only the beginning was kept: the rest is taken to be like it.
     const times = Math.round(this.stream.bytes / Math.max(1, size));
     return times > 1 ? text.repeat(Math.min(times, Math.ceil(maxChars / Math.max(1, text.length)))) : text;
   }
+
+  /** @returns how many bytes there are of it. */
+  private readPassed(emit: (event: ChatEvent) => void, toItsEnd = false): number {
+    const reader = this.dialect.readStream(emit, this.outbound.target.quirks);
+    const sse = new SseReader((event, data) => reader.push(event, data));
+    let size = 0;
+    for (const chunk of this.stream.passed()) {
+      sse.push(chunk);
+      size += chunk.length;
+    }
+    if (toItsEnd) reader.end();
+    return size;
+  }
+}
+
+/** An object as far as can be seen from outside, or one of the words that stand for none. */
+function looksWhole(data: string): boolean {
+  return data === '' || data === '[DONE]' || (data.startsWith('{') && data.endsWith('}'));
+}
+
+function isJson(data: string): boolean {
+  try {
+    JSON.parse(data);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Something a client would notice. */
+function saysSomething(event: ChatEvent): boolean {
+  if (event.type === 'delta') return event.text !== '';
+  return event.type === 'block' && event.value.type !== 'text' && event.value.type !== 'reasoning';
 }
 
 export class TranslateStage implements Stage {
@@ -116,7 +179,11 @@ export class TranslateStage implements Stage {
   private readonly frames: FrameReader;
   private readonly reader: StreamReader;
   private readonly writer: StreamWriter;
+  /** What writes for the client, where it is not done here. */
+  readonly teller: Teller | undefined;
   private readonly states = new StateCollector();
+  private readonly ends: StopReason[] = [];
+  private spoke = false;
 
   /** @param wish how the client wants it written; or what takes the events instead of the client. */
   constructor(
@@ -127,6 +194,7 @@ export class TranslateStage implements Stage {
   ) {
     const writer = 'push' in wish ? wish : this.writeFor(wish);
     this.writer = writer;
+    this.teller = 'take' in writer ? (writer as Teller) : undefined;
     const { dialect, framing } = outbound.endpoint;
     const { toolIds } = client.can;
     this.reader = dialect.readStream((event) => {
@@ -134,7 +202,8 @@ export class TranslateStage implements Stage {
       if (event.type === 'start') event.model ||= outbound.target.model;
       if (event.type === 'block') event.value = restoreBlock(event.value, outbound.names, toolIds);
       if (remember !== undefined) this.note(event);
-      if (event.type !== 'error') writer.push(event);
+      // Nothing follows an error: neither what came with it, nor a last word.
+      if (this.error === undefined) writer.push(event);
     }, outbound.target.quirks);
     this.frames = frameReader(framing, (name, text) => this.reader.push(name, text));
   }
@@ -165,11 +234,16 @@ export class TranslateStage implements Stage {
     return this.said;
   }
 
+  stops(): StopReason[] {
+    return this.spoke ? [] : this.ends;
+  }
+
   writeError(error: GatewayError, requestId: string): string {
     return this.writer.writeError?.(error, requestId) ?? this.client.writeStreamError(error, requestId);
   }
 
   private take(): string | undefined {
+    if (this.teller !== undefined) return this.teller.take();
     const out = this.out;
     if (out === '') return undefined;
     this.out = '';
@@ -179,7 +253,8 @@ export class TranslateStage implements Stage {
   private watch(event: ChatEvent): void {
     switch (event.type) {
       case 'delta':
-        this.meaningful = true;
+        this.spoke ||= saysSomething(event);
+        this.meaningful ||= this.spoke;
         if (this.said.length < maxChars) this.said += textOf(event);
         break;
       case 'start':
@@ -187,9 +262,11 @@ export class TranslateStage implements Stage {
         if (event.usage !== undefined) this.usage = event.usage;
         break;
       case 'block':
-        if (event.value.type !== 'text' && event.value.type !== 'reasoning') this.meaningful = true;
+        this.spoke ||= saysSomething(event);
+        this.meaningful ||= this.spoke;
         break;
       case 'finish':
+        this.ends.push(event.stop);
         this.meaningful = true;
         this.complete = true;
         break;

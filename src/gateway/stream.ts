@@ -31,10 +31,8 @@ export async function openStream(
     const read = reply.read();
     const bytes = read instanceof Promise ? await read : read;
     open.done = bytes === undefined;
-    if (bytes !== undefined) {
-      upstream.touch();
-      size += bytes.length;
-    }
+    // Until something is said it is the first token that is waited for, whatever comes before.
+    if (bytes !== undefined) size += bytes.length;
     const part = bytes === undefined ? stage.end() : stage.push(bytes);
     if (stage.error !== undefined) throw stage.error;
     if (part !== undefined) open.ready.push(part);
@@ -62,9 +60,22 @@ export function cutShort(): GatewayError {
   );
 }
 
+/** An attempt whose answer has begun. */
+export interface Live {
+  open: OpenStream;
+  stage: Stage;
+  upstream: Upstream;
+  attempt: Attempt;
+}
+
+/** Finds another attempt that goes on with an answer which broke off. */
+interface Mender {
+  mend(failure: GatewayError, broken: Live): Promise<Live | undefined>;
+}
+
 /**
- * The body of the client's response. The charge is in the journal before the last part leaves; a failure becomes an
- * error event in the client's dialect; a client that goes away stops the provider.
+ * The body of the client's response. The charge is in the journal before the last part leaves; a failure is mended, or
+ * becomes an error event in the client's dialect; a client that goes away stops the provider.
  */
 export async function passOn(
   open: OpenStream,
@@ -73,47 +84,58 @@ export async function passOn(
   attempt: Attempt,
   inbound: Countable,
   out: Outlet,
+  mender?: Mender,
 ): Promise<void> {
-  const { call } = attempt;
-  try {
-    for (const part of open.ready) {
-      if (stage.terminated && !attempt.settled) await settle('ok', attempt, stage, inbound);
-      upstream.rest();
-      const room = out.write(part);
-      if (room !== undefined) await room;
-      if (out.gone) return;
-    }
-    // After the last word nothing may follow: neither bytes nor an error.
-    while (!open.done && !stage.terminated && stage.error === undefined) {
-      upstream.touch();
-      const read = open.reply.read();
-      const bytes = read instanceof Promise ? await read : read;
-      open.done = bytes === undefined;
-      const part = bytes === undefined ? stage.end() : stage.push(bytes);
-      if (stage.terminated && !attempt.settled) await settle('ok', attempt, stage, inbound);
-      if (part !== undefined && (stage.error === undefined || stage.errorPassed)) {
-        if (open.done || stage.error !== undefined) await conclude(attempt, stage, inbound);
-        // A client that reads slowly keeps the provider waiting, not the other way round.
-        upstream.rest();
-        const room = out.write(part);
-        if (room !== undefined) await room;
-        if (out.gone) return;
+  for (;;) {
+    let failure: GatewayError | undefined;
+    let next: Live | undefined;
+    try {
+      try {
+        for (const part of open.ready) {
+          if (stage.terminated && !attempt.settled) await settle('ok', attempt, stage, inbound);
+          upstream.rest();
+          const room = out.write(part);
+          if (room !== undefined) await room;
+          if (out.gone) return;
+        }
+        // After the last word nothing may follow: neither bytes nor an error.
+        while (!open.done && !stage.terminated && stage.error === undefined) {
+          upstream.touch();
+          const read = open.reply.read();
+          const bytes = read instanceof Promise ? await read : read;
+          open.done = bytes === undefined;
+          const part = bytes === undefined ? stage.end() : stage.push(bytes);
+          if (stage.terminated && !attempt.settled) await settle('ok', attempt, stage, inbound);
+          if (part === undefined) continue;
+          const over = open.done || stage.error !== undefined;
+          // What may be mended is not settled yet.
+          if (over && (mender === undefined || failureOf(stage) === undefined))
+            await settle(failureOf(stage) ?? 'ok', attempt, stage, inbound);
+          // A client that reads slowly keeps the provider waiting, not the other way round.
+          upstream.rest();
+          const room = out.write(part);
+          if (room !== undefined) await room;
+          if (out.gone) return;
+        }
+        failure = failureOf(stage);
+      } catch (thrown) {
+        failure = upstream.failure(thrown);
       }
+      if (failure !== undefined) next = await mender?.mend(failure, { open, stage, upstream, attempt });
+      if (next === undefined) {
+        await settle(failure ?? 'ok', attempt, stage, inbound);
+        if (failure !== undefined && !(failure === stage.error && stage.errorPassed))
+          out.write(stage.writeError(failure, attempt.call.id));
+      }
+    } finally {
+      if (open.done) upstream.finish();
+      else if (stage.terminated) void drain(open.reply, upstream);
+      else upstream.close();
+      // Still unsettled here: the client went away in the middle.
+      settleGone(attempt, stage, inbound);
     }
-    const failure = await conclude(attempt, stage, inbound);
-    if (failure !== undefined && !(stage.error !== undefined && stage.errorPassed)) {
-      out.write(stage.writeError(failure, call.id));
-    }
-  } catch (thrown) {
-    const failure = upstream.failure(thrown);
-    await settle(failure, attempt, stage, inbound);
-    out.write(stage.writeError(failure, call.id));
-  } finally {
-    if (open.done) upstream.finish();
-    else if (stage.terminated) void drain(open.reply, upstream);
-    else upstream.close();
-    // Still unsettled here: the client went away in the middle.
-    settleGone(attempt, stage, inbound);
+    if (next === undefined) return;
+    ({ open, stage, upstream, attempt } = next);
   }
 }
 
@@ -128,15 +150,9 @@ export async function drain(reply: Reply, upstream: Upstream): Promise<void> {
   }
 }
 
-/** The provider's part is over: settled as what it was. @returns the failure, if it was one. */
-async function conclude(
-  attempt: Attempt,
-  stage: Stage,
-  inbound: Countable,
-): Promise<GatewayError | undefined> {
-  const failure = stage.error ?? (stage.complete ? undefined : cutShort());
-  await settle(failure ?? 'ok', attempt, stage, inbound);
-  return failure;
+/** Why the answer is not complete, when the provider's part is over. */
+function failureOf(stage: Stage): GatewayError | undefined {
+  return stage.error ?? (stage.complete ? undefined : cutShort());
 }
 
 /** The client left: also where it did so before a first part could be sent, and nobody reads the body any more. */
@@ -164,6 +180,7 @@ async function settleOnce(
   inbound: Countable,
 ): Promise<void> {
   const error = end === 'ok' ? undefined : end;
+  if (error !== undefined) attempt.begunBy?.brokeOff(error);
   const final = error === undefined || stage.terminated;
   try {
     const counting = settleCounted(attempt, error?.kind ?? 'ok', stage.usage, final, stage, inbound);

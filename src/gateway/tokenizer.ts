@@ -50,6 +50,6 @@ export function createTokenizer(): Tokenizer {
 const maxWaiting = 256;
 
 /** Four letters a token, as English has it. */
-function byLength(text: string): number {
+export function byLength(text: string): number {
   return Math.ceil(text.length / 4);
 }

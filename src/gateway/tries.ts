@@ -1,14 +1,16 @@
 /** Which target is asked next, and with which key: the one place that decides about another attempt. */
-import type { RouteOptions } from '../config/route.ts';
+import type { Hedge, Mirror, RouteOptions } from '../config/route.ts';
 import type { ProviderKey, Target } from '../config/snapshot.ts';
-import type { Message } from '../core/chat.ts';
-import { GatewayError, toGatewayError } from '../core/error.ts';
+import { clientGone, GatewayError, toGatewayError } from '../core/error.ts';
+import { readUsedUpMs } from '../dialects/rate-limits.ts';
 import { describeWay, maxAttempts, type Plan, type Step } from '../routing/plan.ts';
 import type { ClientRequest } from '../wire/http/server/messages.ts';
 import { correctionOf, type Fault } from './by-instruction.ts';
 import type { Call } from './call.ts';
 import { keyMarked, type Pins } from './objects/kept-objects.ts';
-import type { Inbound, Outbound } from './render.ts';
+import { pause } from './pause.ts';
+import type { Caller, Change, Inbound, Outbound } from './render.ts';
+import type { Reply } from './reply.ts';
 
 /** With these another key of the same provider may do better. */
 const keyTrouble: ReadonlySet<string> = new Set(['upstream_auth', 'upstream_quota', 'upstream_rate_limited']);
@@ -16,10 +18,10 @@ const keyTrouble: ReadonlySet<string> = new Set(['upstream_auth', 'upstream_quot
 /** A client's request, for whatever target. */
 export interface Renderer {
   /**
-   * @param more turns to add to the client's own.
+   * @param change what is asked instead.
    * @throws GatewayError `unsupported` where this target cannot be asked, others of the client's own making.
    */
-  render(target: Target, more?: readonly Message[]): Outbound | Promise<Outbound>;
+  render(target: Target, change?: Change): Outbound | Promise<Outbound>;
 }
 
 type RenderedBy<I extends Renderer> = Awaited<ReturnType<I['render']>>;
@@ -30,11 +32,22 @@ export class Tries<I extends Renderer = Inbound> {
   key: ProviderKey | undefined;
   /** What the route wants of attempts at the target to ask now. */
   options: RouteOptions = {};
-  private target: Target | undefined;
+  /** By which strategy the call was counted as one that may ask two. */
+  counted: Hedge | undefined;
+  /** The target to ask now, in its place in the route. */
+  private step: Step | undefined;
   private keysTried = 0;
+  /** When the last attempt began: what came of it is told of that time. */
+  private begunMs = 0;
+  /** A token of the retry budget is held: this is not the call's first attempt. */
+  private extra = false;
   private staleTried: Target | undefined;
   private fault: Fault | undefined;
   private corrected: Target | undefined;
+  /** What is asked instead, once an answer has broken off. */
+  private change: Change | undefined;
+  /** Whose answer broke off first: it may be asked to go on itself, once. */
+  private broken: Step | 'asked' | undefined;
   /** Of the last attempt. */
   private error: GatewayError | undefined;
   /** Why a target could not be asked at all: says less than what another one answered. */
@@ -43,7 +56,7 @@ export class Tries<I extends Renderer = Inbound> {
   constructor(
     readonly call: Call,
     readonly inbound: I,
-    readonly request: ClientRequest,
+    readonly request: Caller,
     private readonly plan: Plan,
     private first: Step | undefined,
   ) {}
@@ -56,19 +69,31 @@ export class Tries<I extends Renderer = Inbound> {
     // A client that has left needs no other answer; one that waits does not wait for ever.
     if (this.request.gone || this.call.attempts >= maxAttempts) return false;
     if (this.nextConnection() || this.nextCorrection() || this.nextKey()) return true;
-    if (this.error !== undefined) this.plan.report(this.error);
+    if (this.error !== undefined) this.plan.report(this.error, this.step);
+    return this.nextTarget();
+  }
+
+  /**
+   * The same for an answer that broke off after its beginning was shown, as `failed` was told: whoever is asked from now
+   * on is asked by `change` to go on with it. Where no other target is left, the one that broke off is.
+   */
+  goOn(change: Change): boolean | Promise<boolean> {
+    this.change = change;
+    this.broken ??= this.step;
+    if (this.request.gone || this.call.attempts >= maxAttempts) return false;
+    this.plan.report(this.failure, this.step);
     return this.nextTarget();
   }
 
   private nextTarget(): boolean | Promise<boolean> {
     for (;;) {
-      const step = this.first ?? this.plan.next(Date.now());
+      const step = this.first ?? this.plan.next(Date.now()) ?? this.brokenOnce();
       this.first = undefined;
-      this.options = step?.options ?? {};
-      this.call.why = step?.trail === undefined ? '' : describeWay(step);
-      this.target = step?.target;
-      const { target } = this;
-      if (target === undefined) return false;
+      this.step = step;
+      if (step === undefined) return this.nextRound();
+      if (!this.afford()) return false;
+      this.setOut(step);
+      const { target } = step;
       const rendered = this.render(target);
       if (rendered instanceof Promise)
         return rendered.then((fine) => (fine ? this.take(target) : this.nextTarget()));
@@ -76,23 +101,153 @@ export class Tries<I extends Renderer = Inbound> {
     }
   }
 
+  private brokenOnce(): Step | undefined {
+    const { broken } = this;
+    if (broken === undefined || broken === 'asked' || !this.failure.retry) return undefined;
+    this.broken = 'asked';
+    return broken;
+  }
+
+  /** All targets once more, after a pause, where the route wants that. */
+  private nextRound(): false | Promise<boolean> {
+    const pauseMs = this.plan.startOver();
+    if (pauseMs !== undefined && this.afford()) return this.nextTargetAfter(pauseMs);
+    this.returnToken();
+    return false;
+  }
+
+  private async nextTargetAfter(pauseMs: number): Promise<boolean> {
+    if (await pause(this.call.gateway.deadlines, pauseMs, this.request)) return this.nextTarget();
+    this.returnToken();
+    return false;
+  }
+
+  /** Whether the retry budget bears another attempt; what its token was taken for and not done, it still bears. */
+  private afford(): boolean {
+    if (this.extra || this.call.attempts === 0) return true;
+    this.extra = this.call.gateway.retries.take(Date.now());
+    return this.extra;
+  }
+
+  private returnToken(): void {
+    if (this.extra) this.call.gateway.retries.giveBack();
+    this.extra = false;
+  }
+
+  private setOut(step: Step): void {
+    this.step = step;
+    this.options = step.options;
+    this.call.why = step.trail === undefined ? '' : describeWay(step);
+    this.call.step = step.trail === undefined ? undefined : step;
+  }
+
+  private get target(): Target | undefined {
+    return this.step?.target;
+  }
+
+  /** The strategy that wants another target asked beside this one, where this one is late. */
+  get hedge(): Hedge | undefined {
+    return this.plan.hedge;
+  }
+
+  /**
+   * Readies the next target for being asked beside this one, as tries of its own. What `ask` does not want after all
+   * stays the next one. @returns whether one was asked. @throws GatewayError of the client's own making.
+   */
+  async beside(ask: (other: Tries<I>) => boolean): Promise<boolean> {
+    const { call, plan, step } = this;
+    while (!this.request.gone && call.attempts < maxAttempts) {
+      const next = plan.nextBeside(Date.now());
+      if (next === undefined) break;
+      const other = new Tries<I>(call, this.inbound, this.request, plan, undefined);
+      other.setOut(next);
+      const rendered = other.render(next.target);
+      if (!(rendered instanceof Promise ? await rendered : rendered)) continue;
+      other.setOut(next);
+      other.take(next.target);
+      if (ask(other)) return true;
+      other.letGo();
+      plan.putBack(next, step!);
+      break;
+    }
+    this.setOut(step!);
+    return false;
+  }
+
+  /** Of several that were asked at once, `other` is what goes on. */
+  standFor(other: Tries<I>): void {
+    this.outbound = other.outbound;
+    this.key = other.key;
+    this.keysTried = other.keysTried;
+    this.begunMs = other.begunMs;
+    this.setOut(other.step!);
+  }
+
+  /** It failed while another is still asked: for the route to know whom to try after both. */
+  gaveWay(error: GatewayError): void {
+    this.failed(error);
+    this.plan.report(error, this.step);
+  }
+
+  /** It was given up for another, which is a sign of nothing. */
+  letGo(): void {
+    this.returnToken();
+    this.call.gateway.health.report(this.target!, this.key, clientGone(), Date.now(), this.begunMs);
+  }
+
+  /** The shadows of the answer. */
+  get shadows(): readonly Mirror[] {
+    return this.plan.shadowsOf(this.step!);
+  }
+
+  planShadow(mirror: Mirror): Plan {
+    return this.plan.planShadow(mirror);
+  }
+
   private take(target: Target): boolean {
-    const mark = this.call.pins?.get(target.provider.name);
+    const { attempts, gateway, pins } = this.call;
+    const mark = pins?.get(target.provider.name);
+    this.begunMs = Date.now();
     this.key = mark
       ? keyMarked(target.provider, mark)
-      : this.call.gateway.health.pickKey(target.provider, Date.now());
+      : gateway.health.pickKey(target.provider, this.begunMs);
     this.keysTried = 1;
+    gateway.health.begin(target, this.begunMs);
+    if (attempts === 0) gateway.retries.call(gateway.inflight.count);
     return true;
   }
 
   /** The provider answered. */
   succeeded(): void {
-    this.call.gateway.health.report(this.target!, this.key, 'ok', Date.now());
+    this.returnToken();
+    this.call.gateway.health.report(this.target!, this.key, 'ok', Date.now(), this.begunMs);
   }
 
   failed(thrown: unknown): void {
-    this.error = toGatewayError(thrown);
-    this.call.gateway.health.report(this.target!, this.key, this.error, Date.now());
+    const error = toGatewayError(thrown);
+    this.error = error;
+    // What is nobody's fault is no sign of an outage; the token of what is stays spent.
+    if (!error.blame) this.returnToken();
+    this.extra = false;
+    this.call.gateway.health.report(this.target!, this.key, error, Date.now(), this.begunMs);
+  }
+
+  /** The provider replies: what it tells of the limits of its key is heeded before it has to refuse. */
+  replied(reply: Reply): void {
+    const nowMs = Date.now();
+    const restMs = readUsedUpMs(reply.headText, nowMs);
+    if (restMs === undefined) return;
+    this.call.gateway.health.reportUsedUp(this.target!.provider, this.key, restMs, nowMs);
+  }
+
+  /** The answer has failed after it had begun: too late for another target, but not for what is thought of this one. */
+  brokeOff(error: GatewayError): void {
+    this.call.gateway.health.reportBrokenOff(this.target!, this.key, error, Date.now(), this.begunMs);
+  }
+
+  /** Whether another target would be asked, were this how the attempt failed. */
+  goesOnAfter(error: GatewayError): boolean {
+    return this.plan.goesOnAfter(error, this.step);
   }
 
   /** The answer was not in the form that was asked for: the next attempt may say so. */
@@ -118,7 +273,8 @@ export class Tries<I extends Renderer = Inbound> {
     if (fault === undefined || target === undefined || this.corrected === target) return false;
     this.corrected = target;
     // What had to be fetched is here since the first attempt.
-    return this.render(target, correctionOf(fault)) === true;
+    const turns = correctionOf(fault);
+    return this.render(target, (asked) => ({ ...asked, messages: [...asked.messages, ...turns] })) === true;
   }
 
   /** The same target with another live key, where the last one was what failed. */
@@ -128,19 +284,23 @@ export class Tries<I extends Renderer = Inbound> {
     // With no other key are the files there.
     if (this.call.pins !== undefined) return false;
     if (this.keysTried >= target.provider.keys.length) return false;
-    const key = this.call.gateway.health.pickLiveKey(target.provider, Date.now());
-    if (key === undefined) return false;
+    const { health } = this.call.gateway;
+    const nowMs = Date.now();
+    const key = health.pickLiveKey(target.provider, nowMs);
+    if (key === undefined || !this.afford()) return false;
     this.key = key;
     this.keysTried++;
+    this.begunMs = nowMs;
+    health.begin(target, nowMs);
     return true;
   }
 
-  private render(target: Target, more?: readonly Message[]): boolean | Promise<boolean> {
+  private render(target: Target, change = this.change): boolean | Promise<boolean> {
     try {
       if (target.price === undefined && this.call.hasBudget) throw unpriced(target);
       const { pins } = this.call;
       if (pins?.has(target.provider.name) === false) throw elsewhere(target, pins);
-      const rendered = this.inbound.render(target, more);
+      const rendered = this.inbound.render(target, change);
       if (rendered instanceof Promise) return this.renderLater(rendered);
       this.outbound = rendered as RenderedBy<I>;
       return true;
@@ -160,7 +320,10 @@ export class Tries<I extends Renderer = Inbound> {
 
   /** This target cannot be asked; another one may. @throws what no target can help. */
   private passOver(thrown: unknown): false {
-    if (!(thrown instanceof GatewayError) || !thrown.retry) throw thrown;
+    if (!(thrown instanceof GatewayError) || !thrown.retry) {
+      this.returnToken();
+      throw thrown;
+    }
     this.unasked ??= thrown;
     this.plan.report(thrown);
     return false;

@@ -1,5 +1,5 @@
 /** The way to a provider for one attempt: with its time-outs, stopped when the client leaves, closed exactly once. */
-import type { Provider, ProviderKey } from '../config/snapshot.ts';
+import type { Provider, ProviderKey, Timeouts } from '../config/snapshot.ts';
 import { clientGone, type ErrorKind, GatewayError } from '../core/error.ts';
 import type { Exchange } from '../wire/http/exchange.ts';
 import { HttpError, type HttpErrorKind } from '../wire/http/head.ts';
@@ -32,6 +32,10 @@ const httpKinds: Record<HttpErrorKind, ErrorKind> = {
 };
 
 const lastMomentMs = 1000;
+/** What a refusal says may be worth a moment, not all the patience there is for answers. */
+const refusalMs = 5000;
+/** Over which the rate of an answer is taken. */
+const windowMs = 10_000;
 
 type Transport = NonNullable<Provider['transport']>;
 
@@ -51,18 +55,34 @@ export class Upstream implements Watched {
   private authorising: PromiseWithResolvers<never> | undefined;
   /** Told when the client goes away. */
   onGone: (() => void) | undefined;
+  private readonly timeouts: Timeouts;
   private readonly endMs: number;
-  private waiting = 'the first byte of an answer';
+  /** When what is waited for is due; it is looked after earlier where something else may go wrong before. */
+  private dueMs: number;
+  private waiting = 'the first token of an answer';
+  private connecting = false;
+  /** Tells how much of the answer has come. */
+  private source: { readonly received: number } | undefined;
+  /** When the rate is looked at next; Infinity where it is not, or the answer has not begun. */
+  private windowEndMs = Number.POSITIVE_INFINITY;
+  /** What had been received when the window began. */
+  private windowBytes = 0;
+  /** Since when the client has the word; undefined while the provider has it. */
+  private restingMs: number | undefined;
 
+  /** @param timeouts what the route wants otherwise than the provider has it. */
   constructor(
     private readonly outbound: Outbound,
     private readonly deadlines: Deadlines,
     readonly client: Presence,
+    timeouts?: Partial<Timeouts>,
   ) {
-    const { firstByteMs, totalMs } = outbound.target.provider.timeouts;
-    const now = performance.now();
-    this.endMs = now + totalMs;
-    this.deadlineMs = Math.min(now + firstByteMs, this.endMs);
+    const usual = outbound.target.provider.timeouts;
+    this.timeouts = timeouts === undefined ? usual : { ...usual, ...timeouts };
+    const now = deadlines.now();
+    this.endMs = now + this.timeouts.totalMs;
+    this.dueMs = Math.min(now + this.timeouts.firstByteMs, this.endMs);
+    this.deadlineMs = this.dueMs;
     deadlines.add(this);
   }
 
@@ -91,8 +111,7 @@ export class Upstream implements Watched {
     const { transport } = outbound.target.provider;
     if (transport !== undefined) return this.sendBy(transport, sender);
     const { origin, head } = httpHeadOf(outbound, sender);
-    this.exchange = http.ask(origin, head, outbound.body);
-    return this.exchange.answered;
+    return this.carriedBy(http.ask(origin, head, outbound.body, true)).answered;
   }
 
   /** Asks to go on in another protocol. What it rejects with becomes a GatewayError by `failure`. */
@@ -102,8 +121,7 @@ export class Upstream implements Watched {
     if (switching !== undefined)
       return this.switchBy(switching(outbound.url, switchHeadersOf(outbound, sender)));
     const { origin, head } = switchHeadOf(outbound, sender);
-    this.exchange = http.switch(origin, head);
-    return this.exchange.answered;
+    return this.carriedBy(http.switch(origin, head)).answered;
   }
 
   private async switchBy(switching: Promise<Switched>): Promise<Switched> {
@@ -130,8 +148,18 @@ export class Upstream implements Watched {
       return this.fetchBy(transport, { method: errand.method, headers, body: fetchBody(errand.body) });
     }
     const { origin, head } = errandHeadOf(outbound, sender, errand);
-    this.exchange = http.ask(origin, head, errand.body);
-    return this.exchange.answered;
+    return this.carriedBy(http.ask(origin, head, errand.body)).answered;
+  }
+
+  /** Where no connection was waiting for work, one has to be made first. */
+  private carriedBy(exchange: Exchange): Exchange {
+    this.exchange = exchange;
+    this.source = exchange;
+    if (!exchange.connected) {
+      this.connecting = true;
+      this.deadlineMs = Math.min(this.deadlines.now() + this.timeouts.connectMs, this.dueMs);
+    }
+    return exchange;
   }
 
   private sendBy(transport: Transport, sender: Sender): Promise<Reply> {
@@ -145,39 +173,90 @@ export class Upstream implements Watched {
   private async fetchBy(transport: Transport, init: RequestInit): Promise<Reply> {
     this.controller = new AbortController();
     const { signal } = this.controller;
-    return new TransportReply(await transport(this.outbound.url, { ...init, signal, redirect: 'manual' }));
+    const reply = new TransportReply(
+      await transport(this.outbound.url, { ...init, signal, redirect: 'manual' }),
+    );
+    this.source = reply;
+    return reply;
   }
 
   /** Part of the request has left: its answer is not due before all of it has. */
   sending(): void {
-    const { firstByteMs } = this.outbound.target.provider.timeouts;
-    this.deadlineMs = Math.min(performance.now() + firstByteMs, this.endMs);
+    this.due(this.deadlines.now() + this.timeouts.firstByteMs);
   }
 
-  /** Bytes arrived: from now on only a silence counts. */
+  /** The answer has begun, or goes on: from now on only a silence counts, and a trickle. */
   touch(): void {
+    const now = this.deadlines.now();
     this.waiting = 'the next part of an answer';
-    this.deadlineMs = Math.min(performance.now() + this.outbound.target.provider.timeouts.idleMs, this.endMs);
+    if (this.timeouts.minBytesPerS > 0) this.moveWindow(now);
+    this.due(now + this.timeouts.idleMs);
   }
 
   /** The client is to take what there is: the provider may wait meanwhile. */
   rest(): void {
     this.deadlineMs = this.endMs;
+    if (this.timeouts.minBytesPerS > 0) this.restingMs ??= this.deadlines.now();
+  }
+
+  /** The provider has refused: its reasons are heard, but not waited for. */
+  refused(): void {
+    this.due(Math.min(this.deadlines.now() + refusalMs, this.dueMs));
   }
 
   /** All is said: only the end of the bytes is waited for. */
   lastMoment(): void {
-    this.deadlineMs = Math.min(performance.now() + lastMomentMs, this.endMs);
+    this.windowEndMs = Number.POSITIVE_INFINITY;
+    this.due(this.deadlines.now() + lastMomentMs);
   }
 
-  expire(): void {
-    const { id, provider } = this.outbound.target;
-    const waitedMs = Math.round(this.deadlineMs - (this.endMs - provider.timeouts.totalMs));
+  private due(atMs: number): void {
+    this.connecting = false;
+    this.dueMs = Math.min(atMs, this.endMs);
+    this.deadlineMs = Math.min(this.dueMs, this.windowEndMs);
+  }
+
+  /** Its first window begins with an answer; what the client takes its time for is not the provider's. */
+  private moveWindow(nowMs: number): void {
+    if (this.windowEndMs === Number.POSITIVE_INFINITY) this.startWindow(nowMs);
+    else if (this.restingMs !== undefined) this.windowEndMs += nowMs - this.restingMs;
+    this.restingMs = undefined;
+  }
+
+  private startWindow(nowMs: number): void {
+    this.windowEndMs = nowMs + windowMs;
+    this.windowBytes = this.source?.received ?? 0;
+  }
+
+  expire(): boolean {
+    if (this.mayGoOn(this.deadlines.now())) return false;
+    const waitedMs = Math.round(this.deadlineMs - (this.endMs - this.timeouts.totalMs));
     this.expired = new GatewayError(
       'upstream_timeout',
-      `${id} kept the gateway waiting for ${this.waiting}, longer than allowed (${waitedMs} ms after it was asked).`,
+      `${this.outbound.target.id} kept the gateway waiting for ${this.waiting}, longer than allowed (${waitedMs} ms after it was asked).`,
     );
     this.close();
+    return true;
+  }
+
+  /** It was only looked after: a connection stands by now, or enough has come since the last time. */
+  private mayGoOn(nowMs: number): boolean {
+    if (this.connecting) {
+      this.connecting = false;
+      if (this.exchange?.connected !== true) {
+        this.waiting = 'a connection';
+        return false;
+      }
+    } else if (nowMs >= this.windowEndMs && this.deadlineMs === this.windowEndMs) {
+      const came = (this.source?.received ?? 0) - this.windowBytes;
+      if (came * 1000 < this.timeouts.minBytesPerS * windowMs) {
+        this.waiting = `more than ${came} bytes in ${windowMs / 1000} s`;
+        return false;
+      }
+      this.startWindow(nowMs);
+    }
+    this.deadlineMs = Math.min(this.dueMs, this.windowEndMs);
+    return this.deadlineMs > nowMs;
   }
 
   /** The client went away: the provider need not go on. */
@@ -209,6 +288,10 @@ export class Upstream implements Watched {
       return new GatewayError(httpKinds[thrown.kind], `The call to ${id} failed: ${thrown.message}.`, {
         cause: thrown,
       });
+    }
+    // What the readers of its bytes throw.
+    if (thrown instanceof RangeError || thrown instanceof SyntaxError || thrown instanceof TypeError) {
+      return new GatewayError('upstream_invalid', `${id} sent what cannot be read.`, { cause: thrown });
     }
     return new GatewayError('upstream_network', `The connection to ${id} failed.`, { cause: thrown });
   }

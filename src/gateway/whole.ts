@@ -1,5 +1,5 @@
 /** A whole answer: read to its end, understood as far as money needs it, and made the client's. */
-import type { ChatResponse } from '../core/chat.ts';
+import type { ChatResponse, StopReason } from '../core/chat.ts';
 import { GatewayError } from '../core/error.ts';
 import { isObject, type Json, type JsonObject } from '../core/json.ts';
 import { restoreWords } from '../core/tool-words.ts';
@@ -9,12 +9,15 @@ import type { Quirks } from '../dialects/quirks.ts';
 import { utf8 } from '../wire/bytes.ts';
 import { JsonSyntaxError, scanMembers, valueText } from '../wire/splice.ts';
 import type { Inbound, Outbound } from './render.ts';
+import { mayBeSilent, stopsOf } from './silence.ts';
 import type { Part } from './stages.ts';
 
 export class Whole {
   /** What the client gets. */
   readonly body: Part;
   readonly usage: Usage | undefined;
+  /** How each choice has ended; none where anything is said in it. Of large answers it is taken that something is. */
+  readonly stops: readonly StopReason[] = none;
 
   /** @throws GatewayError when the body is no answer, also under a status of 200: another target may do better. */
   constructor(
@@ -26,11 +29,15 @@ export class Whole {
     const { dialect } = inbound;
     if (outbound.relay) {
       this.body = bytes;
-      this.usage = dialect.readUsage(topLevel(bytes, dialect, quirks), quirks);
+      const top = topLevel(bytes, dialect, quirks);
+      this.usage = dialect.readUsage(top, quirks);
+      if (bytes.length <= parsedBytes && mayBeSilent(top, dialect.contentMembers))
+        this.stops = stopsOf(dialect.readResponse(top, quirks));
     } else {
       const answer = readAnswer(bytes, outbound, inbound);
       this.body = JSON.stringify(dialect.writeResponse(answer, inbound.wish));
       this.usage = answer.usage;
+      this.stops = stopsOf(answer);
     }
   }
 
@@ -79,6 +86,7 @@ function hasContent(top: JsonObject, dialect: ClientDialect): boolean {
   return false;
 }
 
+const none: readonly StopReason[] = [];
 const parsedBytes = 64 * 1024;
 
 /** All members but content, of which it is only told that it is there. */

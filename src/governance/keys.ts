@@ -22,6 +22,8 @@ export interface Keyring {
   authenticate(secret: string | undefined, nowMs: number): Key;
   /** The key of an id, whether it may still be used or not; undefined: there is none any more. */
   find(id: string): Key | undefined;
+  /** The key of a name. */
+  named(name: string): Key | undefined;
 }
 
 /**
@@ -42,6 +44,12 @@ export function createKeyring(): Keyring {
     find(id) {
       for (const keys of [configKeys, storeKeys]) {
         for (const key of keys.values()) if (key.id === id) return key;
+      }
+      return undefined;
+    },
+    named(name) {
+      for (const keys of [configKeys, storeKeys]) {
+        for (const key of keys.values()) if (key.name === name) return key;
       }
       return undefined;
     },

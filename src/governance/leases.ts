@@ -8,7 +8,8 @@ export interface Amounts {
   nanoUsd: NanoUsd;
 }
 
-export type Owner = 'key' | 'team' | 'organisation';
+/** `mirror`: the shadows of a model. */
+export type Owner = 'key' | 'team' | 'organisation' | 'mirror';
 
 /** One limit on a call's path, bound to what it counts in. */
 export interface BoundLimit {

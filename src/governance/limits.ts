@@ -28,6 +28,8 @@ export interface Limiter {
    * @throws GatewayError `budget_exceeded` (usd) or `rate_limited` (the rest), saying whose limit it is and when to retry.
    */
   reserve(limits: readonly BoundLimit[], estimate: Amounts, nowMs: number): Lease;
+  /** How full a limit is, without touching it. */
+  look(limit: BoundLimit, nowMs: number): { used: number; reserved: number };
   /** Books what was used without having been reserved, whatever the limits say to it. */
   book(limits: readonly BoundLimit[], used: Amounts, nowMs: number): void;
 }
@@ -75,6 +77,10 @@ export function createLimiter(counters: Counters): Limiter {
       }
       return new Lease(limits, tallies, tokens, nanoUsd);
     },
+    look(limit, nowMs) {
+      const { endsAtMs, used, reserved } = tallyOf(limit);
+      return endsAtMs <= nowMs ? { used: 0, reserved: 0 } : { used, reserved };
+    },
     book(limits, { tokens, nanoUsd }, nowMs) {
       if (nowMs > clockMs) clockMs = nowMs;
       for (const one of limits) {
@@ -83,6 +89,12 @@ export function createLimiter(counters: Counters): Limiter {
       }
     },
   };
+}
+
+/** A limit that is on no key's path. */
+export function bindLimit(owner: Owner, name: string, limit: Limit): BoundLimit {
+  const counter = counterName(owner, name, limit.unit, limit.per);
+  return { owner, ownerName: name, limit, counter, tally: ended };
 }
 
 function bindLimits(snapshot: Pick<Snapshot, 'teams' | 'organisations'>, key: Key): readonly BoundLimit[] {

@@ -1,6 +1,7 @@
 /** What Prometheus reads at /metrics. Series are looked up once per target and key, so that a call only adds numbers. */
-import type { CallEnd } from '../core/observer.ts';
+import type { CallEnd, Observer } from '../core/observer.ts';
 import type { Dispatched, Settled } from '../core/record.ts';
+import { type BesideObserver, createBesideMetrics } from './beside-metrics.ts';
 import { type Distribution, Family, HistogramFamily, type Series } from './exposition.ts';
 
 const secondBounds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
@@ -21,13 +22,27 @@ interface TargetSeries {
   estimated: Series;
 }
 
-export interface Metrics {
+export interface Metrics extends BesideObserver {
   callStarted(): void;
   callEnded(end: CallEnd): void;
   attemptSettled(dispatch: Dispatched, record: Settled): void;
+  resumed: Observer['resumed'];
+  bondSettled: Observer['bondSettled'];
+  /** A target's breaker has opened or closed. */
+  targetTurned(target: string, state: 'open' | 'closed'): void;
   /** Text in Prometheus' exposition format. */
-  expose(): string;
+  expose(health: HealthNumbers): string;
 }
+
+/** What is counted when it is asked for. */
+export interface HealthNumbers {
+  targets: readonly { id: string; state: keyof typeof stateNumbers }[];
+  providers: readonly { name: string; keys: readonly { state: string; why?: string }[] }[];
+  /** Attempts that the retry budget did not bear. */
+  heldBack: number;
+}
+
+const stateNumbers = { closed: 0, 'half-open': 1, open: 2 } as const;
 
 export function createMetrics(): Metrics {
   const calls = new Family('sluice_calls_total', 'counter', 'Calls answered.');
@@ -60,6 +75,26 @@ export function createMetrics(): Metrics {
     'counter',
     'Attempts counted by the gateway itself.',
   );
+  const resumes = new Family(
+    'sluice_stream_resumes_total',
+    'counter',
+    'Streams that broke off and were to be gone on with: whether another attempt did.',
+  );
+  const opened = new Family(
+    'sluice_target_opened_total',
+    'counter',
+    'Times that calls were kept from a target that failed.',
+  );
+  const sticky = new Family(
+    'sluice_sticky_total',
+    'counter',
+    'Attempts of conversations: new ones, those kept by the target that answered before, those moved to another.',
+  );
+  const saved = new Family(
+    'sluice_cache_saved_usd_total',
+    'counter',
+    'USD that prompt caches saved of conversations kept by their targets.',
+  );
   const families = [
     calls,
     latency,
@@ -71,9 +106,19 @@ export function createMetrics(): Metrics {
     cost,
     unpriced,
     estimated,
+    resumes,
+    opened,
+    sticky,
+    saved,
   ];
 
   const running = inFlight.with({});
+  const [resumed, abandoned] = ['resumed', 'failed'].map((result) => resumes.with({ result }));
+  const fates = {
+    new: sticky.with({ result: 'new' }),
+    kept: sticky.with({ result: 'kept' }),
+    moved: sticky.with({ result: 'moved' }),
+  };
   const byTarget = new Map<string, TargetSeries>();
   const byCall = new Map<string, Series>();
   const byDialect = new Map<string, Distribution>();
@@ -110,7 +155,11 @@ export function createMetrics(): Metrics {
     return made;
   }
 
+  const beside = createBesideMetrics((target) => seriesOf(target).label);
+  families.push(...beside.families);
+
   return {
+    ...beside.observer,
     callStarted() {
       running.value++;
     },
@@ -141,6 +190,37 @@ export function createMetrics(): Metrics {
       else series.cost.value += record.nanoUsd / 1e9;
       if (record.estimated) series.estimated.value++;
     },
-    expose: () => families.map((family) => family.write()).join(''),
+    resumed({ to }) {
+      (to === undefined ? abandoned! : resumed!).value++;
+    },
+    bondSettled(target, fate, savedNanoUsd) {
+      fates[fate].value++;
+      if (savedNanoUsd > 0) saved.with({ target: seriesOf(target).label }).value += savedNanoUsd / 1e9;
+    },
+    targetTurned(target, state) {
+      if (state === 'open') opened.with({ target: seriesOf(target).label }).value++;
+    },
+    expose: (health) => [...families, ...healthFamilies(health)].map((family) => family.write()).join(''),
   };
+}
+
+function healthFamilies({ targets, providers, heldBack }: HealthNumbers): Family[] {
+  const state = new Family(
+    'sluice_target_state',
+    'gauge',
+    'Of targets that failed lately: 0 closed, 1 half-open, 2 open.',
+  );
+  for (const target of targets.slice(0, maxNames))
+    state.with({ target: target.id }).value = stateNumbers[target.state];
+  const aside = new Family('sluice_keys_aside', 'gauge', 'Keys of providers that are set aside, by why.');
+  for (const { name, keys } of providers) {
+    for (const { why } of keys) if (why !== undefined) aside.with({ provider: name, why }).value++;
+  }
+  const held = new Family(
+    'sluice_retries_held_back_total',
+    'counter',
+    'Attempts not made, because too many others failed.',
+  );
+  held.with({}).value = heldBack;
+  return [state, aside, held];
 }

@@ -32,6 +32,8 @@ const ollama: Quirks = {
   efforts: ['none', 'low', 'medium', 'high', 'max'],
   keepsNothing: true,
   oneAnswer: true,
+  // https://github.com/ollama/ollama/issues/6778
+  continues: 'any-turn',
 };
 
 export const catalogue: Readonly<Record<string, CatalogueEntry>> = {
@@ -381,7 +383,8 @@ export const catalogue: Readonly<Record<string, CatalogueEntry>> = {
     speaks: everyOpenDialect,
     keyless: true,
     urlEnv: 'VLLM_HOST',
-    quirks: openModels,
+    // https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html#extra-parameters_1
+    quirks: { ...openModels, continues: 'flag' },
   },
   volcengine: {
     env: ['ARK_API_KEY'],

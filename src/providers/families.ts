@@ -11,8 +11,10 @@ export interface ModelRule {
 
 /**
  * Claude, by whatever host (`anthropic/claude-opus-4.8` at OpenRouter). Unknown, newer families are taken to be like
- * the newest known one: adaptive thinking only, sampling refused. The output limits are the families' own.
+ * the newest known one: adaptive thinking only, sampling refused. The output limits are the families' own. Up to 4.5
+ * they go on with an answer that is begun for them; from 4.6 on that is refused.
  * https://platform.claude.com/docs/en/about-claude/models/overview
+ * https://platform.claude.com/docs/en/about-claude/models/migration-guide
  */
 export const claudeModels: readonly ModelRule[] = [
   { match: /claude/, quirks: { thinking: 'adaptive', noSampling: true, defaultMaxTokens: 64_000 } },
@@ -20,20 +22,29 @@ export const claudeModels: readonly ModelRule[] = [
   { match: /claude-(opus|sonnet|haiku)-4[-.]6/, quirks: { noSampling: false } },
   // Seen accepted on this model only; elsewhere later instructions are folded into user turns.
   { match: /claude-opus-4[-.]8/, quirks: { systemInMessages: true } },
-  { match: /claude-(opus|sonnet|haiku)-4[-.]5/, quirks: { thinking: 'budget', noSampling: false } },
+  {
+    match: /claude-(opus|sonnet|haiku)-4[-.]5/,
+    quirks: { thinking: 'budget', noSampling: false, continues: 'turn' },
+  },
   {
     match: /claude-opus-4[-.]1(?!\d)/,
-    quirks: { thinking: 'budget', noSampling: false, defaultMaxTokens: 32_000 },
+    quirks: { thinking: 'budget', noSampling: false, defaultMaxTokens: 32_000, continues: 'turn' },
   },
   // `claude-sonnet-4`, `-4-0`, `-4-20250514`
   {
     match: /claude-(opus|sonnet)-4($|[-.:@]0$|[-@]\d{8}|:)/,
-    quirks: { thinking: 'budget', noSampling: false, schemaByTool: true },
+    quirks: { thinking: 'budget', noSampling: false, schemaByTool: true, continues: 'turn' },
   },
   { match: /claude-opus-4($|[-.:@]0$|[-@]\d{8}|:)/, quirks: { defaultMaxTokens: 32_000 } },
   {
     match: /claude-([123][-.]|v?[12]|instant|3)/,
-    quirks: { thinking: 'budget', noSampling: false, schemaByTool: true, defaultMaxTokens: 4096 },
+    quirks: {
+      thinking: 'budget',
+      noSampling: false,
+      schemaByTool: true,
+      defaultMaxTokens: 4096,
+      continues: 'turn',
+    },
   },
   { match: /claude-3[-.]5/, quirks: { defaultMaxTokens: 8192 } },
   { match: /claude-3[-.]7/, quirks: { defaultMaxTokens: 64_000 } },
@@ -104,6 +115,8 @@ const geminiModels: readonly ModelRule[] = [
     match: /gemini-(2\.0|1\.|2\.5-flash-image)|gemma/,
     quirks: { thinking: 'none', noPenalties: false, noSchemaWithTools: true },
   },
+  // Seen to go on with a last turn of their own; from 3.5 on that is refused ("Requests ending with a model turn").
+  { match: /gemini-(2\.[05]|3\.1)-flash/, quirks: { continues: 'turn' } },
 ];
 
 /** Rules of model families that hold at any host, for providers without rules of their own. */
@@ -118,4 +131,6 @@ export const mistral: Quirks = {
   noStreamOptions: true,
   toolIds: /^[A-Za-z0-9]{9}$/,
   rename: { seed: 'random_seed' },
+  // https://docs.mistral.ai/capabilities/completion/prefix/
+  continues: 'prefix',
 };

@@ -1,6 +1,9 @@
-/** Which targets and provider keys do well: learned from how attempts end, forgotten with the first success. */
+/** Which targets and provider keys do well: learned from how attempts end. */
 import type { Provider, ProviderKey, Target } from '../config/snapshot.ts';
-import type { GatewayError } from '../core/error.ts';
+import type { ErrorKind, GatewayError } from '../core/error.ts';
+import type { HealthChange, HealthReport, KeyReport, TargetReport } from '../core/health.ts';
+import { Breaker } from './health/breaker.ts';
+import { KeyPool, type KeyState, limit, recover, refuse, useUp } from './health/key-pool.ts';
 
 /** A provider refused our key, or the key's account has no money left: somebody has to act. */
 export interface Alarm {
@@ -12,163 +15,240 @@ export interface Alarm {
   untilMs: number;
 }
 
-export interface Health {
-  /** False while the target cools down after failures, or every key of its provider is set aside. */
-  isHealthy(target: Target, nowMs: number): boolean;
+export interface HealthOptions {
+  /** Called once each time a key is set aside as dead, not for every call that finds it so. */
+  onAlarm?(alarm: Alarm): void;
+  /** Called when a target's breaker opens or closes, and when a key is set aside or taken back. Not for what is adopted. */
+  onChange?(change: HealthChange): void;
+  /** The next number in [0, 1): how much shorter than usual an opening is. */
+  random?(): number;
+  /** The providers in force, by name: for those who look at health from outside. */
+  providers?(): ReadonlyMap<string, Provider>;
+}
+
+/** Failing targets remembered, at most; clients may name any model of a provider, so the oldest make room. */
+const maxFailingTargets = 10_000;
+
+/** A target that has failed lately. */
+interface Failing {
+  provider: string;
+  breaker: Breaker;
+  lastError: ErrorKind | undefined;
+}
+
+/** All times are milliseconds since 1970. */
+export class Health {
+  // By object, not by name: a reload brings new pools, and with them another chance for keys that were replaced.
+  private readonly pools = new WeakMap<Provider, KeyPool>();
+  private readonly failing = new Map<string, Failing>();
+  private readonly onAlarm: (alarm: Alarm) => void;
+  private readonly onChange: (change: HealthChange) => void;
+  private readonly random: () => number;
+  private readonly providers: () => ReadonlyMap<string, Provider>;
+
+  constructor(options: HealthOptions) {
+    this.onAlarm = options.onAlarm ?? (() => {});
+    this.onChange = options.onChange ?? (() => {});
+    this.random = options.random ?? Math.random;
+    this.providers = options.providers ?? (() => new Map());
+  }
+
+  /**
+   * False while the target's breaker is open, while the one call is under way that finds out whether it may close, and
+   * while every key of its provider is set aside.
+   */
+  readonly isHealthy = (target: Target, nowMs: number): boolean => {
+    if (this.failing.size > 0 && this.failing.get(target.id)?.breaker.mayPass(nowMs) === false) return false;
+    return this.poolOf(target.provider).hasLive(nowMs);
+  };
+
   /**
    * The key to call with: live keys take turns; when all are set aside, the one that comes back soonest, so that the
    * client hears the provider's own answer. Undefined only for a provider without keys.
    */
-  pickKey(provider: Provider, nowMs: number): ProviderKey | undefined;
+  pickKey(provider: Provider, nowMs: number): ProviderKey | undefined {
+    const pool = this.poolOf(provider);
+    return pool.pickLive(nowMs) ?? pool.soonest;
+  }
+
   /** The next live key, or undefined: whether trying again with another key makes sense. */
-  pickLiveKey(provider: Provider, nowMs: number): ProviderKey | undefined;
-  /** How an attempt ended. Errors that are nobody's fault change nothing. */
-  report(target: Target, key: ProviderKey | undefined, outcome: GatewayError | 'ok', nowMs: number): void;
-}
+  pickLiveKey(provider: Provider, nowMs: number): ProviderKey | undefined {
+    return this.poolOf(provider).pickLive(nowMs);
+  }
 
-/** How long something is set aside: at first, and doubling with each time until it does well again, at most. */
-interface Pace {
-  firstMs: number;
-  maxMs: number;
-}
+  /** An attempt is about to be made. */
+  begin(target: Target, nowMs: number): void {
+    if (this.failing.size > 0) this.failing.get(target.id)?.breaker.begin(nowMs);
+  }
 
-const deadKey: Pace = { firstMs: 5 * 60_000, maxMs: 60 * 60_000 };
-const limitedKey: Pace = { firstMs: 5_000, maxMs: 60_000 };
-const failingTarget: Pace = { firstMs: 1_000, maxMs: 30_000 };
-/** A target cools down after this many blamed failures in a row. */
-const failuresToOpen = 5;
-/** The longest wait a provider's `retry-after` may impose. */
-const maxRetryAfterMs = 60 * 60_000;
-/** Failing targets remembered, at most; clients may name any model of a provider, so the oldest make room. */
-const maxFailingTargets = 10_000;
+  /** How an attempt ended that began at `begunMs`. Errors that are nobody's fault change nothing. */
+  report(
+    target: Target,
+    key: ProviderKey | undefined,
+    outcome: GatewayError | 'ok',
+    nowMs: number,
+    begunMs = nowMs,
+  ): void {
+    const state = key && this.poolOf(target.provider).stateOf(key);
+    if (outcome === 'ok') {
+      if (this.failing.size > 0) this.reportSuccess(target, nowMs, begunMs);
+      if (state !== undefined && recover(state, nowMs)) this.tellKey(target.provider, key!, state, nowMs);
+      return;
+    }
+    if (state !== undefined && outcome.kind === 'upstream_rate_limited') {
+      if (limit(state, outcome.detail.retryAfterS, nowMs)) this.tellKey(target.provider, key!, state, nowMs);
+    } else if (
+      state !== undefined &&
+      (outcome.kind === 'upstream_auth' || outcome.kind === 'upstream_quota')
+    ) {
+      this.reportRefused(target.provider, key!, state, outcome, nowMs);
+    } else if (outcome.blame) {
+      this.reportFailure(target, outcome, nowMs, begunMs);
+      return;
+    }
+    this.failing.get(target.id)?.breaker.release(begunMs);
+  }
 
-interface CoolDown {
-  untilMs: number;
-  /** How long the last one was; 0 when all has been well since. */
-  lengthMs: number;
-  /** What it was for. */
-  pace: Pace | undefined;
-  /** Failures in a row. */
-  failures: number;
-}
+  /** How an answer ended that was reported as `ok` when it began. */
+  reportBrokenOff(
+    target: Target,
+    key: ProviderKey | undefined,
+    error: GatewayError,
+    nowMs: number,
+    begunMs: number,
+  ): void {
+    if (error.blame) this.failing.get(target.id)?.breaker.takeBack();
+    this.report(target, key, error, nowMs, begunMs);
+  }
 
-/** A provider's keys: cool-downs in the order of its keys, and whose turn it is. */
-interface Pool {
-  turn: number;
-  keys: CoolDown[];
-}
+  /** A provider's answer says that nothing is left of what this key may use, for `restMs`. Nobody is to blame. */
+  reportUsedUp(provider: Provider, key: ProviderKey | undefined, restMs: number, nowMs: number): void {
+    const state = key && this.poolOf(provider).stateOf(key);
+    if (state !== undefined && useUp(state, restMs, nowMs)) this.tellKey(provider, key!, state, nowMs);
+  }
 
-/** `onAlarm` is called once each time a key is set aside as dead, not for every call that finds it so. */
-export function createHealth(onAlarm: (alarm: Alarm) => void = () => {}): Health {
-  // By object, not by name: a reload brings new pools, and with them another chance for keys that were replaced.
-  const pools = new WeakMap<Provider, Pool>();
-  // Only targets that have failed since their last success.
-  const failing = new Map<string, CoolDown>();
+  /** Providers that have targets whose breakers are not closed, by name, each with the id of such a target. */
+  unwell(): ReadonlyMap<string, string> {
+    const found = new Map<string, string>();
+    for (const [id, { provider, breaker }] of this.failing) {
+      if (breaker.isOpen) found.set(provider, id);
+    }
+    return found;
+  }
 
-  function poolOf(provider: Provider): Pool {
-    let pool = pools.get(provider);
+  /** A request of the gateway's own was answered by a provider, or was not. */
+  tested(provider: string, answered: boolean, nowMs: number): void {
+    for (const each of this.failing.values()) {
+      if (each.provider === provider) each.breaker.tested(answered, nowMs);
+    }
+  }
+
+  describe(nowMs: number): HealthReport {
+    const providers = [...this.providers().values()].map((provider) => {
+      const { states } = this.poolOf(provider);
+      return {
+        name: provider.name,
+        keys: provider.keys.map(({ id }, i) => describeKey(id, states[i]!, nowMs)),
+      };
+    });
+    const targets: TargetReport[] = [];
+    for (const [id, each] of this.failing) {
+      if (!each.breaker.isQuiet(nowMs)) targets.push(describeTarget(id, each, nowMs));
+    }
+    return { atMs: nowMs, providers, targets };
+  }
+
+  /** Takes over what another node has learned, where it is newer than what is known here. */
+  adopt(change: HealthChange): void {
+    if (change.of === 'target') {
+      // What does well here needs no word of having got better.
+      if (change.state === 'closed' && !this.failing.has(change.id)) return;
+      const slash = change.id.indexOf('/');
+      const failing = this.failingOf(change.id, slash < 0 ? change.id : change.id.slice(0, slash));
+      if (failing.breaker.adopt(change)) failing.lastError = change.lastError;
+      return;
+    }
+    const provider = this.providers().get(change.provider);
+    const at = provider?.keys.findIndex(({ id }) => id === change.id) ?? -1;
+    const state = provider && this.poolOf(provider).states[at];
+    if (state === undefined) return;
+    state.untilMs = change.untilMs;
+    state.why = change.why;
+  }
+
+  private reportSuccess({ id }: Target, nowMs: number, begunMs: number): void {
+    const failing = this.failing.get(id);
+    if (failing === undefined) return;
+    if (failing.breaker.end(false, nowMs, begunMs, this.random)) this.tellTarget(id, failing);
+    else if (failing.breaker.isForgotten(nowMs)) this.failing.delete(id);
+  }
+
+  private reportFailure(target: Target, error: GatewayError, nowMs: number, begunMs: number): void {
+    const failing = this.failingOf(target.id, target.provider.name);
+    failing.lastError = error.kind;
+    if (failing.breaker.end(true, nowMs, begunMs, this.random)) this.tellTarget(target.id, failing);
+  }
+
+  private reportRefused(
+    provider: Provider,
+    key: ProviderKey,
+    state: KeyState,
+    error: GatewayError,
+    nowMs: number,
+  ): void {
+    if (!refuse(state, nowMs)) return;
+    this.onAlarm({ provider: provider.name, key: key.id, error, untilMs: state.untilMs });
+    this.tellKey(provider, key, state, nowMs);
+  }
+
+  private poolOf(provider: Provider): KeyPool {
+    let pool = this.pools.get(provider);
     if (pool === undefined) {
-      pool = { turn: 0, keys: provider.keys.map(noCoolDown) };
-      pools.set(provider, pool);
+      pool = new KeyPool(provider);
+      this.pools.set(provider, pool);
     }
     return pool;
   }
 
-  function pickLiveKey(provider: Provider, nowMs: number): ProviderKey | undefined {
-    const pool = poolOf(provider);
-    const size = pool.keys.length;
-    for (let i = 0; i < size; i++) {
-      const at = (pool.turn + i) % size;
-      if (pool.keys[at]!.untilMs > nowMs) continue;
-      pool.turn = at + 1;
-      return provider.keys[at];
+  private failingOf(id: string, provider: string): Failing {
+    let failing = this.failing.get(id);
+    if (failing === undefined) {
+      failing = { provider, breaker: new Breaker(), lastError: undefined };
+      if (this.failing.size >= maxFailingTargets) this.failing.delete(this.failing.keys().next().value!);
+      this.failing.set(id, failing);
     }
-    return undefined;
+    return failing;
   }
 
-  function reportDeadKey(
-    target: Target,
-    id: string,
-    key: CoolDown,
-    error: GatewayError,
-    nowMs: number,
-  ): void {
-    // Calls that were under way when the key was set aside tell nothing new.
-    if (key.pace === deadKey && key.untilMs > nowMs) return;
-    start(key, deadKey, nowMs);
-    onAlarm({ provider: target.provider.name, key: id, error, untilMs: key.untilMs });
+  private tellTarget(id: string, { breaker, lastError }: Failing): void {
+    this.onChange({ of: 'target', id, lastError, ...breaker.turn });
   }
 
-  function reportTarget(id: string, nowMs: number): void {
-    let target = failing.get(id);
-    if (target === undefined) {
-      target = noCoolDown();
-      if (failing.size >= maxFailingTargets) failing.delete(failing.keys().next().value!);
-      failing.set(id, target);
-    }
-    target.failures++;
-    if (target.failures >= failuresToOpen && target.untilMs <= nowMs) start(target, failingTarget, nowMs);
+  private tellKey({ name }: Provider, { id }: ProviderKey, { untilMs, why }: KeyState, nowMs: number): void {
+    const state = untilMs > nowMs ? 'aside' : 'live';
+    this.onChange({ of: 'key', provider: name, id, state, untilMs, why });
   }
+}
 
+export function createHealth(options: HealthOptions = {}): Health {
+  return new Health(options);
+}
+
+function describeKey(id: string, { untilMs, why }: KeyState, nowMs: number): KeyReport {
+  if (untilMs <= nowMs) return { id, state: 'live' };
+  return { id, state: 'aside', untilMs, ...(why && { why }) };
+}
+
+function describeTarget(id: string, { breaker, lastError }: Failing, nowMs: number): TargetReport {
+  const { sinceMs, untilMs, failures } = breaker;
+  const state = breaker.stateAt(nowMs);
   return {
-    pickLiveKey,
-    pickKey(provider, nowMs) {
-      return pickLiveKey(provider, nowMs) ?? provider.keys[soonest(poolOf(provider).keys)];
-    },
-    isHealthy(target, nowMs) {
-      const coolDown = failing.get(target.id);
-      if (coolDown !== undefined && coolDown.untilMs > nowMs) return false;
-      const { keys } = poolOf(target.provider);
-      for (const key of keys) if (key.untilMs <= nowMs) return true;
-      return keys.length === 0;
-    },
-    report(target, providerKey, outcome, nowMs) {
-      const key = providerKey && poolOf(target.provider).keys[target.provider.keys.indexOf(providerKey)];
-      if (outcome === 'ok') {
-        failing.delete(target.id);
-        if (key !== undefined) recover(key);
-      } else if (key !== undefined && outcome.kind === 'upstream_rate_limited') {
-        limit(key, outcome.detail.retryAfterS, nowMs);
-      } else if (
-        key !== undefined &&
-        (outcome.kind === 'upstream_auth' || outcome.kind === 'upstream_quota')
-      ) {
-        reportDeadKey(target, providerKey!.id, key, outcome, nowMs);
-      } else if (outcome.blame) {
-        reportTarget(target.id, nowMs);
-      }
-    },
+    id,
+    state,
+    ...(sinceMs > -Infinity && { sinceMs }),
+    ...(state !== 'closed' && { untilMs }),
+    failures,
+    recent: breaker.recent(nowMs),
+    ...(lastError && { lastError }),
   };
-}
-
-function noCoolDown(): CoolDown {
-  return { untilMs: -Infinity, lengthMs: 0, pace: undefined, failures: 0 };
-}
-
-function start(coolDown: CoolDown, pace: Pace, nowMs: number): void {
-  const before = coolDown.pace === pace ? coolDown.lengthMs : 0;
-  coolDown.pace = pace;
-  coolDown.lengthMs = before === 0 ? pace.firstMs : Math.min(before * 2, pace.maxMs);
-  coolDown.untilMs = nowMs + coolDown.lengthMs;
-}
-
-/** The provider's word on when to come back counts, else our guess. */
-function limit(key: CoolDown, retryAfterS: number | undefined, nowMs: number): void {
-  if (key.untilMs <= nowMs) start(key, limitedKey, nowMs);
-  else if (key.pace === deadKey) return;
-  if (retryAfterS !== undefined && retryAfterS > 0) {
-    key.untilMs = nowMs + Math.min(retryAfterS * 1000, maxRetryAfterMs);
-  }
-}
-
-/** A dead key that works lives. A limited one waits on: the success may be of a call from before it was limited. */
-function recover(key: CoolDown): void {
-  if (key.pace === deadKey) key.untilMs = -Infinity;
-  key.lengthMs = 0;
-}
-
-function soonest(keys: readonly CoolDown[]): number {
-  let best = 0;
-  for (let i = 1; i < keys.length; i++) if (keys[i]!.untilMs < keys[best]!.untilMs) best = i;
-  return best;
 }

@@ -35,12 +35,21 @@ export interface Sight {
   isHealthy(target: Target, nowMs: number): boolean;
   /** Mean time to the first token of late, in ms. */
   firstTokenMs(target: Target, nowMs: number): number | undefined;
-  /** The time to the first token that 95 of 100 calls stayed below of late, in ms. */
-  lateFirstTokenMs(target: Target, nowMs: number): number | undefined;
+  /**
+   * The time to the first token that 95 of 100 calls stayed below of late, in ms.
+   * @param stream false: of answers that are not streamed, which come all at once. Default: true.
+   */
+  lateFirstTokenMs(target: Target, nowMs: number, stream?: boolean): number | undefined;
   /** Mean tokens a second of late, once the first has come. */
   tokensPerSecond(target: Target, nowMs: number): number | undefined;
+  /** Share of attempts that failed of late, from 0 to below 1; 0 where nothing is known. */
+  failureShare(target: Target, nowMs: number): number;
+  /** Calls of late, older ones counted for less. */
+  recentCalls(target: Target, nowMs: number): number;
   /** Mean tokens of an answer to this key. */
   outputTokens(target: Target, key: Key): number | undefined;
+  /** Share of the prompt that comes from the target's cache when a conversation of this key returns to it. */
+  cachedShare(target: Target, key: Key): number | undefined;
   /** Calls that are running. */
   inFlight(target: Target): number;
   /** Id of the target that a conversation was answered by last, for as long as its prompt cache may know it. */

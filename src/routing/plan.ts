@@ -1,8 +1,11 @@
 /** The plan of one call: a route's targets one after another, for as long as another attempt makes sense. */
-import type { Fallback, Mirror, Route, RouteOptions, Strategy } from '../config/route.ts';
+import type { Fallback, Hedge, Mirror, Route, RouteOptions, Sticky, Strategy } from '../config/route.ts';
 import type { Target } from '../config/snapshot.ts';
 import type { GatewayError } from '../core/error.ts';
 import type { Moment } from './moment.ts';
+import { hasRepeats } from './repeats.ts';
+import { Rounds } from './rounds.ts';
+import { type Bond, bindsBy, bondBy } from './strategies/conversation.ts';
 import { order } from './strategies/index.ts';
 
 /** However many targets a route has, a client does not wait for more than this. */
@@ -18,8 +21,10 @@ export interface Step {
   readonly options: RouteOptions;
 }
 
-interface Trail {
+export interface Trail {
   readonly node: Strategy;
+  /** What the strategy wants answered by one target. */
+  readonly bond: Bond | undefined;
   /** Its place among the children of the one above. */
   readonly rank: number;
   readonly above: Trail | undefined;
@@ -38,6 +43,10 @@ export class Plan {
   private last: Step | undefined;
   private attempts = 0;
   private over = false;
+  private boundBy: Sticky['by'] | undefined;
+  private bond: Bond | undefined;
+  /** Where the route wants its targets asked more than once. */
+  private rounds: Rounds | undefined;
 
   constructor(
     route: Route,
@@ -61,15 +70,47 @@ export class Plan {
     return this.take(left.length === 1 ? 0 : this.bestOf(left));
   }
 
-  /** The one to ask beside the last, where that one is late; undefined where the route wants none. */
+  /** The strategy that wants another asked beside the last, where that one is late; undefined: none does. */
+  get hedge(): Hedge | undefined {
+    const { last } = this;
+    for (let trail = last?.trail; trail !== undefined; trail = trail.above) {
+      if (trail.node.type !== 'hedge') continue;
+      for (const step of this.left) if (meeting(last!, step) === trail.node) return trail.node;
+    }
+    return undefined;
+  }
+
+  /** The one to ask beside the last; undefined where none that the route would have beside it is fit. */
   nextBeside(nowMs: number): Step | undefined {
     this.moment.nowMs = nowMs;
     const { last } = this;
     if (last === undefined || this.over || this.attempts === maxAttempts) return undefined;
+    const { sight, ask } = this.moment;
     const at = this.left.findIndex(
-      (step) => meeting(last, step)?.type === 'hedge' && this.moment.sight.isHealthy(step.target, nowMs),
+      (step) =>
+        meeting(last, step)?.type === 'hedge' &&
+        holds(step.target, ask.inputTokens) &&
+        sight.isHealthy(step.target, nowMs),
     );
     return at < 0 ? undefined : this.take(at);
+  }
+
+  /** `step` was not asked after all: it is the next again, and `before` the last. */
+  putBack(step: Step, before: Step): void {
+    this.attempts--;
+    this.left.unshift(step);
+    if (this.last === step) this.last = before;
+  }
+
+  /** The shadows of an answer: those on the way to the target that gave it. */
+  shadowsOf(step: Step): readonly Mirror[] {
+    if (this.shadows.length === 0) return this.shadows;
+    return this.shadows.filter((mirror) => isBelow(step, mirror));
+  }
+
+  /** The plan by which a shadow is asked, made of the same moment. */
+  planShadow({ shadow }: Mirror): Plan {
+    return new Plan(shadow, { ...this.moment });
   }
 
   /** Targets that were not taken yet, in their order. */
@@ -83,10 +124,31 @@ export class Plan {
     return this.last;
   }
 
-  /** How the attempts at the last target ended, once it has no other key to try. */
-  report(outcome: GatewayError | 'ok'): void {
-    if (outcome === 'ok') this.over = true;
-    else this.left = this.left.filter((step) => mayFollow(this.last, step, outcome));
+  /** Whether another target would be tried, were this how the attempt at that of `asked` failed. */
+  goesOnAfter(error: GatewayError, asked: Step | undefined): boolean {
+    return this.attempts < maxAttempts && this.left.some((step) => mayFollow(asked, step, error));
+  }
+
+  /** How the attempts at the last target, or at that of `asked`, ended, once it has no other key to try. */
+  report(outcome: GatewayError | 'ok', asked = this.last): void {
+    if (outcome === 'ok') {
+      this.over = true;
+      return;
+    }
+    this.left = this.left.filter((step) => mayFollow(asked, step, outcome));
+    this.rounds?.failed(asked, outcome);
+  }
+
+  /**
+   * Begins anew with those that failed for the moment, where the route wants that and none is left.
+   * @returns how long to wait before `next`, in ms; undefined: it was the last time.
+   */
+  startOver(): number | undefined {
+    if (this.over || this.attempts === maxAttempts) return undefined;
+    const round = this.rounds?.next(this.moment.random);
+    if (round === undefined) return undefined;
+    this.left = round.steps;
+    return round.pauseMs;
   }
 
   /** The first that is healthy and large enough, or comes nearest to it. */
@@ -111,46 +173,62 @@ export class Plan {
   /** The leaves in the order the strategies want them, each target once. */
   private listSteps(route: Route): Step[] {
     const steps: Step[] = [];
-    const seen = new Set<string>();
+    const seen = hasRepeats(route) ? new Set<string>() : undefined;
+    let again = false;
     const visit = (node: Route, trail: Trail | undefined, rank: number, options: RouteOptions): void => {
       if (node.type === 'target') {
         // A target named again keeps its first place.
-        if (!seen.has(node.target.id)) steps.push({ target: node.target, trail, rank, options });
-        seen.add(node.target.id);
+        if (seen?.has(node.target.id) !== true) steps.push({ target: node.target, trail, rank, options });
+        if (options.retries !== undefined) again = true;
+        seen?.add(node.target.id);
         return;
       }
       if (node.type === 'mirror' && this.moment.random() < node.share) this.shadows.push(node);
-      const below = { node, rank, above: trail };
+      const bond = this.bondOf(node);
+      const below = { node, bond, rank, above: trail };
       const own = node.options === undefined ? options : merge(options, node.options);
       let place = 1;
-      for (const child of this.ordered(node)) visit(child, below, place++, own);
+      for (const child of this.ordered(node, bond)) visit(child, below, place++, own);
     };
     visit(route, undefined, 1, noOptions);
+    if (again) this.rounds = new Rounds([...steps]);
     return steps;
   }
 
-  private ordered(node: Strategy): readonly Route[] {
-    if (this.trace === undefined) return order(node, this.moment);
+  /** The same for all strategies that want the same answered by one target. */
+  private bondOf(node: Strategy): Bond | undefined {
+    const by = bindsBy(node);
+    if (by === undefined) return undefined;
+    if (by !== this.boundBy) {
+      this.boundBy = by;
+      this.bond = bondBy(by, this.moment);
+    }
+    return this.bond;
+  }
+
+  private ordered(node: Strategy, bond: Bond | undefined): readonly Route[] {
+    if (this.trace === undefined) return order(node, this.moment, bond);
     const scores = new Map<Route, number>();
-    const ordered = order(node, this.moment, (child, score) => scores.set(child, score));
+    const ordered = order(node, this.moment, bond, (child, score) => scores.set(child, score));
     this.trace(node, ordered, scores);
     return ordered;
   }
 }
 
-/** The way a step was reached by: `fallback 2 > cheapest 1`. */
-export function describeWay({ trail, rank }: Step): string {
+/** The way a step was reached by: `fallback 2 > cheapest 1 kept`, where it answered the conversation before. */
+export function describeWay({ target, trail, rank }: Step): string {
   let way = '';
   let place = rank;
   for (let at = trail; at !== undefined; at = at.above) {
-    way = `${at.node.type} ${place}${way === '' ? '' : ' > '}${way}`;
+    const kept = at.bond?.kept === target.id ? ' kept' : '';
+    way = `${at.node.type} ${place}${kept}${way === '' ? '' : ' > '}${way}`;
     place = at.rank;
   }
   return way;
 }
 
 /** Whether a target's context is not known to be too small. */
-function holds({ contextLength }: Target, tokens: number): boolean {
+export function holds({ contextLength }: Target, tokens: number): boolean {
   return contextLength === undefined || tokens <= contextLength;
 }
 
@@ -171,6 +249,13 @@ function goesOn({ on, off }: Fallback, error: GatewayError): boolean {
 function isLarger(target: Target, than: Target): boolean {
   const [size, known] = [target.contextLength, than.contextLength];
   return size === undefined || known === undefined || size > known;
+}
+
+function isBelow(step: Step, node: Strategy): boolean {
+  for (let trail = step.trail; trail !== undefined; trail = trail.above) {
+    if (trail.node === node) return true;
+  }
+  return false;
 }
 
 /** The nearest strategy above both. */

@@ -1,5 +1,5 @@
 /** What was spent since a moment: how limits find out, after a restart, how much of their window is used up. */
-import { type Kysely, sql } from 'kysely';
+import { type Kysely, type SelectQueryBuilder, sql } from 'kysely';
 import type { NanoUsd } from '../core/money.ts';
 import type { Schema } from './schema.ts';
 
@@ -13,6 +13,9 @@ export interface Spent {
   nanoUsd: NanoUsd;
 }
 
+/** Sums of the shadows of one model. */
+export type ShadowsSpent = Pick<Spent, 'calls' | 'tokens' | 'nanoUsd'> & { model: string };
+
 const msPerHour = 3_600_000;
 
 /**
@@ -20,8 +23,28 @@ const msPerHour = 3_600_000;
  * of an hour, a day or a month is, and from the attempts themselves for shorter windows.
  */
 export async function spentSince(db: Kysely<Schema>, since: number): Promise<Spent[]> {
-  const rows =
-    since % msPerHour === 0 ? await fromRollups(db, since / msPerHour) : await fromAttempts(db, since);
+  const owner = ['series.key', 'series.team', 'series.organisation'] as const;
+  return await sumBy(db, since, (rows) => rows.select([...owner]).groupBy([...owner]));
+}
+
+/** The same of calls whose answer nobody heard. */
+export async function shadowsSince(db: Kysely<Schema>, since: number): Promise<ShadowsSpent[]> {
+  return await sumBy(db, since, (rows) =>
+    rows.select('series.model').where('series.operation', '=', 'mirror').groupBy('series.model'),
+  );
+}
+
+type Sums = Pick<Spent, 'calls' | 'tokens' | 'nanoUsd'>;
+type Rows<Row> = SelectQueryBuilder<Schema, 'series', Row>;
+
+async function sumBy<Row>(
+  db: Kysely<Schema>,
+  since: number,
+  group: (rows: Rows<Sums>) => Rows<Sums & Row>,
+): Promise<(Sums & Row)[]> {
+  const sums = since % msPerHour === 0 ? fromRollups(db, since / msPerHour) : fromAttempts(db, since);
+  // What is summed over adds nothing to group by.
+  const rows = await group(sums as unknown as Rows<Sums>).execute();
   return rows.map((row) => ({
     ...row,
     calls: Number(row.calls),
@@ -30,34 +53,26 @@ export async function spentSince(db: Kysely<Schema>, since: number): Promise<Spe
   }));
 }
 
-const owner = ['series.key', 'series.team', 'series.organisation'] as const;
-
-async function fromRollups(db: Kysely<Schema>, hour: number): Promise<Spent[]> {
-  return await db
+function fromRollups(db: Kysely<Schema>, hour: number) {
+  return db
     .selectFrom('rollups')
     .innerJoin('series', 'series.id', 'rollups.series')
-    .select([...owner])
     .select([
       sql<number>`sum(rollups.calls)`.as('calls'),
       sql<number>`sum(rollups.input + rollups.output)`.as('tokens'),
       sql<number>`sum(rollups.nano_usd)`.as('nanoUsd'),
     ])
-    .where('rollups.hour', '>=', hour)
-    .groupBy([...owner])
-    .execute();
+    .where('rollups.hour', '>=', hour);
 }
 
-async function fromAttempts(db: Kysely<Schema>, since: number): Promise<Spent[]> {
-  return await db
+function fromAttempts(db: Kysely<Schema>, since: number) {
+  return db
     .selectFrom('attempts')
     .innerJoin('series', 'series.id', 'attempts.series')
-    .select([...owner])
     .select([
       sql<number>`sum(attempts.final)`.as('calls'),
       sql<number>`sum(attempts.input + attempts.output)`.as('tokens'),
       sql<number>`sum(coalesce(attempts.nano_usd, 0))`.as('nanoUsd'),
     ])
-    .where('attempts.at', '>=', since)
-    .groupBy([...owner])
-    .execute();
+    .where('attempts.at', '>=', since);
 }

@@ -75,7 +75,7 @@ export class EventStreamReader {
   private read(bytes: Uint8Array, from: number, to: number): void {
     const end = to - checksumBytes;
     if (crc32(bytes.subarray(from, end)) !== readUint32(bytes, end)) {
-      throw new Error('the checksum of an event frame is wrong');
+      throw new SyntaxError('the checksum of an event frame is wrong');
     }
     const headers = from + preludeBytes;
     const payload = headers + readUint32(bytes, from + 4);
@@ -105,7 +105,7 @@ function endOfFrame(bytes: Uint8Array, at: number): number {
 /** @returns how many bytes the frame that begins so has. */
 function readTotal(bytes: Uint8Array, at: number): number {
   if (crc32(bytes.subarray(at, at + 8)) !== readUint32(bytes, at + 8)) {
-    throw new Error('the checksum of an event frame’s first bytes is wrong');
+    throw new SyntaxError('the checksum of an event frame’s first bytes is wrong');
   }
   const total = readUint32(bytes, at);
   const headers = readUint32(bytes, at + 4);
@@ -152,7 +152,7 @@ function readHeaders(frame: Uint8Array, from: number, end: number): Map<string, 
     const type = frame[nameEnd]!;
     let value = nameEnd + 1;
     let size = valueBytes[type];
-    if (size === undefined) throw new Error(`an event frame has a header of the unknown type ${type}`);
+    if (size === undefined) throw new SyntaxError(`an event frame has a header of the unknown type ${type}`);
     if (size < 0) {
       size = (frame[value]! << 8) | frame[value + 1]!;
       value += 2;

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'bun:test';
 import { compile } from '../../src/config/compile.ts';
 import { readConfig } from '../../src/config/load.ts';
 import { formatMistakes } from '../../src/config/mistakes.ts';
+import { findUnreachable } from '../../src/config/reach.ts';
 import type { Route } from '../../src/config/route.ts';
 import type { Config } from '../../src/config/schema.ts';
 import { targetsOf } from '../../src/config/targets.ts';
@@ -143,5 +144,61 @@ describe('mistakes', () => {
     ['{ fallback: [mock/a], timeout: { idle: 5 } }', 'models.r.timeout.idle: write it as 30s, 10m or 500ms'],
   ])('%s → %s', (route, mistake) => {
     expect(mistakesOf(route)).toContain(mistake);
+  });
+});
+
+describe('what can never be reached is named', () => {
+  const unreachable = (yaml: string): string[] => {
+    const { config, mistakes } = readConfig(`providers: { mock: }\n${yaml}`, {});
+    expect(mistakes).toEqual([]);
+    return findUnreachable(compile(config as Config, { version: 1 }));
+  };
+  const when = (...conditions: string[]) =>
+    `models: { m: { when: [${conditions.map((each, i) => `{ if: '${each}', to: mock/${i} }`).join(', ')}], else: mock/e } }`;
+
+  test.each([
+    [['request.tokens > 100', 'request.tokens > 500'], ['models.m.when[1]: never the first that holds']],
+    [['request.tokens > 500', 'request.tokens > 100'], []],
+    [
+      ['request.tokens >= 0', 'request.stream'],
+      ['models.m.when[1]', 'models.m.else: some condition always holds'],
+    ],
+    [['request.stream', '!request.stream'], ['models.m.else']],
+    [['key.team == "a"', 'key.team in ["b", "a"]', 'key.team == "b"'], ['models.m.when[2]']],
+    [['tags.plan == "pro"', '"plan" in tags', 'tags.plan == "free"'], ['models.m.when[2]']],
+    [['request.tokens > 5 && request.tokens < 3'], ['models.m.when[0]']],
+    [['time.hour < 6 || time.hour >= 22', 'time.hour == 23'], ['models.m.when[1]']],
+    [['request.model.startsWith("a")', 'request.model.startsWith("ab")'], ['models.m.when[1]']],
+    [['health.up("mock/e")', '!health.up("mock/e") && request.stream'], []],
+    // Not simple enough to be certain.
+    [['request.tokens * 2 > 100', 'request.tokens * 3 > 1000'], []],
+    [['request.model.size() > 3', 'request.model.size() > 5'], []],
+  ])('%j', (conditions, said) => {
+    const found = unreachable(when(...conditions));
+    expect(found).toHaveLength(said.length);
+    said.forEach((text, i) => {
+      expect(found[i]).toStartWith(text);
+    });
+  });
+
+  test('targets, shares, limits and models', () => {
+    expect(
+      unreachable(`
+models:
+  twice: { fallback: [mock/a, { split: [{ to: mock/b, weight: 1 }, { to: mock/a, weight: 1 }] }] }
+  fine: { when: [{ if: request.stream, to: mock/a }], else: mock/a }
+  dark: { mirror: mock/a, to: mock/b, share: 0 }
+  inner: mock/i
+  outer: { fallback: [inner, mock/o] }
+  alone: mock/z
+keys:
+  - { name: k, key: secret, team: t, models: [twice, fine, dark, outer], limits: [{ usd: 10, per: day }, { usd: 1, per: hour }] }
+teams: { t: { limits: [{ usd: 5, per: day }] } }`),
+    ).toEqual([
+      'models.twice.fallback[1].split[1]: mock/a is tried before, and no target is tried twice',
+      'models.dark.to: its share is 0',
+      'models.alone: no key here may use it',
+      'keys.k: its limit of usd is wider than that of its team t',
+    ]);
   });
 });

@@ -67,7 +67,7 @@ function tapPieces(
   pieces: readonly Uint8Array[],
 ): { tap: Tap; passed: string } {
   const tap = dialect.tap(quirks, hide);
-  const stream = new StreamTap(dialect.tapMarkers, hide, (event, data) => {
+  const stream = new StreamTap(dialect.tapMarkers, (event, data) => {
     const pass = tap.push(event, data);
     if (tap.meaningful) stream.attentive = false;
     return pass;

@@ -1,6 +1,7 @@
-/** What is learned from how attempts end: which keys to set aside, and which targets to give a rest. */
+/** Keys of providers: what is learned of them from how attempts end, and from what answers tell. */
 import { describe, expect, test } from 'bun:test';
-import type { Target } from '../../src/config/snapshot.ts';
+import type { GatewayError } from '../../src/core/error.ts';
+import type { HealthChange } from '../../src/core/health.ts';
 import { type Alarm, createHealth } from '../../src/routing/health.ts';
 import { failure, makeProvider, makeTarget } from './targets.ts';
 
@@ -10,19 +11,28 @@ const start = Date.UTC(2026, 0, 15);
 
 function setUp(keys: number) {
   const alarms: Alarm[] = [];
-  const health = createHealth((alarm) => alarms.push(alarm));
+  const changes: HealthChange[] = [];
   const provider = makeProvider('acme', keys);
+  const health = createHealth({
+    onAlarm: (alarm) => alarms.push(alarm),
+    onChange: (change) => changes.push(change),
+    providers: () => new Map([['acme', provider]]),
+  });
   const target = makeTarget('m', provider);
   return {
     alarms,
+    changes,
     health,
     provider,
     target,
     pick: (nowMs = start) => health.pickKey(provider, nowMs)?.id,
     live: (nowMs = start) => health.pickLiveKey(provider, nowMs)?.id,
     /** How an attempt with the nth key ended. */
-    end: (nth: number, outcome: Parameters<typeof health.report>[2], nowMs = start) =>
+    end: (nth: number, outcome: GatewayError | 'ok', nowMs = start) =>
       health.report(target, provider.keys[nth - 1], outcome, nowMs),
+    /** An answer with the nth key said that nothing is left for so long. */
+    usedUp: (nth: number, restMs: number, nowMs = start) =>
+      health.reportUsedUp(provider, provider.keys[nth - 1], restMs, nowMs),
   };
 }
 
@@ -145,86 +155,99 @@ describe('a pool of keys', () => {
   });
 });
 
-describe('a target', () => {
-  const broken = failure('upstream_unavailable');
-
-  test('rests after five failures in a row', () => {
-    const { health, target, end } = setUp(1);
-    for (let i = 0; i < 4; i++) end(1, broken);
-    expect(health.isHealthy(target, start)).toBe(true);
-    end(1, broken);
-    expect(health.isHealthy(target, start)).toBe(false);
-    expect(health.isHealthy(target, start + second)).toBe(true);
+describe('a key whose limit is used up', () => {
+  test('is set aside for as long as the answer said, and nobody is blamed', () => {
+    const { alarms, pick, usedUp } = setUp(2);
+    usedUp(1, 6 * second);
+    expect([pick(), pick(), pick(start + 6 * second - 1)]).toEqual(['acme#2', 'acme#2', 'acme#2']);
+    expect([pick(start + 6 * second), pick(start + 6 * second)]).toEqual(['acme#1', 'acme#2']);
+    expect(alarms).toEqual([]);
   });
 
-  test('does not rest for failures that were not in a row', () => {
-    const { health, target, end } = setUp(1);
-    for (let i = 0; i < 4; i++) end(1, broken);
+  test('is set aside for a minute at most', () => {
+    const { live, usedUp } = setUp(1);
+    usedUp(1, 24 * 60 * minute);
+    expect(live(start + minute - 1)).toBeUndefined();
+    expect(live(start + minute)).toBe('acme#1');
+  });
+
+  test('is used all the same when there is no other', () => {
+    const { pick, usedUp, health, target } = setUp(1);
+    usedUp(1, 10 * second);
+    expect(pick()).toBe('acme#1');
+    // Where there is another provider, that one goes first.
+    expect(health.isHealthy(target, start)).toBe(false);
+  });
+
+  test('does not come back because the answer that said so was a good one', () => {
+    const { live, usedUp, end } = setUp(1);
+    usedUp(1, 10 * second);
     end(1, 'ok');
-    for (let i = 0; i < 4; i++) end(1, broken);
-    expect(health.isHealthy(target, start)).toBe(true);
+    expect(live()).toBeUndefined();
   });
 
-  test.each([
-    'unsupported',
-    'context_length',
-    'bad_request',
-    'upstream_bad_request',
-    'cancelled',
-    'internal',
-  ] as const)('is not blamed for %s', (kind) => {
-    const { health, target, end } = setUp(1);
-    for (let i = 0; i < 20; i++) end(1, failure(kind));
-    expect(health.isHealthy(target, start)).toBe(true);
+  test('does not come back sooner than a refusal said', () => {
+    const { live, usedUp, end } = setUp(1);
+    end(1, failure('upstream_rate_limited', { retryAfterS: 30 }));
+    usedUp(1, second);
+    expect(live(start + 30 * second - 1)).toBeUndefined();
+    end(1, dead, start + 30 * second);
+    usedUp(1, minute, start + 30 * second);
+    expect(live(start + 5 * minute)).toBeUndefined();
+  });
+});
+
+describe('what is told of keys', () => {
+  test('each is live, or set aside until a time and for a reason', () => {
+    const { health, end, usedUp } = setUp(4);
+    end(1, dead);
+    end(2, failure('upstream_rate_limited', { retryAfterS: 7 }));
+    usedUp(3, second);
+    expect(health.describe(start).providers).toEqual([
+      {
+        name: 'acme',
+        keys: [
+          { id: 'acme#1', state: 'aside', untilMs: start + 5 * minute, why: 'refused' },
+          { id: 'acme#2', state: 'aside', untilMs: start + 7 * second, why: 'rate_limited' },
+          { id: 'acme#3', state: 'aside', untilMs: start + second, why: 'used_up' },
+          { id: 'acme#4', state: 'live' },
+        ],
+      },
+    ]);
   });
 
-  test('is not blamed for one key of several', () => {
-    const { health, target, end } = setUp(2);
-    for (let i = 0; i < 20; i++) end(1, limited);
-    expect(health.isHealthy(target, start)).toBe(true);
+  test('one that is set aside or taken back is news once, however many calls find it so', () => {
+    const { changes, end } = setUp(2);
+    for (let i = 0; i < 3; i++) end(1, dead, start + i);
+    for (let i = 0; i < 3; i++) end(2, limited, start + i);
+    end(1, 'ok', start + second);
+    end(1, 'ok', start + second);
+    expect(changes.map((change) => change.of === 'key' && [change.id, change.state, change.why])).toEqual([
+      ['acme#1', 'aside', 'refused'],
+      ['acme#2', 'aside', 'rate_limited'],
+      ['acme#1', 'live', 'refused'],
+    ]);
   });
 
-  test('is blamed for what it answers where no key is needed', () => {
-    const { health, target, end } = setUp(0);
-    for (let i = 0; i < 5; i++) end(1, dead);
-    expect(health.isHealthy(target, start)).toBe(false);
+  test('another node knows it too, once it has adopted that', () => {
+    const one = setUp(2);
+    const other = setUp(2);
+    one.end(1, dead);
+    for (const change of one.changes.splice(0)) other.health.adopt(change);
+    expect([other.pick(), other.pick()]).toEqual(['acme#2', 'acme#2']);
+    one.end(1, 'ok', start + second);
+    for (const change of one.changes.splice(0)) other.health.adopt(change);
+    expect(other.health.isHealthy(other.target, start + second)).toBe(true);
+    expect([other.pick(start + second), other.pick(start + second)].sort()).toEqual(['acme#1', 'acme#2']);
+    // What was adopted is not told on.
+    expect(other.changes).toEqual([]);
   });
 
-  test('that fails again right after its rest gets twice the time, up to half a minute', () => {
-    const { health, target, end } = setUp(1);
-    let nowMs = start;
-    for (let i = 0; i < 4; i++) end(1, broken, nowMs);
-    for (const seconds of [1, 2, 4, 8, 16, 30, 30]) {
-      for (let i = 0; i < 3; i++) end(1, broken, nowMs);
-      expect(health.isHealthy(target, nowMs + seconds * second - 1)).toBe(false);
-      nowMs += seconds * second;
-      expect(health.isHealthy(target, nowMs)).toBe(true);
-    }
-  });
-
-  test('is well after one success', () => {
-    const { health, target, end } = setUp(1);
-    for (let i = 0; i < 20; i++) end(1, broken);
-    end(1, 'ok');
-    expect(health.isHealthy(target, start)).toBe(true);
-    for (let i = 0; i < 4; i++) end(1, broken);
-    expect(health.isHealthy(target, start)).toBe(true);
-  });
-
-  test('is known by its name, other models of the provider go on', () => {
-    const { health, provider, end } = setUp(1);
-    for (let i = 0; i < 5; i++) end(1, broken);
-    expect(health.isHealthy(makeTarget('m', provider), start)).toBe(false);
-    expect(health.isHealthy(makeTarget('other', provider), start)).toBe(true);
-  });
-
-  test('that fails is remembered, until ten thousand others failed after it', () => {
-    const { health, target, provider, end } = setUp(1);
-    const fail = (other: Target) => health.report(other, provider.keys[0], broken, start);
-    for (let i = 0; i < 5; i++) end(1, broken);
-    for (let i = 1; i < 10_000; i++) fail(makeTarget(`m${i}`, provider));
-    expect(health.isHealthy(target, start)).toBe(false);
-    fail(makeTarget('last', provider));
-    expect(health.isHealthy(target, start)).toBe(true);
+  test('a key that another node has and this one has not is nobody', () => {
+    const { health } = setUp(1);
+    const change = { of: 'key', state: 'aside', untilMs: start + minute, why: 'refused' } as const;
+    health.adopt({ ...change, provider: 'acme', id: 'acme#9' });
+    health.adopt({ ...change, provider: 'other', id: 'other#1' });
+    expect(health.describe(start).providers[0]?.keys).toEqual([{ id: 'acme#1', state: 'live' }]);
   });
 });

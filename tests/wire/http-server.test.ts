@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, test } from 'bun:test';
 import { HttpPool, originOf } from '../../src/wire/http/pool.ts';
 import type { Answer, ClientRequest } from '../../src/wire/http/server/messages.ts';
+import { webRequest } from '../../src/wire/http/server/web-request.ts';
 import { echo, listen, RawClient, type Served } from './http-server.ts';
 
 const open: Served[] = [];
@@ -99,6 +100,20 @@ describe('a request', () => {
     client.send(`POST / HTTP/1.1\r\n${host}expect: 100-continue\r\ncontent-length: 5\r\n\r\n`);
     expect(await client.answer()).toMatchObject({ status: 413, headers: { connection: 'close' } });
     await client.until(() => client.ended);
+  });
+});
+
+describe("a request in the web's own form", () => {
+  test.each([
+    ['/a?b=c', 'x:80', 'http://x:80/a?b=c'],
+    ['/a', 'no host', 'http://localhost/a'],
+  ])('of %s at %s', async (path, name, url) => {
+    const { client } = await serve(async (request) => {
+      const web = webRequest(request);
+      return Response.json([web.method, web.url, web.headers.get('x-a'), await web.text()]);
+    });
+    client.send(`POST ${path} HTTP/1.1\r\nhost: ${name}\r\nx-a: b\r\ncontent-length: 5\r\n\r\nhello`);
+    expect(JSON.parse((await client.answer()).body)).toEqual(['POST', url, 'b', 'hello']);
   });
 });
 

@@ -103,6 +103,11 @@ export class MessagesReader implements StreamReader {
     }
   }
 
+  get pending(): boolean {
+    for (const { kind } of this.open.values()) if (kind === 'opaque') return true;
+    return false;
+  }
+
   /** Without a stop reason the answer was cut: then nothing is emitted. */
   end(error?: GatewayError): void {
     if (this.over) return;

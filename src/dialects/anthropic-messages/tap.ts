@@ -41,8 +41,7 @@ export class MessagesTap implements Tap {
         if (isObject(value.content_block) && value.content_block.type !== 'text') this.meaningful = true;
         return;
       case 'content_block_delta':
-      case 'content_block_stop':
-        this.meaningful = true;
+        if (isObject(value.delta) && value.delta.text !== '') this.meaningful = true;
         return;
       case 'message_delta':
         this.counted = readUsage(value.usage, this.counted);

@@ -108,6 +108,10 @@ export class GeminiReader implements StreamReader {
     this.emit({ type: 'end' });
   }
 
+  get pending(): boolean {
+    return this.states.some(({ held }) => held.length > 0);
+  }
+
   private fail(error: GatewayError): void {
     this.over = true;
     const usage = readUsage(this.counts);

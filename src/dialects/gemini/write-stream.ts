@@ -83,6 +83,12 @@ export class GeminiWriter implements StreamWriter {
     return `${this.begun ? ',\n' : '['}${body}\n]`;
   }
 
+  /** Most clients of this dialect take every line for data: it is a member of a piece that says nothing. */
+  remark(name: string, value: string): void {
+    const candidates = [{ content: silence, index: 0 }];
+    this.frame(JSON.stringify({ candidates, ...writeNames(this.answer), [name]: value }));
+  }
+
   private stateAt(index: number): State {
     for (const state of this.states) if (state.choice.index === index) return state;
     const state: State = {

@@ -137,6 +137,10 @@ export class ChatStreamReader implements StreamReader {
     this.usage = chunkUsage(chunk, this.quirks) ?? this.usage;
   }
 
+  get pending(): boolean {
+    return this.choices.some(({ slots }) => slots.some(({ block }) => block === -1));
+  }
+
   end(): void {
     if (!this.ended) this.finish(false);
   }

@@ -4,6 +4,7 @@ import { emptySchema } from '../../core/chat.ts';
 import { GatewayError } from '../../core/error.ts';
 import { isObject, type Json, type JsonObject } from '../../core/json.ts';
 import { effortLadder, effortOf, nearestEffort } from '../effort.ts';
+import { markUnfinished } from '../prefill.ts';
 import type { Quirks } from '../quirks.ts';
 import { writeMessages } from './write-messages.ts';
 
@@ -18,6 +19,7 @@ export function writeRequest(request: ChatRequest, quirks: Quirks, lost: string[
   const own = request.dialect === 'openai-chat';
   const body: JsonObject = { model: request.model, messages: [] };
   body.messages = writeMessages(request.messages, { own, quirks, lost });
+  markUnfinished(request, quirks, body);
   writeFormat(request, body);
   writeTools(request, quirks, own, body);
   writeSampling(request, quirks, own, lost, body);

@@ -23,6 +23,13 @@ export class EventWriter {
   /** @param emit undefined: nobody listens, only the items in their final form are wanted. */
   constructor(private readonly emit: ((text: string) => void) | undefined) {}
 
+  /** Counts on from the last of these frames. */
+  follow(passed: string): void {
+    const last = passed.lastIndexOf('"sequence_number"');
+    const number = /^"sequence_number"\s*:\s*(\d+)/.exec(passed.slice(last))?.[1];
+    if (number !== undefined) this.sequence = Number(number) + 1;
+  }
+
   write(type: string, members: JsonObject): void {
     if (this.emit === undefined) return;
     const data = JSON.stringify({ type, sequence_number: this.sequence++, ...members });

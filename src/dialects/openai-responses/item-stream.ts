@@ -46,6 +46,12 @@ export class ItemStream {
 
   constructor(private readonly emit: (event: ChatEvent) => void) {}
 
+  /** An item has begun of which no block is told yet. */
+  get pending(): boolean {
+    for (const { done, slots } of this.items.values()) if (!done && slots.size === 0) return true;
+    return false;
+  }
+
   /** `response.output_item.added`; one that is repeated is the same. */
   begin(place: Json | undefined, value: JsonObject): void {
     const index = typeof place === 'number' ? place : this.begun;

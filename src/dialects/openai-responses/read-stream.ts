@@ -65,6 +65,10 @@ export class ResponsesReader implements StreamReader {
     this.over = true;
   }
 
+  get pending(): boolean {
+    return this.items.pending;
+  }
+
   private fail(error: GatewayError): void {
     this.over = true;
     this.emit({ type: 'error', error });

@@ -41,16 +41,20 @@ export class ResponsesTap implements Tap {
       return;
     }
     if (type.endsWith('.delta')) this.meaningful ||= value.delta !== '';
-    else if (type === 'response.output_item.added') {
-      // Messages and reasoning open empty; other items say something by being there.
-      const kind = isObject(value.item) ? value.item.type : undefined;
-      if (kind !== 'message' && kind !== 'reasoning') this.meaningful = true;
-    } else if (type === 'response.output_item.done') this.meaningful = true;
-    else if (type === 'response.completed' || type === 'response.incomplete') {
+    else if (type === 'response.output_item.added' || type === 'response.output_item.done') {
+      if (isObject(value.item) && saysSomething(value.item)) this.meaningful = true;
+    } else if (type === 'response.completed' || type === 'response.incomplete') {
       if (isObject(value.response)) this.usage = readUsage(value.response.usage) ?? this.usage;
       this.meaningful = true;
       this.complete = true;
       this.terminated = true;
     }
   }
+}
+
+/** Messages and reasoning open empty, and may stay so; other items say something by being there. */
+function saysSomething({ type, content, summary }: JsonObject): boolean {
+  if (type !== 'message' && type !== 'reasoning') return true;
+  const parts = [content, summary].flatMap((list) => (Array.isArray(list) ? list : []));
+  return parts.some((part) => isObject(part) && (part.text ?? part.refusal ?? '') !== '');
 }

@@ -49,6 +49,10 @@ export class ResponsesWriter implements StreamWriter {
     }
   }
 
+  follow(passed: string): void {
+    this.begun().events.follow(passed);
+  }
+
   private begun(): OutputWriter {
     return this.output ?? this.begin({ id: '', model: '' });
   }

@@ -89,7 +89,8 @@ export async function run(
   }
 }
 
-function outboundTo(target: Target, endpoint: Endpoint, below: string): Outbound {
+/** @param below path below the endpoint's base URL, with its query. */
+export function outboundTo(target: Target, endpoint: Endpoint, below: string): Outbound {
   // What every URL of a host has to have stands in that of a call.
   const usual = endpoint.path('', false).split('?')[1];
   const path = usual === undefined ? below : `${below}${below.includes('?') ? '&' : '?'}${usual}`;

@@ -24,7 +24,7 @@ type OperationTries = Tries<OperationInbound>;
 export async function answerOperation(tries: OperationTries): Promise<Answer> {
   const { call, outbound, inbound, request } = tries;
   const attempt = call.dispatch(outbound, inbound.ask.stream);
-  const upstream = new Upstream(outbound, call.gateway.deadlines, request);
+  const upstream = new Upstream(outbound, call.gateway.deadlines, request, tries.options.timeouts);
   try {
     if (outbound.translation !== undefined) return await answerTranslated(tries, attempt, upstream);
     const reply = await ask(tries, attempt, upstream);
@@ -46,6 +46,7 @@ async function ask(tries: OperationTries, attempt: Attempt, upstream: Upstream):
   const { call, outbound, request, key } = tries;
   const reply = await upstream.send(call.gateway.http, { key, client: request.headers });
   attempt.upstreamStatus = reply.status;
+  tries.replied(reply);
   if (!isAnswer(reply)) throw await readRefusal(reply, outbound, upstream);
   return reply;
 }
@@ -108,6 +109,7 @@ async function answerStream(
   attempt.heard = stage;
   const open = await openStream(reply, stage, upstream, attempt);
   tries.succeeded();
+  attempt.begunBy = tries;
   upstream.onGone = () => settleGone(attempt, stage, inbound);
   if (tries.request.gone) upstream.abandon();
   const body = (out: Outlet) => passOn(open, stage, upstream, attempt, inbound, out);
@@ -138,11 +140,16 @@ const atOnce = 8;
 async function askAll(tries: OperationTries, attempt: Attempt, upstream: Upstream): Promise<Answered[]> {
   const { outbound, call, request } = tries;
   const answers: Answered[] = [await readOne(await ask(tries, attempt, upstream), upstream)];
-  const { totalMs } = outbound.target.provider.timeouts;
+  const totalMs = tries.options.timeouts?.totalMs ?? outbound.target.provider.timeouts.totalMs;
   for (let at = 1; at < outbound.bodies.length; at += atOnce) {
     if (performance.now() - attempt.startedMs > totalMs) throw tooSlow(tries, answers.length);
     const group = outbound.bodies.slice(at, at + atOnce).map(async (body) => {
-      const one = new Upstream({ ...outbound, body }, call.gateway.deadlines, request);
+      const one = new Upstream(
+        { ...outbound, body },
+        call.gateway.deadlines,
+        request,
+        tries.options.timeouts,
+      );
       try {
         return await readOne(await ask(tries, attempt, one), one);
       } catch (thrown) {

@@ -70,7 +70,7 @@ export class EventStage implements Stage {
     private readonly inbound: OperationInbound,
     private readonly dialect: ClientDialect,
   ) {
-    this.stream = new StreamTap(markers, false, (name, data) => {
+    this.stream = new StreamTap(markers, (name, data) => {
       this.watch(name, data);
       return true;
     });

@@ -150,11 +150,11 @@ export class RealtimeSession implements Watched {
     this.end(new GatewayError('draining', 'This gateway is shutting down; open a new session.'));
   }
 
-  expire(): void {
+  expire(): boolean {
     const now = performance.now();
     if (now >= this.meter.dueMs && now < Math.min(this.endMs, this.silentMs)) {
       this.settleTime();
-      return;
+      return this.over;
     }
     const { id } = this.outbound.target;
     this.end(
@@ -168,6 +168,7 @@ export class RealtimeSession implements Watched {
             { blameless: true },
           ),
     );
+    return true;
   }
 
   /** The client's connection is gone, and nobody has said so. */

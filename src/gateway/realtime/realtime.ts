@@ -147,7 +147,7 @@ async function open(
 ): Promise<Answer> {
   const { call, outbound, request } = tries;
   const attempt = call.dispatch(outbound, true);
-  const upstream = new Upstream(outbound, call.gateway.deadlines, request);
+  const upstream = new Upstream(outbound, call.gateway.deadlines, request, tries.options.timeouts);
   let tunnel: Switched;
   try {
     tunnel = await connect(tries, attempt, upstream, offer);

@@ -10,23 +10,36 @@ import type { Note } from './index.ts';
  * the healthy ones in the proportion of their weights.
  */
 export function split(route: Split, moment: Moment, note?: Note): readonly Route[] {
-  const left = [...route.children];
-  if (note !== undefined) for (const { route: child, weight } of left) note(child, weight);
+  const { children } = route;
+  if (note !== undefined) for (const { route: child, weight } of children) note(child, weight);
   const conversation = route.steady ? conversationOf('session', moment.ask) : '';
   const random = conversation === '' ? moment.random : randomOf(conversation);
-  const drawn: Route[] = [];
-  while (left.length > 0) drawn.push(left.splice(draw(left, random), 1)[0]!.route);
-  return drawn;
+  const routes = children.map((child) => child.route);
+  const weights = children.map(({ weight }) => weight);
+  for (let first = 0; first < routes.length - 1; first++) {
+    // The order of those that were not drawn stays as it is.
+    const at = draw(weights, first, random);
+    const chosen = routes[at]!;
+    const weight = weights[at]!;
+    for (let i = at; i > first; i--) {
+      routes[i] = routes[i - 1]!;
+      weights[i] = weights[i - 1]!;
+    }
+    routes[first] = chosen;
+    weights[first] = weight;
+  }
+  return routes;
 }
 
-function draw(children: readonly { weight: number }[], random: () => number): number {
+/** The place of one drawn from `first` on. */
+function draw(weights: readonly number[], first: number, random: () => number): number {
   let total = 0;
-  for (const child of children) total += child.weight;
-  if (children.length === 1 || total === 0) return 0;
+  for (let i = first; i < weights.length; i++) total += weights[i]!;
+  if (total === 0) return first;
   let point = random() * total;
-  let last = 0;
-  for (let i = 0; i < children.length; i++) {
-    const { weight } = children[i]!;
+  let last = first;
+  for (let i = first; i < weights.length; i++) {
+    const weight = weights[i]!;
     if (weight === 0) continue;
     if (point < weight) return i;
     point -= weight;

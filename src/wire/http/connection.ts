@@ -38,9 +38,13 @@ export class Connection implements Carrier {
     this.secured.promise.catch(() => {});
   }
 
-  /** @throws HttpError `refused`, `not_found`, `tls`. */
-  static async open(origin: Origin, pool: HttpPool): Promise<Connection> {
+  /**
+   * @param wanted rejects when nobody waits for the connection any more.
+   * @throws HttpError `refused`, `not_found`, `tls`.
+   */
+  static async open(origin: Origin, pool: HttpPool, wanted: Promise<unknown>): Promise<Connection> {
     const connection = new Connection(origin, pool);
+    if (origin.tls) wanted.catch(connection.secured.reject);
     try {
       connection.socket = await Bun.connect<Connection>({
         hostname: origin.host,
@@ -51,6 +55,8 @@ export class Connection implements Carrier {
       });
       if (origin.tls) await connection.secured.promise;
     } catch (cause) {
+      // A handshake may have been given up in the middle of it.
+      connection.socket?.terminate();
       throw connectError(cause);
     }
     // It is the clients' connections that keep a gateway alive.

@@ -1,7 +1,9 @@
 /** One request and its response: what a caller holds, whatever connection carries it. */
+import type { Transform } from 'node:stream';
 import { find, latin1 } from '../bytes.ts';
 import type { Switched } from '../tunnel.ts';
 import { type BodyReader, readerFor } from './body.ts';
+import { decoderFor } from './decoding.ts';
 import { HttpError, ResponseHead } from './head.ts';
 
 /** What carries an exchange, as the exchange sees it. */
@@ -30,7 +32,12 @@ export class Exchange implements Switched {
   private head!: ResponseHead;
   /** Any byte of the response has come. */
   begun = false;
+  /** A connection stands: whatever is waited for now is the answer. */
+  connected = false;
+  /** Bytes of the body so far, as they were sent. */
+  received = 0;
   private carrier: Carrier | undefined;
+  private decoder: Transform | undefined;
   private body: BodyReader | undefined;
   private headBytes: Uint8Array | undefined;
   private readonly queue: Uint8Array[] = [];
@@ -46,8 +53,14 @@ export class Exchange implements Switched {
     | { resolve(bytes: Uint8Array | undefined): void; reject(error: HttpError): void }
     | undefined;
 
-  /** @param switching the request asks to go on in another protocol: 101 is an answer, and bytes follow both ways. */
-  constructor(private readonly switching = false) {
+  /**
+   * @param switching the request asks to go on in another protocol: 101 is an answer, and bytes follow both ways.
+   * @param decoding a body that is compressed is read as what it was before.
+   */
+  constructor(
+    private readonly switching = false,
+    private readonly decoding = false,
+  ) {
     this.answered = new Promise((resolve, reject) => {
       this.onHead = resolve;
       this.onFailure = reject;
@@ -67,6 +80,10 @@ export class Exchange implements Switched {
     return this.head.headers();
   }
 
+  get headText(): string {
+    return this.head.lower;
+  }
+
   /** Over, well or not. */
   get over(): boolean {
     return this.ended || this.error !== undefined;
@@ -76,6 +93,7 @@ export class Exchange implements Switched {
   attach(carrier: Carrier): boolean {
     if (this.over) return false;
     this.carrier = carrier;
+    this.connected = true;
     return true;
   }
 
@@ -87,6 +105,7 @@ export class Exchange implements Switched {
       if (this.paused && this.queuedBytes < maxQueuedBytes / 2) {
         this.paused = false;
         this.carrier?.resume();
+        this.decoder?.resume();
       }
       return next;
     }
@@ -150,6 +169,7 @@ export class Exchange implements Switched {
     this.onFailure(error);
     this.waiting?.reject(error);
     this.waiting = undefined;
+    this.decoder?.destroy();
     this.carrier?.release(false);
     // Whoever fails an exchange may have stopped waiting for it.
     this.answered.catch(() => {});
@@ -172,6 +192,8 @@ export class Exchange implements Switched {
       this.headBytes = undefined;
       this.head = head;
       this.body = readerFor(head);
+      const coding = this.decoding ? head.get('content-encoding') : null;
+      if (coding !== null) this.decoder = decoderFor(coding, this);
       this.onHead(this);
       return all;
     }
@@ -179,12 +201,15 @@ export class Exchange implements Switched {
 
   private readBody(bytes: Uint8Array, body: BodyReader): void {
     const content = bytes.length === 0 ? bytes : body.take(bytes);
-    if (content.length > 0) this.deliver(content);
+    this.received += content.length;
+    if (this.decoder !== undefined) this.decoder.write(content);
+    else if (content.length > 0) this.deliver(content);
     // What follows an answer to one request cannot be one to the next.
     if (body.done) this.finish(this.head.keepAlive && body.rest === undefined);
   }
 
-  private deliver(content: Uint8Array): void {
+  /** Takes a part of the content. */
+  deliver(content: Uint8Array): void {
     const { waiting } = this;
     if (waiting !== undefined) {
       this.waiting = undefined;
@@ -196,15 +221,24 @@ export class Exchange implements Switched {
     if (this.queuedBytes > maxQueuedBytes && !this.paused) {
       this.paused = true;
       this.carrier?.pause();
+      this.decoder?.pause();
     }
   }
 
-  private finish(reusable: boolean): void {
+  /** All of the content has been delivered. */
+  decoded(): void {
     this.ended = true;
     this.waiting?.resolve(undefined);
     this.waiting = undefined;
+  }
+
+  private finish(reusable: boolean): void {
+    const { carrier } = this;
+    this.carrier = undefined;
+    if (this.decoder === undefined) this.decoded();
+    else this.decoder.end();
     // A paused connection has nothing left to bring, but the next exchange on it will.
-    if (this.paused) this.carrier?.resume();
-    this.carrier?.release(reusable);
+    if (this.paused) carrier?.resume();
+    carrier?.release(reusable);
   }
 }

@@ -4,7 +4,8 @@ export class ResponseHead {
   readonly status: number;
   /** The connection may carry another exchange after this one. */
   readonly keepAlive: boolean;
-  private readonly lower: string;
+  /** All of it in lower case. */
+  readonly lower: string;
 
   /**
    * @param text from the status line to the last header, without the blank line; one character per byte.

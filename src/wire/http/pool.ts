@@ -33,9 +33,10 @@ export class HttpPool {
   /**
    * Sends a request; see Exchange for what becomes of it.
    * @param head request line and headers, each line with its CRLF, without Content-Length and the blank line.
+   * @param decoding an answer that comes compressed is to be read as what it was before.
    */
-  ask(origin: Origin, head: string, body: RequestBody): Exchange {
-    const exchange = new Exchange();
+  ask(origin: Origin, head: string, body: RequestBody, decoding = false): Exchange {
+    const exchange = new Exchange(false, decoding);
     // What is streamed cannot be sent again, so it is not sent where it may turn out that nobody listens any more.
     const connection = isStreamed(body) ? undefined : this.takeIdle(origin);
     if (connection === undefined) void this.connect(origin, exchange, head, body);
@@ -83,7 +84,7 @@ export class HttpPool {
 
   private async connect(origin: Origin, exchange: Exchange, head: string, body: RequestBody): Promise<void> {
     try {
-      const connection = await Connection.open(origin, this);
+      const connection = await Connection.open(origin, this, exchange.answered);
       connection.carry(exchange, head, body);
     } catch (error) {
       exchange.fail(error as HttpError);

@@ -1,0 +1,61 @@
+/** Health as the admin API tells it. */
+import { z } from '@hono/zod-openapi';
+import type { HealthReport } from '../core/health.ts';
+
+const moment = z.iso.datetime();
+
+export const healthPage = z
+  .object({
+    at: moment,
+    providers: z.array(
+      z.object({
+        name: z.string(),
+        keys: z.array(
+          z.object({
+            id: z.string().describe('Of the key, never its secret.'),
+            state: z.enum(['live', 'aside']),
+            until: moment.optional(),
+            why: z.enum(['refused', 'rate_limited', 'used_up']).optional(),
+          }),
+        ),
+      }),
+    ),
+    targets: z
+      .array(
+        z.object({
+          target: z.string(),
+          state: z.enum(['closed', 'open', 'half-open']),
+          since: moment.optional(),
+          until: moment.optional(),
+          failures: z.int().describe('In a row.'),
+          recent: z.object({ calls: z.int(), failed: z.int() }).describe('Within the last half minute.'),
+          last_error: z.string().optional(),
+        }),
+      )
+      .describe('Those that failed lately; all others are well.'),
+  })
+  .openapi('Health');
+
+export function toHealthPage({ atMs, providers, targets }: HealthReport): z.infer<typeof healthPage> {
+  return {
+    at: say(atMs)!,
+    providers: providers.map(({ name, keys }) => ({
+      name,
+      keys: keys.map(({ id, state, untilMs, why }) => ({ id, state, until: say(untilMs), why })),
+    })),
+    targets: targets.map(({ id, state, sinceMs, untilMs, failures, recent, lastError }) => ({
+      target: id,
+      state,
+      since: say(sinceMs),
+      until: say(untilMs),
+      failures,
+      recent,
+      last_error: lastError,
+    })),
+  };
+}
+
+/** Undefined for what has no moment. */
+function say(ms: number | undefined): string | undefined {
+  return ms === undefined || !Number.isFinite(ms) ? undefined : new Date(ms).toISOString();
+}

@@ -1,0 +1,70 @@
+/** Relays an answer as bytes and keeps them, so that another attempt can go on with it. */
+import type { GatewayError } from '../../core/error.ts';
+import type { AnswerWish } from '../../dialects/dialect.ts';
+import { SseReader } from '../../wire/sse.ts';
+import { type Part, RelayStage } from '../stages.ts';
+import { ClientStream } from './client-stream.ts';
+import { maxShown } from './shown.ts';
+
+const newline = 0x0a;
+
+export class KeptRelay extends RelayStage {
+  private kept: Uint8Array[] | undefined = [];
+  private size = 0;
+
+  /** Nobody hears of a failure who may yet hear the rest of the answer. */
+  protected override look(event: string, data: string): boolean | string {
+    const verdict = super.look(event, data);
+    return this.error === undefined && verdict;
+  }
+
+  override get errorPassed(): boolean {
+    return false;
+  }
+
+  override push(chunk: Uint8Array): Part | undefined {
+    return this.keep(super.push(chunk));
+  }
+
+  override end(): Part | undefined {
+    return this.keep(super.end());
+  }
+
+  override writeError(error: GatewayError, requestId: string): string {
+    return this.gap + super.writeError(error, requestId);
+  }
+
+  private keep(part: Part | undefined): Part | undefined {
+    if (part === undefined || this.kept === undefined) return part;
+    const bytes = typeof part === 'string' ? Buffer.from(part) : part;
+    this.size += bytes.length;
+    if (this.size > maxShown) this.kept = undefined;
+    else this.kept.push(bytes);
+    return part;
+  }
+
+  /** Ends the last event, where the provider has not. */
+  get gap(): string {
+    const last = this.kept?.at(-1);
+    return last === undefined || (last.at(-1) === newline && last.at(-2) === newline) ? '' : '\n\n';
+  }
+
+  /** Where the client stands by what has passed; undefined where that cannot be told. */
+  replay({ id: _, kept: __, ...wish }: AnswerWish): ClientStream | undefined {
+    const { kept, dialect, outbound } = this;
+    if (kept === undefined) return undefined;
+    const stream = new ClientStream(dialect, wish);
+    const { quirks, model } = outbound.target;
+    const reader = dialect.readStream((event) => {
+      if (event.type === 'start') event.model ||= model;
+      if (event.type !== 'error') stream.push(event);
+    }, quirks);
+    const sse = new SseReader((event, data) => reader.push(event, data));
+    const passed = Buffer.concat(kept);
+    sse.push(passed);
+    sse.end();
+    if (reader.pending === true || stream.waits) return undefined;
+    stream.follow(passed.toString());
+    return stream;
+  }
+}

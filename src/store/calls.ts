@@ -1,0 +1,54 @@
+/** One call as it was recorded: its attempts, and why each was made. */
+import type { Kysely } from 'kysely';
+import type { Schema } from './schema.ts';
+
+export interface RecordedAttempt {
+  attempt: number;
+  /** When it ended, in milliseconds since 1970. */
+  at: number;
+  key: string;
+  model: string;
+  target: string;
+  /** The way through the route; '' where the client named the target. */
+  why: string;
+  outcome: string;
+  upstream_status: number;
+  client_status: number;
+  first_byte_ms: number | null;
+  duration_ms: number;
+  input: number;
+  output: number;
+  estimated: number;
+  /** Null: unpriced. */
+  nano_usd: number | null;
+  /** Paths of request members that were lost, one per line. */
+  lost: string;
+}
+
+/** @returns its attempts in their order; none where nobody knows the call. */
+export function readCall(db: Kysely<Schema>, call: string): Promise<RecordedAttempt[]> {
+  return db
+    .selectFrom('attempts')
+    .innerJoin('series', 'series.id', 'attempts.series')
+    .select([
+      'attempt',
+      'at',
+      'key',
+      'model',
+      'target',
+      'why',
+      'outcome',
+      'upstream_status',
+      'client_status',
+      'first_byte_ms',
+      'duration_ms',
+      'input',
+      'output',
+      'estimated',
+      'nano_usd',
+      'lost',
+    ])
+    .where('call', '=', call)
+    .orderBy('attempt')
+    .execute();
+}
