@@ -105,7 +105,7 @@ describe('a request', () => {
 
 describe("a request in the web's own form", () => {
   test.each([
-    ['/a?b=c', 'x:80', 'http://x:80/a?b=c'],
+    ['/a?b=c', 'x:81', 'http://x:81/a?b=c'],
     ['/a', 'no host', 'http://localhost/a'],
   ])('of %s at %s', async (path, name, url) => {
     const { client } = await serve(async (request) => {
