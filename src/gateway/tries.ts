@@ -4,7 +4,6 @@ import type { ProviderKey, Target } from '../config/snapshot.ts';
 import { clientGone, GatewayError, toGatewayError } from '../core/error.ts';
 import { readUsedUpMs } from '../dialects/rate-limits.ts';
 import { describeWay, maxAttempts, type Plan, type Step } from '../routing/plan.ts';
-import type { ClientRequest } from '../wire/http/server/messages.ts';
 import { correctionOf, type Fault } from './by-instruction.ts';
 import type { Call } from './call.ts';
 import { keyMarked, type Pins } from './objects/kept-objects.ts';
