@@ -47,6 +47,7 @@ import { openStore } from './store/open.ts';
 import { readSecretHash } from './store/secrets.ts';
 import { type ShadowsSpent, shadowsSince, spentSince } from './store/spent.ts';
 import { HttpPool } from './wire/http/pool.ts';
+import { webRequest } from './wire/http/server/web-request.ts';
 
 export interface AppOptions {
   config: Config;
@@ -138,7 +139,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     host,
     port,
     operate: (path, request) =>
-      path.startsWith('/admin/') ? administer(request) : operate(path, ready, expose),
+      path.startsWith('/admin/') ? administer(webRequest(request)) : operate(path, ready, expose),
   });
   configuration.watch();
   probes.start();

@@ -31,7 +31,7 @@ export interface RealtimeOffer {
   headers: Record<string, string>;
 }
 
-export function readOffer(headers: Headers): RealtimeOffer {
+export function readOffer(headers: Pick<Headers, 'get'>): RealtimeOffer {
   const offered = (headers.get('sec-websocket-protocol') ?? '').split(',').map((name) => name.trim());
   const named = offered.find((name) => name.startsWith(keyProtocol));
   const offer: RealtimeOffer = {

@@ -1,6 +1,7 @@
 /** One attempt: the journal hears that it leaves, the provider is asked, its answer is made the client's. */
 import type { GatewayError } from '../core/error.ts';
 import type { AnswerWish } from '../dialects/dialect.ts';
+import type { Answer, Outlet } from '../wire/http/server/messages.ts';
 import type { Attempt } from './call.ts';
 import { answerChecked } from './checked.ts';
 import { type Countable, settleCounted } from './estimate.ts';
@@ -18,10 +19,10 @@ import { Upstream } from './upstream.ts';
 import { Whole } from './whole.ts';
 
 /** @throws GatewayError when the provider did not answer: nothing has reached the client then. */
-export async function answerOnce(tries: Tries): Promise<Response> {
+export async function answerOnce(tries: Tries): Promise<Answer> {
   const attempt = tries.call.dispatch(tries.outbound, tries.inbound.peek.stream);
   const { deadlines } = tries.call.gateway;
-  const upstream = new Upstream(tries.outbound, deadlines, tries.request.signal, tries.options.timeouts);
+  const upstream = new Upstream(tries.outbound, deadlines, tries.request, tries.options.timeouts);
   try {
     const { gateway } = tries.call;
     const reply = await upstream.send(gateway.http, { key: tries.key, client: tries.request.headers });
@@ -75,10 +76,10 @@ export async function fail(
 }
 
 /** The answer to the client: settled by now, and with it the call is over. */
-export function tellWhole(whole: Whole, tries: Tries, attempt: Attempt): Response {
+export function tellWhole(whole: Whole, tries: Tries, attempt: Attempt): Answer {
   tries.succeeded();
   tries.call.end(200);
-  return new Response(whole.body, { headers: answerHeaders(attempt, 'application/json', true) });
+  return { status: 200, headers: answerHeaders(attempt, 'application/json', true), body: whole.body };
 }
 
 /** What a streamed answer passes on its way to the client. @param wishOf the form of what is not relayed. */
@@ -101,17 +102,16 @@ export function tellStream(
   tries: Tries,
   attempt: Attempt,
   upstream: Upstream,
-): Response {
+): Answer {
   const { inbound } = tries;
   tries.succeeded();
   attempt.begunBy = tries;
   upstream.onGone = () => settleGone(attempt, stage, inbound);
-  if (tries.request.signal.aborted) upstream.abandon();
+  if (tries.request.gone) upstream.abandon();
   const mending = resumes(tries) ? new Mending(tries, fail) : undefined;
-  const body = passOn(open, stage, upstream, attempt, inbound, mending);
+  const body = (out: Outlet) => passOn(open, stage, upstream, attempt, inbound, out, mending);
   const type = inbound.peek.array ? 'application/json' : 'text/event-stream; charset=utf-8';
   const headers = answerHeaders(attempt, type, false);
   headers['cache-control'] = 'no-cache';
-  // An async generator is a body to Bun, though not to the types: the cheapest one that keeps back-pressure.
-  return new Response(body as unknown as ReadableStream, { headers });
+  return { status: 200, headers, body };
 }

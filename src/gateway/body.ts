@@ -3,6 +3,7 @@ import { gunzip } from 'node:zlib';
 import { GatewayError } from '../core/error.ts';
 import { isObject, type Json } from '../core/json.ts';
 import type { Asked, ClientDialect, TurnsMember } from '../dialects/dialect.ts';
+import type { ClientRequest } from '../wire/http/server/messages.ts';
 import { JsonSyntaxError, type Member, scanMembers, valueText } from '../wire/splice.ts';
 
 export interface Peek {
@@ -23,7 +24,7 @@ export interface Peek {
 }
 
 /** Rejects as the request does when the client goes away. @throws GatewayError `too_large`, `bad_request`. */
-export function readBody(request: Request, limitBytes: number): Promise<Uint8Array> {
+export function readBody(request: ClientRequest, limitBytes: number): Uint8Array | Promise<Uint8Array> {
   const declared = request.headers.get('content-length');
   if (declared !== null && Number(declared) > limitBytes) throw tooLarge(limitBytes);
   const encoding = request.headers.get('content-encoding');
@@ -38,10 +39,10 @@ export function readBody(request: Request, limitBytes: number): Promise<Uint8Arr
     );
   }
   const body = declared === null ? readChunked(request, limitBytes) : request.bytes();
-  return packed ? body.then((bytes) => inflate(bytes, limitBytes)) : body;
+  return packed ? inflateAll(body, limitBytes) : body;
 }
 
-async function readChunked(request: Request, limitBytes: number): Promise<Uint8Array> {
+async function readChunked(request: ClientRequest, limitBytes: number): Promise<Uint8Array> {
   if (request.body === null) return new Uint8Array();
   const chunks: Uint8Array[] = [];
   let size = 0;
@@ -51,6 +52,10 @@ async function readChunked(request: Request, limitBytes: number): Promise<Uint8A
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
+}
+
+async function inflateAll(body: Uint8Array | Promise<Uint8Array>, limitBytes: number): Promise<Uint8Array> {
+  return inflate(await body, limitBytes);
 }
 
 function inflate(body: Uint8Array, limitBytes: number): Promise<Uint8Array> {

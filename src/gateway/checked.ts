@@ -3,6 +3,7 @@ import type { ChatEvent, ChatResponse } from '../core/chat.ts';
 import { GatewayError } from '../core/error.ts';
 import { fold } from '../core/fold.ts';
 import { unfold } from '../core/unfold.ts';
+import type { Answer } from '../wire/http/server/messages.ts';
 import { checkForm, notInForm } from './by-instruction.ts';
 import type { Attempt } from './call.ts';
 import { settleCounted } from './estimate.ts';
@@ -21,7 +22,7 @@ export async function answerChecked(
   tries: Tries,
   attempt: Attempt,
   upstream: Upstream,
-): Promise<Response> {
+): Promise<Answer> {
   const { inbound, outbound, call } = tries;
   const answer = inbound.peek.stream
     ? await collect(reply, tries, attempt, upstream)
@@ -89,11 +90,11 @@ function tooLarge(): GatewayError {
   return new GatewayError('upstream_invalid', `The provider's answer is larger than ${maxWholeBytes} bytes.`);
 }
 
-function tell(answer: ChatResponse, { inbound }: Tries, attempt: Attempt): Response {
+function tell(answer: ChatResponse, { inbound }: Tries, attempt: Attempt): Answer {
   const { dialect, peek, wish } = inbound;
   if (!peek.stream) {
     const headers = answerHeaders(attempt, 'application/json', true);
-    return new Response(JSON.stringify(dialect.writeResponse(answer, wish)), { headers });
+    return { status: 200, headers, body: JSON.stringify(dialect.writeResponse(answer, wish)) };
   }
   let text = '';
   const writer = dialect.writeStream((piece) => {
@@ -102,5 +103,5 @@ function tell(answer: ChatResponse, { inbound }: Tries, attempt: Attempt): Respo
   for (const event of unfold(answer)) writer.push(event);
   const headers = answerHeaders(attempt, 'text/event-stream; charset=utf-8', false);
   headers['cache-control'] = 'no-cache';
-  return new Response(text, { headers });
+  return { status: 200, headers, body: text };
 }

@@ -2,6 +2,7 @@
 import { GatewayError } from '../core/error.ts';
 import type { Usage } from '../core/usage.ts';
 import type { AnswerWish } from '../dialects/dialect.ts';
+import type { Answer } from '../wire/http/server/messages.ts';
 import { fail, stageFor, tellStream, tellWhole } from './attempt.ts';
 import type { Attempt } from './call.ts';
 import { settleCounted } from './estimate.ts';
@@ -41,7 +42,7 @@ export class Contender {
   ) {
     const { call, outbound, inbound, request, options } = tries;
     this.attempt = call.dispatch(outbound, inbound.peek.stream);
-    this.upstream = new Upstream(outbound, call.gateway.deadlines, request.signal, options.timeouts);
+    this.upstream = new Upstream(outbound, call.gateway.deadlines, request, options.timeouts);
   }
 
   async run(): Promise<void> {
@@ -96,7 +97,7 @@ export class Contender {
     return wish;
   }
 
-  tell(tries: Tries): Response {
+  tell(tries: Tries): Answer {
     const { answer, attempt, upstream, stage } = this;
     if (answer instanceof Whole) return tellWhole(answer, tries, attempt);
     return tellStream(answer!, stage!, tries, attempt, upstream);

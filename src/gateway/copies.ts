@@ -6,6 +6,7 @@ import type { ChatEvent, ChatResponse } from '../core/chat.ts';
 import { clientGone, type GatewayError, toGatewayError } from '../core/error.ts';
 import { sumUsage, type Usage } from '../core/usage.ts';
 import type { StreamWriter } from '../dialects/dialect.ts';
+import type { Answer } from '../wire/http/server/messages.ts';
 import { checkForm, notInForm } from './by-instruction.ts';
 import type { Attempt } from './call.ts';
 import { settleCounted } from './estimate.ts';
@@ -64,17 +65,14 @@ class Copy {
 }
 
 /** @throws GatewayError when one of them fails before anything has reached the client: then all are given up. */
-export async function answerCopies(tries: Tries): Promise<Response> {
+export async function answerCopies(tries: Tries): Promise<Answer> {
   const { call, inbound, outbound, request } = tries;
   const copies: Copy[] = [];
   try {
     for (let i = 0; i < (outbound.copies ?? 1); i++) {
       const attempt = call.dispatch(outbound, inbound.peek.stream);
       copies.push(
-        new Copy(
-          attempt,
-          new Upstream(outbound, call.gateway.deadlines, request.signal, tries.options.timeouts),
-        ),
+        new Copy(attempt, new Upstream(outbound, call.gateway.deadlines, request, tries.options.timeouts)),
       );
     }
     return inbound.peek.stream && outbound.form === undefined
@@ -93,7 +91,7 @@ async function giveUp(copies: readonly Copy[], error: GatewayError, { inbound }:
 
 // Whole
 
-async function answerWholes(copies: readonly Copy[], tries: Tries): Promise<Response> {
+async function answerWholes(copies: readonly Copy[], tries: Tries): Promise<Answer> {
   const answers = await Promise.all(copies.map((copy) => copy.run(() => readCopy(copy, tries))));
   const { inbound, call } = tries;
   const [first] = answers;
@@ -108,7 +106,7 @@ async function answerWholes(copies: readonly Copy[], tries: Tries): Promise<Resp
   tries.succeeded();
   call.end(200);
   const headers = answerHeaders(copies[0]!.attempt, 'application/json', true);
-  return new Response(JSON.stringify(inbound.dialect.writeResponse(all, inbound.wish)), { headers });
+  return { status: 200, headers, body: JSON.stringify(inbound.dialect.writeResponse(all, inbound.wish)) };
 }
 
 async function readCopy(copy: Copy, tries: Tries): Promise<ChatResponse> {
@@ -211,7 +209,7 @@ class Merger {
 /** A client that reads slowly keeps the providers waiting. */
 const maxWaitingChars = 256 * 1024;
 
-async function answerStreams(copies: readonly Copy[], tries: Tries): Promise<Response> {
+async function answerStreams(copies: readonly Copy[], tries: Tries): Promise<Answer> {
   const merger = new Merger(tries);
   const pumps = await Promise.all(
     copies.map((copy, index) => copy.run(() => openCopy(copy, merger, index, tries))),
@@ -226,7 +224,7 @@ async function answerStreams(copies: readonly Copy[], tries: Tries): Promise<Res
   const type = inbound.peek.array ? 'application/json' : 'text/event-stream; charset=utf-8';
   const headers = answerHeaders(copies[0]!.attempt, type, false);
   headers['cache-control'] = 'no-cache';
-  return new Response(body as unknown as ReadableStream, { headers });
+  return { status: 200, headers, body };
 }
 
 /** @returns what reads the rest of it. @throws GatewayError when it ends before it means anything. */

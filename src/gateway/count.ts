@@ -10,6 +10,7 @@ import type { Asked, ClientDialect, Counting } from '../dialects/dialect.ts';
 import { authorise, extractSecret } from '../governance/keys.ts';
 import { Plan } from '../routing/plan.ts';
 import { utf8 } from '../wire/bytes.ts';
+import type { Answer, ClientRequest } from '../wire/http/server/messages.ts';
 import { scanMembers, splice } from '../wire/splice.ts';
 import { askingFor, CallAsk } from './ask.ts';
 import { checkModel, readBody } from './body.ts';
@@ -29,17 +30,17 @@ const maxAnswerBytes = 64 * 1024;
 
 /** Never rejects: every failure is an answer the client's SDK understands. */
 export async function handleCount(
-  request: Request,
+  request: ClientRequest,
   dialect: ClientDialect,
   asked: Asked,
   gateway: Gateway,
-): Promise<Response> {
+): Promise<Answer> {
   const id = newCallId();
   gateway.inflight.enter();
   try {
     return await count(request, dialect, asked, gateway, id);
   } catch (thrown) {
-    const error = request.signal.aborted ? clientGone() : toGatewayError(thrown);
+    const error = request.gone ? clientGone() : toGatewayError(thrown);
     if (error.kind === 'internal')
       gateway.observer.alarm('internal', { call: id, error: error.cause ?? error });
     return errorResponse(error, dialect, undefined, id);
@@ -50,12 +51,12 @@ export async function handleCount(
 
 /** @throws GatewayError */
 async function count(
-  request: Request,
+  request: ClientRequest,
   dialect: ClientDialect,
   asked: Asked,
   gateway: Gateway,
   id: string,
-): Promise<Response> {
+): Promise<Answer> {
   const { counting } = dialect;
   if (gateway.inflight.draining) throw new GatewayError('draining', 'This gateway is shutting down; retry.');
   if (counting === undefined) throw new GatewayError('not_found', 'Tokens are not counted in this dialect.');
@@ -84,10 +85,10 @@ async function count(
   if (dialect.idHeader !== undefined) headers[dialect.idHeader] = id;
   if (told === undefined) {
     const tokens = await estimateRequest(chat, gateway.countTokens);
-    return new Response(JSON.stringify(counting.write(tokens)), { headers });
+    return { status: 200, headers, body: JSON.stringify(counting.write(tokens)) };
   }
   headers['x-sluice-target'] = target!.id;
-  return new Response(told as Uint8Array<ArrayBuffer>, { headers });
+  return { status: 200, headers, body: told };
 }
 
 function readModel(asked: Asked, body: JsonObject): string {
@@ -115,11 +116,11 @@ async function askProvider(
   target: Target,
   endpoint: Endpoint,
   gateway: Gateway,
-  request: Request,
+  request: ClientRequest,
   pins: Pins | undefined,
 ): Promise<Uint8Array | undefined> {
   const outbound = render(bytes, counting, target, endpoint);
-  const upstream = new Upstream(outbound, gateway.deadlines, request.signal);
+  const upstream = new Upstream(outbound, gateway.deadlines, request);
   try {
     const mark = pins?.get(target.provider.name);
     const key = mark ? keyMarked(target.provider, mark) : gateway.health.pickKey(target.provider, Date.now());
@@ -130,7 +131,7 @@ async function askProvider(
     return isAnswer(reply) && isJsonObject(answer) ? answer : undefined;
   } catch {
     upstream.close();
-    if (request.signal.aborted) throw clientGone();
+    if (request.gone) throw clientGone();
     return undefined;
   }
 }

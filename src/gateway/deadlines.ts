@@ -2,6 +2,7 @@
  * Time-outs without a timer per call, and clients that leave without a listener per call: one sweep a tick looks at all
  * running attempts. Both are seen within `tickMs`, which is soon enough, and cost nothing on the way.
  */
+import type { Presence } from '../wire/http/server/messages.ts';
 
 export interface Watched {
   /** Time at which it has waited too long, by the clock of `now`. */
@@ -9,7 +10,7 @@ export interface Watched {
   /** @returns false when it may go on after all, with a later deadline. */
   expire(): boolean;
   /** Whether the client is still there. */
-  readonly client: AbortSignal;
+  readonly client: Presence;
   /** The client went away. */
   abandon(): void;
 }
@@ -41,7 +42,7 @@ export class Deadlines {
     }
     const now = this.now();
     for (const item of this.watched) {
-      const gone = item.client.aborted;
+      const gone = item.client.gone;
       if (!gone && item.deadlineMs > now) continue;
       if (gone) item.abandon();
       else if (!item.expire()) continue;

@@ -12,6 +12,7 @@ import type { Asked, ClientDialect } from '../dialects/dialect.ts';
 import { authorise, extractSecret } from '../governance/keys.ts';
 import type { BoundLimit } from '../governance/leases.ts';
 import { Plan, type Step } from '../routing/plan.ts';
+import type { Answer, ClientRequest } from '../wire/http/server/messages.ts';
 import { answer } from './answer.ts';
 import { type Asking, CallAsk } from './ask.ts';
 import { type Peek, peekBody, readBody } from './body.ts';
@@ -23,19 +24,14 @@ import { Inbound } from './render.ts';
 import { errorResponse } from './respond.ts';
 import { type Renderer, Tries } from './tries.ts';
 
-/** How long a client may be silent, in seconds, 0 for as long as it likes: Bun's server. */
-export interface Patience {
-  timeout(request: Request, seconds: number): void;
-}
-
 /** What is particular to calls of a kind, of which the path says `A`. */
 export interface Kind<A, I extends Renderer> {
   /** What is asked, whom it may be asked of, and that the limits bear it. @throws GatewayError */
-  plan(call: Call, body: Uint8Array, asked: A, request: Request): Tries<I>;
+  plan(call: Call, body: Uint8Array, asked: A, request: ClientRequest): Tries<I>;
   /** Looks up what the request refers to. @returns a promise only where it does. */
   prepare?(inbound: I): Promise<void> | undefined;
   /** One attempt. @throws GatewayError when the provider did not answer: nothing has reached the client then. */
-  answer(tries: Tries<I>): Promise<Response>;
+  answer(tries: Tries<I>): Promise<Answer>;
   /** It is answered, or begins to be. Never throws. */
   answered?(tries: Tries<I>): void;
 }
@@ -51,28 +47,26 @@ const chat: Kind<Asked, Inbound> = {
 
 /** A chat call in the client's `dialect`. */
 export function handleChat(
-  request: Request,
+  request: ClientRequest,
   dialect: ClientDialect,
   asked: Asked,
   gateway: Gateway,
-  patience: Patience,
-): Promise<Response> {
-  return handle(request, asked, chat, new Call(gateway, dialect, gateway.snapshot()), patience);
+): Promise<Answer> {
+  return handle(request, asked, chat, new Call(gateway, dialect, gateway.snapshot()));
 }
 
 /** Never rejects: every failure is an answer the client's SDK understands. */
 export async function handle<A, I extends Renderer>(
-  request: Request,
+  request: ClientRequest,
   asked: A,
   kind: Kind<A, I>,
   call: Call,
-  patience: Patience,
-): Promise<Response> {
+): Promise<Answer> {
   try {
     admit(call, request);
-    const body = await readBody(request, call.snapshot.settings.bodyLimitBytes);
-    if (request.signal.aborted) throw clientGone();
-    patience.timeout(request, 0);
+    const reading = readBody(request, call.snapshot.settings.bodyLimitBytes);
+    const body = reading instanceof Promise ? await reading : reading;
+    if (request.gone) throw clientGone();
     const guarding = call.gateway.objects.guard(call.key!, body);
     if (guarding !== undefined) call.pins = await guarding;
     const tries = kind.plan(call, body, asked, request);
@@ -97,7 +91,7 @@ export async function handle<A, I extends Renderer>(
 /** Who calls. @throws GatewayError `unauthorized`, `bad_request`, `draining`. */
 export function admit(
   call: Call,
-  request: Request,
+  request: ClientRequest,
   secret = extractSecret(request.headers, request.url),
 ): void {
   const { gateway } = call;
@@ -106,7 +100,7 @@ export function admit(
   call.labels = readLabels(request.headers);
 }
 
-function planTries(call: Call, body: Uint8Array, asked: Asked, request: Request): Tries {
+function planTries(call: Call, body: Uint8Array, asked: Asked, request: ClientRequest): Tries {
   const peek = peekBody(body, call.dialect, asked);
   const { plan, first } = openRoute(call, peek.model, askingOf(peek, call.dialect));
   reserve(call, usageOf(peek, first.target), first.target);
@@ -179,8 +173,8 @@ const maxTextBytes = 512 * 1024;
 const defaultOutputTokens = 1024;
 
 /** The call has failed: it is over, and this is its answer. */
-export function refuse(call: Call, thrown: unknown, request: Request): Response {
-  const error = request.signal.aborted ? clientGone() : toGatewayError(thrown);
+export function refuse(call: Call, thrown: unknown, request: ClientRequest): Answer {
+  const error = request.gone ? clientGone() : toGatewayError(thrown);
   if (error.kind === 'internal') {
     call.gateway.observer.alarm('internal', { call: call.id, error: error.cause ?? error });
   }

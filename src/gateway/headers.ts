@@ -7,7 +7,7 @@ import type { Outbound } from './render.ts';
 /** With whose key a call is made, and for which client. */
 export interface Sender {
   key: ProviderKey | undefined;
-  client: Headers;
+  client: Pick<Headers, 'get'>;
   /** Headers made for this one request. */
   authorisation?: Readonly<Record<string, string>>;
 }

@@ -1,6 +1,7 @@
 /** Two attempts against lateness: where the first keeps a call waiting, the next is asked beside it. */
 import type { Hedge } from '../config/route.ts';
 import { GatewayError } from '../core/error.ts';
+import type { Answer } from '../wire/http/server/messages.ts';
 import { Contender } from './contender.ts';
 import { bearsSecond, countCall, countSecond } from './hedge-share.ts';
 import type { Tries } from './tries.ts';
@@ -11,7 +12,7 @@ const soonestMs = 50;
 const latestMs = 2 ** 31 - 1;
 
 /** @throws GatewayError when neither answered: nothing has reached the client then, and all but the last is reported. */
-export async function answerHedged(tries: Tries, hedge: Hedge): Promise<Response> {
+export async function answerHedged(tries: Tries, hedge: Hedge): Promise<Answer> {
   if (tries.counted !== hedge) countCall(hedge);
   tries.counted = hedge;
   const race = new Race(tries, hedge);

@@ -4,22 +4,24 @@ import { newCallId } from '../core/id.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { ClientDialect, Keeping } from '../dialects/dialect.ts';
 import { extractSecret } from '../governance/keys.ts';
+import type { Answer, ClientRequest } from '../wire/http/server/messages.ts';
 import type { Gateway } from './gateway.ts';
 import { ownerOf } from './names.ts';
 import { errorResponse } from './respond.ts';
 
 /** @param rest what follows the place of kept answers in the path: an id, and what is wanted of it. */
 export async function handleKept(
-  request: Request,
+  request: ClientRequest,
   rest: string,
   dialect: ClientDialect,
   keeping: Keeping,
   gateway: Gateway,
-): Promise<Response> {
+): Promise<Answer> {
   const id = newCallId();
   try {
     const body = await serve(request, rest, keeping, gateway);
-    return Response.json(body, { headers: { 'x-request-id': id } });
+    const headers = { 'content-type': 'application/json', 'x-request-id': id };
+    return { status: 200, headers, body: JSON.stringify(body) };
   } catch (thrown) {
     const error = toGatewayError(thrown);
     if (error.kind === 'internal')
@@ -29,7 +31,7 @@ export async function handleKept(
 }
 
 async function serve(
-  request: Request,
+  request: ClientRequest,
   rest: string,
   keeping: Keeping,
   gateway: Gateway,

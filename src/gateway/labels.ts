@@ -13,7 +13,7 @@ const maxTags = 10;
 const tagForm = /^[\w.:/@-]{1,64}=[\w.:/@ -]{1,64}$/;
 
 /** @throws GatewayError `bad_request` for tags that are not `a=b,c=d`. */
-export function readLabels(headers: Headers): Labels {
+export function readLabels(headers: Pick<Headers, 'get'>): Labels {
   const tags = headers.get('x-sluice-tags');
   const session = headers.get('x-sluice-session');
   const endUser = headers.get('x-sluice-end-user');

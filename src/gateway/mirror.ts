@@ -5,6 +5,7 @@ import { clientGone, toGatewayError } from '../core/error.ts';
 import { charge } from '../core/money.ts';
 import { bindLimit } from '../governance/limits.ts';
 import { RetryBudget } from '../routing/retry-budget.ts';
+import type { Outlet } from '../wire/http/server/messages.ts';
 import { fail, stageFor } from './attempt.ts';
 import { type Attempt, Call } from './call.ts';
 import { settleCounted } from './estimate.ts';
@@ -98,7 +99,13 @@ export class Shadows {
       const first = plan.next(Date.now());
       if (first === undefined) throw noTarget(call.model);
       reserve(mirror, call, original.call, first.target);
-      const caller = { headers: original.request.headers, signal };
+      const caller = {
+        headers: original.request.headers,
+        signal,
+        get gone() {
+          return signal.aborted;
+        },
+      };
       await ask(new Tries(call, original.inbound.mute(caller), caller, plan, first));
     } catch (thrown) {
       abandon(call, thrown);
@@ -127,7 +134,7 @@ async function ask(tries: Tries): Promise<void> {
     call.step = undefined;
     const { outbound, options } = tries;
     const attempt = call.dispatch(outbound, inbound.peek.stream);
-    const upstream = new Upstream(outbound, call.gateway.deadlines, request.signal, options.timeouts);
+    const upstream = new Upstream(outbound, call.gateway.deadlines, request, options.timeouts);
     try {
       return await hear(tries, attempt, upstream);
     } catch (thrown) {
@@ -135,6 +142,9 @@ async function ask(tries: Tries): Promise<void> {
     }
   }
 }
+
+/** What is written here is gone. */
+const nowhere: Outlet = { gone: false, write: () => undefined };
 
 /** The answer to its end, of which nothing is kept but what it cost. @throws GatewayError when there is none. */
 async function hear(tries: Tries, attempt: Attempt, upstream: Upstream): Promise<void> {
@@ -147,7 +157,7 @@ async function hear(tries: Tries, attempt: Attempt, upstream: Upstream): Promise
     const open = await openStream(reply, stage, attempt);
     tries.succeeded();
     attempt.begunBy = tries;
-    for await (const _ of passOn(open, stage, upstream, attempt, inbound));
+    await passOn(open, stage, upstream, attempt, inbound, nowhere);
     return;
   }
   const bytes = await readBytes(reply, upstream);

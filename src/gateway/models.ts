@@ -5,18 +5,19 @@ import { newCallId } from '../core/id.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { ClientDialect } from '../dialects/dialect.ts';
 import { authorise, extractSecret } from '../governance/keys.ts';
+import type { Answer, ClientRequest } from '../wire/http/server/messages.ts';
 import type { Gateway } from './gateway.ts';
 import { describeModel, listedModels } from './model-cards.ts';
 import { errorResponse } from './respond.ts';
 
 /** @param escaped what the path says after that of the list: a model's name, or nothing. */
 export function listModels(
-  request: Request,
+  request: ClientRequest,
   path: string,
   escaped: string,
   dialect: ClientDialect,
   gateway: Gateway,
-): Response {
+): Answer {
   const id = newCallId();
   try {
     if (request.method !== 'GET' && request.method !== 'HEAD') {
@@ -39,7 +40,8 @@ export function listModels(
       }
       body = dialect.writeModel(describeModel(named, route, dialect));
     }
-    return Response.json(body, { headers: { 'x-request-id': id } });
+    const headers = { 'content-type': 'application/json', 'x-request-id': id };
+    return { status: 200, headers, body: JSON.stringify(body) };
   } catch (thrown) {
     return errorResponse(toGatewayError(thrown), dialect, undefined, id);
   }

@@ -1,8 +1,9 @@
 /** Waits for a while, but not for a client that has left. */
+import type { Presence } from '../wire/http/server/messages.ts';
 import type { Deadlines } from './deadlines.ts';
 
 /** @returns whether the client is still there. */
-export function pause(deadlines: Deadlines, lengthMs: number, client: AbortSignal): Promise<boolean> {
+export function pause(deadlines: Deadlines, lengthMs: number, client: Presence): Promise<boolean> {
   return new Promise((resolve) => {
     deadlines.add({
       deadlineMs: deadlines.now() + lengthMs,

@@ -3,6 +3,7 @@
  * models, which costs nothing and is no call of a model. Whether the target itself does well again only a call can tell.
  */
 import type { Endpoint, Provider } from '../config/snapshot.ts';
+import type { Presence } from '../wire/http/server/messages.ts';
 import type { Gateway } from './gateway.ts';
 import { nobody, outboundTo, wholeProvider } from './objects/errand.ts';
 import { Upstream } from './upstream.ts';
@@ -53,12 +54,22 @@ export class Probes {
   }
 }
 
+/** Whoever probes waits for so long. */
+function presentFor(waitMs: number): Presence {
+  const late = AbortSignal.timeout(waitMs);
+  return {
+    get gone() {
+      return late.aborted;
+    },
+  };
+}
+
 /** Whatever it says, as long as it is not that it is broken: keys and models are known by what calls are told. */
 async function isThere(provider: Provider, endpoint: Endpoint, gateway: Gateway): Promise<boolean> {
   const outbound = outboundTo(wholeProvider(provider), endpoint, '/models');
   const key = provider.keys[0];
   for (let again = 1; ; again--) {
-    const upstream = new Upstream(outbound, gateway.deadlines, AbortSignal.timeout(maxWaitMs));
+    const upstream = new Upstream(outbound, gateway.deadlines, presentFor(maxWaitMs));
     try {
       const errand = { method: 'GET', headers: {}, body: undefined } as const;
       const reply = await upstream.run(gateway.http, { key, client: nobody.headers }, errand);

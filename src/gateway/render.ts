@@ -8,6 +8,7 @@ import { foreign, namePaths, requireMeaning } from '../core/loss.ts';
 import type { Usage } from '../core/usage.ts';
 import type { AnswerWish, ClientDialect, Keeping } from '../dialects/dialect.ts';
 import { find } from '../wire/bytes.ts';
+import type { ClientRequest } from '../wire/http/server/messages.ts';
 import { splice } from '../wire/splice.ts';
 import { type Adapted, adaptRequest } from './adapt.ts';
 import type { Peek } from './body.ts';
@@ -18,7 +19,7 @@ import { keptAnswer } from './kept-answers.ts';
 import { ownerOf } from './names.ts';
 
 /** Who asks: what of a request counts once its body is read. */
-export type Caller = Pick<Request, 'headers' | 'signal'>;
+export type Caller = Pick<ClientRequest, 'headers' | 'signal' | 'gone'>;
 
 export interface Outbound {
   target: Target;

@@ -4,6 +4,7 @@ import { isObject, type Json } from '../core/json.ts';
 import { formatUsd } from '../core/money.ts';
 import type { ClientDialect } from '../dialects/dialect.ts';
 import { redactSecrets } from '../dialects/upstream-error.ts';
+import type { WrittenAnswer } from '../wire/http/server/messages.ts';
 import type { Attempt, Call } from './call.ts';
 
 /** Headers of an answer; `x-sluice-cost-usd` only where the cost is known before the first byte. */
@@ -36,7 +37,7 @@ export function errorResponse(
   dialect: ClientDialect,
   call: Call | undefined,
   id: string,
-): Response {
+): WrittenAnswer {
   const headers: Record<string, string> = { 'content-type': 'application/json', 'x-request-id': id };
   if (call !== undefined && call.attempts > 0) {
     headers['x-sluice-target'] = headerText(call.target);
@@ -50,10 +51,10 @@ export function errorResponse(
   const { upstream } = error.detail;
   if (upstream !== undefined && call?.answeredBy === dialect && error.kind !== 'upstream_auth') {
     const said = passable(upstream.body);
-    if (said !== undefined) return new Response(said, { status: upstream.status, headers });
+    if (said !== undefined) return { status: upstream.status, headers, body: said };
   }
   const { status, body } = dialect.writeError(error, id);
-  return new Response(JSON.stringify(body), { status, headers });
+  return { status, headers, body: JSON.stringify(body) };
 }
 
 /**
@@ -61,7 +62,7 @@ export function errorResponse(
  * between says in HTML, which is no error of any dialect, and for a host's own shape (`{"message":…}`), in which no
  * client finds the words. The body tells, not its type: some hosts send JSON as application/octet-stream.
  */
-function passable(body: Uint8Array): Uint8Array<ArrayBuffer> | string | undefined {
+function passable(body: Uint8Array): Uint8Array | string | undefined {
   const text = new TextDecoder().decode(body);
   const clean = redactSecrets(text);
   try {
@@ -70,7 +71,7 @@ function passable(body: Uint8Array): Uint8Array<ArrayBuffer> | string | undefine
   } catch {
     return undefined;
   }
-  return clean === text ? (body as Uint8Array<ArrayBuffer>) : clean;
+  return clean === text ? body : clean;
 }
 
 const maxHeaderChars = 2048;

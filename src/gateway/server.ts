@@ -1,11 +1,13 @@
 /** The listening socket: path and method → operation and dialect; from here on every error speaks the client's language. */
 
-import { GatewayError } from '../core/error.ts';
+import { GatewayError, toGatewayError } from '../core/error.ts';
 import { newCallId } from '../core/id.ts';
 import type { ClientDialect } from '../dialects/dialect.ts';
 import { clientDialects } from '../dialects/index.ts';
 import { operations } from '../dialects/operations/index.ts';
 import { realtimePath } from '../dialects/realtime.ts';
+import type { Answer, ClientRequest } from '../wire/http/server/messages.ts';
+import { HttpServer } from '../wire/http/server/server.ts';
 import { handleCount } from './count.ts';
 import type { Gateway } from './gateway.ts';
 import { handleChat } from './handle.ts';
@@ -13,15 +15,14 @@ import { handleKept } from './kept.ts';
 import { listModels } from './models.ts';
 import { handleObject, matchObject } from './objects/objects.ts';
 import { handleOperation, operationDialect } from './operations/operate.ts';
-import { handleRealtime, realtimeHandlers, type Switchboard } from './realtime/realtime.ts';
-import type { RealtimeSession } from './realtime/realtime-session.ts';
+import { handleRealtime } from './realtime/realtime.ts';
 import { errorResponse } from './respond.ts';
 
 export interface ServerOptions {
   host: string;
   port: number;
   /** Operators' pages: health, metrics. Undefined: not one of them. */
-  operate(path: string, request: Request): Response | Promise<Response> | undefined;
+  operate(path: string, request: ClientRequest): Answer | Promise<Answer> | undefined;
 }
 
 export interface Server {
@@ -33,33 +34,23 @@ export interface Server {
 
 /** @throws Error of the operating system when the address is taken or not ours. */
 export function serve(gateway: Gateway, options: ServerOptions): Server {
-  const server = Bun.serve<RealtimeSession>({
-    hostname: options.host,
+  const server = new HttpServer({
+    host: options.host,
     port: options.port,
-    // While a request is being read. Answers may be silent for minutes: their time-outs are the gateway's own.
-    idleTimeout: requestIdleS,
-    // The limit is the gateway's own too, so that its error is in the client's dialect.
-    maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-    fetch: (request, server) => route(request, server, gateway, options),
-    websocket: realtimeHandlers(gateway.snapshot().settings.bodyLimitBytes),
-    error: () => new Response('internal error', { status: 500 }),
+    answer: (request) => route(request, gateway, options),
+    // What a provider has broken off is no failure of the gateway.
+    failed: (error) => {
+      if (toGatewayError(error).kind === 'internal') gateway.observer.alarm('internal', { error });
+    },
   });
   return {
     url: `http://${options.host}:${server.port}`,
-    port: server.port ?? options.port,
+    port: server.port,
     stop: (force) => server.stop(force),
   };
 }
 
-/** A client that sends nothing for so long in the middle of a request is not waited for. */
-const requestIdleS = 60;
-
-function route(
-  request: Request,
-  server: Switchboard,
-  gateway: Gateway,
-  options: ServerOptions,
-): Response | undefined | Promise<Response | undefined> {
+function route(request: ClientRequest, gateway: Gateway, options: ServerOptions): Answer | Promise<Answer> {
   const { path, query } = splitUrl(request.url);
   for (const dialect of clientDialects) {
     const asked = dialect.match(path, query);
@@ -67,14 +58,14 @@ function route(
     if (request.method === 'POST') {
       return asked.operation === 'count_tokens'
         ? handleCount(request, dialect, asked, gateway)
-        : handleChat(request, dialect, asked, gateway, server);
+        : handleChat(request, dialect, asked, gateway);
     }
     return wrongMethod(request, path, dialect);
   }
   const operation = operations.get(path);
   if (operation !== undefined) {
     return request.method === 'POST'
-      ? handleOperation(request, operation, gateway, server)
+      ? handleOperation(request, operation, gateway)
       : wrongMethod(request, path, operationDialect);
   }
   for (const each of clientDialects) {
@@ -83,8 +74,8 @@ function route(
     return handleKept(request, path.slice(keeping.path.length), each, keeping, gateway);
   }
   const kept = matchObject(path, request.headers);
-  if (kept !== undefined) return handleObject(request, kept, query, gateway, server);
-  if (path === realtimePath) return handleRealtime(request, query, gateway, server);
+  if (kept !== undefined) return handleObject(request, kept, query, gateway);
+  if (path === realtimePath) return handleRealtime(request, query, gateway);
   const operated = options.operate(path, request);
   if (operated !== undefined) return operated;
   const dialect = dialectAsked(request, path);
@@ -100,21 +91,16 @@ function route(
   return errorResponse(error, dialect, undefined, newCallId());
 }
 
-function wrongMethod(request: Request, path: string, dialect: ClientDialect): Response {
+function wrongMethod(request: ClientRequest, path: string, dialect: ClientDialect): Answer {
   const error = new GatewayError('method_not_allowed', `${path} takes POST, not ${request.method}.`);
   return errorResponse(error, dialect, undefined, newCallId());
 }
 
 const served = [...clientDialects.map(({ clientPath }) => clientPath), ...operations.keys()];
 
-/** Path and query of an absolute URL, without parsing the rest of it. */
 function splitUrl(url: string): { path: string; query: string } {
-  const start = url.indexOf('/', url.indexOf('//') + 2);
-  if (start < 0) return { path: '/', query: '' };
-  const mark = url.indexOf('?', start);
-  return mark < 0
-    ? { path: url.slice(start), query: '' }
-    : { path: url.slice(start, mark), query: url.slice(mark + 1) };
+  const mark = url.indexOf('?');
+  return mark < 0 ? { path: url, query: '' } : { path: url.slice(0, mark), query: url.slice(mark + 1) };
 }
 
 function modelLists({ modelsPaths = [] }: ClientDialect): readonly string[] {
@@ -126,7 +112,7 @@ function isBelow(path: string, list: string): boolean {
 }
 
 /** Where the path does not tell, a header may. */
-function dialectAsked(request: Request, path: string): ClientDialect {
+function dialectAsked(request: ClientRequest, path: string): ClientDialect {
   for (const dialect of clientDialects) {
     if (path.startsWith(dialect.clientPath)) return dialect;
     if (dialect.modelsPaths?.some((list) => isBelow(path, list))) return dialect;

@@ -1,5 +1,6 @@
 /** A streamed answer: held until it means something, then passed on part by part, and never ended in silence. */
 import { clientGone, GatewayError } from '../core/error.ts';
+import type { Outlet } from '../wire/http/server/messages.ts';
 import type { Attempt } from './call.ts';
 import { type Countable, settleCounted } from './estimate.ts';
 import type { Reply } from './reply.ts';
@@ -71,14 +72,15 @@ interface Mender {
  * The body of the client's response. The charge is in the journal before the last part leaves; a failure is mended, or
  * becomes an error event in the client's dialect; a client that goes away stops the provider.
  */
-export async function* passOn(
+export async function passOn(
   open: OpenStream,
   stage: Stage,
   upstream: Upstream,
   attempt: Attempt,
   inbound: Countable,
+  out: Outlet,
   mender?: Mender,
-): AsyncGenerator<Part> {
+): Promise<void> {
   for (;;) {
     let failure: GatewayError | undefined;
     let next: Live | undefined;
@@ -87,7 +89,9 @@ export async function* passOn(
         for (const part of open.ready) {
           if (stage.terminated && !attempt.settled) await settle('ok', attempt, stage, inbound);
           upstream.rest();
-          yield part;
+          const room = out.write(part);
+          if (room !== undefined) await room;
+          if (out.gone) return;
         }
         // After the last word nothing may follow: neither bytes nor an error.
         while (!open.done && !stage.terminated && stage.error === undefined) {
@@ -104,7 +108,9 @@ export async function* passOn(
             await settle(failureOf(stage) ?? 'ok', attempt, stage, inbound);
           // A client that reads slowly keeps the provider waiting, not the other way round.
           upstream.rest();
-          yield part;
+          const room = out.write(part);
+          if (room !== undefined) await room;
+          if (out.gone) return;
         }
         failure = failureOf(stage);
       } catch (thrown) {
@@ -114,7 +120,7 @@ export async function* passOn(
       if (next === undefined) {
         await settle(failure ?? 'ok', attempt, stage, inbound);
         if (failure !== undefined && !(failure === stage.error && stage.errorPassed))
-          yield stage.writeError(failure, attempt.call.id);
+          out.write(stage.writeError(failure, attempt.call.id));
       }
     } finally {
       if (open.done) upstream.finish();

@@ -66,7 +66,7 @@ export class Tries<I extends Renderer = Inbound> {
    */
   next(): boolean | Promise<boolean> {
     // A client that has left needs no other answer; one that waits does not wait for ever.
-    if (this.request.signal.aborted || this.call.attempts >= maxAttempts) return false;
+    if (this.request.gone || this.call.attempts >= maxAttempts) return false;
     if (this.nextConnection() || this.nextCorrection() || this.nextKey()) return true;
     if (this.error !== undefined) this.plan.report(this.error, this.step);
     return this.nextTarget();
@@ -79,7 +79,7 @@ export class Tries<I extends Renderer = Inbound> {
   goOn(change: Change): boolean | Promise<boolean> {
     this.change = change;
     this.broken ??= this.step;
-    if (this.request.signal.aborted || this.call.attempts >= maxAttempts) return false;
+    if (this.request.gone || this.call.attempts >= maxAttempts) return false;
     this.plan.report(this.failure, this.step);
     return this.nextTarget();
   }
@@ -116,7 +116,7 @@ export class Tries<I extends Renderer = Inbound> {
   }
 
   private async nextTargetAfter(pauseMs: number): Promise<boolean> {
-    if (await pause(this.call.gateway.deadlines, pauseMs, this.request.signal)) return this.nextTarget();
+    if (await pause(this.call.gateway.deadlines, pauseMs, this.request)) return this.nextTarget();
     this.returnToken();
     return false;
   }
@@ -155,7 +155,7 @@ export class Tries<I extends Renderer = Inbound> {
    */
   async beside(ask: (other: Tries<I>) => boolean): Promise<boolean> {
     const { call, plan, step } = this;
-    while (!this.request.signal.aborted && call.attempts < maxAttempts) {
+    while (!this.request.gone && call.attempts < maxAttempts) {
       const next = plan.nextBeside(Date.now());
       if (next === undefined) break;
       const other = new Tries<I>(call, this.inbound, this.request, plan, undefined);

@@ -4,6 +4,7 @@ import { clientGone, type ErrorKind, GatewayError } from '../core/error.ts';
 import type { Exchange } from '../wire/http/exchange.ts';
 import { HttpError, type HttpErrorKind } from '../wire/http/head.ts';
 import type { HttpPool } from '../wire/http/pool.ts';
+import type { Presence } from '../wire/http/server/messages.ts';
 import { isStreamed, type RequestBody } from '../wire/http/streamed.ts';
 import type { Switched } from '../wire/tunnel.ts';
 import type { Deadlines, Watched } from './deadlines.ts';
@@ -73,7 +74,7 @@ export class Upstream implements Watched {
   constructor(
     private readonly outbound: Outbound,
     private readonly deadlines: Deadlines,
-    readonly client: AbortSignal,
+    readonly client: Presence,
     timeouts?: Partial<Timeouts>,
   ) {
     const usual = outbound.target.provider.timeouts;

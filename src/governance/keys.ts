@@ -111,7 +111,7 @@ function matches(pattern: string, model: string): boolean {
 }
 
 /** The secret a request carries, from the places the official SDKs put it; undefined when in none of them. */
-export function extractSecret(headers: Headers, url: string): string | undefined {
+export function extractSecret(headers: Pick<Headers, 'get'>, url: string): string | undefined {
   return (
     bearer(headers.get('authorization')) ||
     headers.get('x-api-key') ||

@@ -5,9 +5,12 @@ interface Reading {
   utf8Slice(from: number, to: number): string;
   indexOf(text: string, from: number, encoding: 'latin1'): number;
   copy(target: Uint8Array, at: number, from: number, to: number): number;
+  latin1Write(text: string, at: number): number;
+  utf8Write(text: string, at: number): number;
 }
 
-const { latin1Slice, utf8Slice, indexOf, copy } = Buffer.prototype as unknown as Reading;
+const { latin1Slice, utf8Slice, indexOf, copy, latin1Write, utf8Write } =
+  Buffer.prototype as unknown as Reading;
 
 /** One character per byte. */
 export function latin1(bytes: Uint8Array, from = 0, to = bytes.length): string {
@@ -37,4 +40,14 @@ export function copyRange(
   at: number,
 ): number {
   return copy.call(bytes, target, at, from, to);
+}
+
+/** Writes a text of one character per byte. @returns how many bytes. */
+export function writeLatin1(target: Uint8Array, text: string, at: number): number {
+  return latin1Write.call(target, text, at);
+}
+
+/** @returns how many bytes; `target` has to have room for all of them. */
+export function writeUtf8(target: Uint8Array, text: string, at: number): number {
+  return utf8Write.call(target, text, at);
 }

@@ -55,7 +55,7 @@ function begin(timeouts?: Partial<Timeouts>) {
   const exchange = new Exchange();
   exchange.answered.catch(() => {});
   const http = { ask: () => exchange } as unknown as HttpPool;
-  const upstream = new Upstream(outbound, deadlines, new AbortController().signal, timeouts);
+  const upstream = new Upstream(outbound, deadlines, { gone: false }, timeouts);
   upstream.send(http, { key: undefined, client: new Headers() }).catch(() => {});
   return {
     upstream,

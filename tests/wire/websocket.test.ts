@@ -8,7 +8,7 @@ import {
   writeMessage,
   writePing,
 } from '../../src/wire/websocket/frames.ts';
-import { acceptKey, asksToSwitch } from '../../src/wire/websocket/handshake.ts';
+import { acceptHeaders, acceptKey, asksProperly, asksToSwitch } from '../../src/wire/websocket/handshake.ts';
 import { WebSocketPeer } from '../../src/wire/websocket/peer.ts';
 import { MessageReader } from '../../src/wire/websocket/reader.ts';
 
@@ -165,6 +165,19 @@ describe('the handshake', () => {
   });
 });
 
+test('what is asked properly is accepted', () => {
+  const asked = { connection: 'keep-alive, Upgrade', 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==' };
+  const ask = (headers: Record<string, string>) => asksProperly((name) => headers[name] ?? null);
+  expect(ask(asked)).toBe(true);
+  expect(ask({ ...asked, connection: 'upgraded' })).toBe(false);
+  expect(ask({ ...asked, 'sec-websocket-key': 'short' })).toBe(false);
+  expect(acceptHeaders(new Headers(asked))).toEqual({
+    connection: 'Upgrade',
+    upgrade: 'websocket',
+    'sec-websocket-accept': 's3pPLMBiTxaQ9kYGzzhZRbK+xOo=',
+  });
+});
+
 describe('two peers', () => {
   function connect() {
     const [near, far] = pairTunnels();
@@ -200,6 +213,30 @@ describe('two peers', () => {
     far.cut();
     await done;
     expect(log.toSorted()).toEqual(['client closed 1006 ', 'server closed 1006 ']);
+  });
+
+  test('ask each other whether they are there, and hang up when nobody answers', async () => {
+    const { server, log, done } = connect();
+    server.keepAlive(20);
+    await Bun.sleep(100);
+    expect(log).toContain('client ping');
+    expect(log.join()).not.toInclude('closed');
+    server.close(1000, '');
+    await done;
+    const [near] = pairTunnels();
+    const closed: number[] = [];
+    const events = {
+      message: () => {},
+      ping: () => {},
+      drained: () => {},
+      closed: (code: number) => closed.push(code),
+    };
+    const alone = new WebSocketPeer(near, events, false, 1000);
+    alone.keepAlive(20);
+    // What nobody reads waits in this tunnel for ever: as if it had been sent.
+    Object.defineProperty(near, 'unsentBytes', { value: 0 });
+    await alone.listen();
+    expect(closed).toEqual([1006]);
   });
 
   test('close with the code of what was broken', async () => {

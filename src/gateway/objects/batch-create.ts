@@ -1,11 +1,11 @@
 /** Batches are made of requests that their maker may send: each of them is looked at before any is run. */
-
 import { targetsOf } from '../../config/targets.ts';
 import { GatewayError } from '../../core/error.ts';
 import { collectFiles } from '../../dialects/objects/index.ts';
 import type { BatchCollection } from '../../dialects/objects/surface.ts';
 import { authorise } from '../../governance/keys.ts';
 import { utf8 } from '../../wire/bytes.ts';
+import type { Answer } from '../../wire/http/server/messages.ts';
 import { JsonSyntaxError, type Member, scanElements, scanMembers, valueText } from '../../wire/splice.ts';
 import { readBody, readModel, scan, wrong } from '../body.ts';
 import { unpriced } from '../tries.ts';
@@ -17,7 +17,7 @@ import type { Visit } from './object-visit.ts';
 /** Files named in so many bytes of requests are looked up together. */
 const lookUpEveryBytes = 1024 * 1024;
 
-export async function createBatch(visit: Visit): Promise<Response> {
+export async function createBatch(visit: Visit): Promise<Answer> {
   const { call, request } = visit;
   const body = await readBody(request, call.snapshot.settings.bodyLimitBytes);
   const collection = visit.asked.collection as BatchCollection;

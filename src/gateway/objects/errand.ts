@@ -3,6 +3,7 @@ import type { Endpoint, Provider, ProviderKey, Target } from '../../config/snaps
 import { GatewayError } from '../../core/error.ts';
 import { isObject, type Json, type JsonObject } from '../../core/json.ts';
 import { utf8 } from '../../wire/bytes.ts';
+import type { Presence } from '../../wire/http/server/messages.ts';
 import { isStreamed } from '../../wire/http/streamed.ts';
 import type { Gateway } from '../gateway.ts';
 import type { Errand } from '../headers.ts';
@@ -19,9 +20,8 @@ export interface Keeping {
 }
 
 /** For whom it is run. */
-export interface Errander {
-  signal: AbortSignal;
-  headers: Headers;
+export interface Errander extends Presence {
+  headers: Pick<Headers, 'get'>;
 }
 
 /** What came of it: an answer, to be read to its end. */
@@ -31,7 +31,7 @@ export interface Ran {
 }
 
 /** For the gateway's own purposes. */
-export const nobody: Errander = { signal: new AbortController().signal, headers: new Headers() };
+export const nobody: Errander = { gone: false, headers: new Headers() };
 
 const targets = new WeakMap<Provider, Target>();
 
@@ -64,16 +64,16 @@ export async function run(
   path: string,
   { provider, endpoint, key }: Keeping,
   gateway: Gateway,
-  { signal, headers }: Errander,
+  client: Errander,
   onUpstream?: (upstream: Upstream) => void,
 ): Promise<Ran> {
   const target = wholeProvider(provider);
   const outbound = outboundTo(target, endpoint, path);
   for (let again = isStreamed(errand.body) ? 0 : 1; ; again--) {
-    const upstream = new Upstream(outbound, gateway.deadlines, signal);
+    const upstream = new Upstream(outbound, gateway.deadlines, client);
     onUpstream?.(upstream);
     try {
-      const reply = await upstream.run(gateway.http, { key, client: headers }, errand);
+      const reply = await upstream.run(gateway.http, { key, client: client.headers }, errand);
       if (!isAnswer(reply)) throw await readRefusal(reply, outbound, upstream);
       gateway.health.report(target, key, 'ok', Date.now());
       upstream.touch();

@@ -2,6 +2,7 @@
 import { GatewayError } from '../../core/error.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { KeptObject, ObjectPage } from '../../core/objects.ts';
+import type { Answer } from '../../wire/http/server/messages.ts';
 import { fetchDocument } from './object-documents.ts';
 import { providerHeader } from './object-places.ts';
 import type { Visit } from './object-visit.ts';
@@ -15,7 +16,7 @@ const askedAtOnce = 8;
  * The store knows whose they are, and in what order; what may have changed since is asked of the provider. A list of
  * the provider's own would be of everybody's, and have to be searched from end to end.
  */
-export async function listObjects(visit: Visit): Promise<Response> {
+export async function listObjects(visit: Visit): Promise<Answer> {
   const { asked, owner, query } = visit;
   const { collection, surface } = asked;
   const wish = collection.readPage(query);

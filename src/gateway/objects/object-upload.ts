@@ -2,6 +2,7 @@
 import { clientGone, GatewayError } from '../../core/error.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { isObject } from '../../core/json.ts';
+import type { Answer } from '../../wire/http/server/messages.ts';
 import type { StreamedBody } from '../../wire/http/streamed.ts';
 import type { Errand } from '../headers.ts';
 import type { Upstream } from '../upstream.ts';
@@ -11,14 +12,14 @@ import { originOf, type Visit } from './object-visit.ts';
 /** An upload that is not finished by then is not gone on with: providers keep them for a week. */
 const unfinishedMs = 8 * 24 * 3_600_000;
 
-export async function upload(visit: Visit): Promise<Response> {
+export async function upload(visit: Visit): Promise<Answer> {
   const provider = visit.choose();
   const keeper = provider.keeps!.get(visit.asked.surface.name)!;
   return send(visit, visit.keepAt(provider, keeper.uploads));
 }
 
 /** A further part of a file, or the last one. @throws GatewayError `not_found` when it is nobody's, or somebody else's. */
-export async function goOnUploading(visit: Visit): Promise<Response> {
+export async function goOnUploading(visit: Visit): Promise<Answer> {
   const { idParameter } = visit.asked.collection.upload!;
   const begun = await visit.find(visit.query.get(idParameter)!, 'upload');
   const { provider, key } = visit.locate(begun);
@@ -26,7 +27,7 @@ export async function goOnUploading(visit: Visit): Promise<Response> {
   return send(visit, { provider, endpoint: uploads, key });
 }
 
-async function send(visit: Visit, keeping: Keeping): Promise<Response> {
+async function send(visit: Visit, keeping: Keeping): Promise<Answer> {
   const { collection } = visit.asked;
   const passing = new Passing(visit);
   const method = visit.request.method === 'PUT' ? 'PUT' : 'POST';
@@ -65,8 +66,8 @@ class Passing {
     this.body = body === null ? '' : { chunks: this.pass(body), size };
   }
 
-  private async *pass(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
-    const { request, patience } = this.visit;
+  private async *pass(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    const { request } = this.visit;
     let passed = 0;
     for await (const chunk of body) {
       passed += chunk.length;
@@ -78,8 +79,7 @@ class Passing {
       yield chunk;
     }
     // What ends because the client has left is not whole.
-    if (request.signal.aborted) throw clientGone();
-    patience.timeout(request, 0);
+    if (request.gone) throw clientGone();
   }
 }
 
@@ -101,7 +101,7 @@ function headersOf({ request, asked }: Visit): Record<string, string> {
 }
 
 /** Notes what was made before its maker hears of it: nobody else may come by it. */
-async function answer(visit: Visit, keeping: Keeping, ran: Ran): Promise<Response> {
+async function answer(visit: Visit, keeping: Keeping, ran: Ran): Promise<Answer> {
   const { upload } = visit.asked.collection;
   const bytes = await readAll(ran);
   const more: Record<string, string> = {};

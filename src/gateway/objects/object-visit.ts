@@ -2,9 +2,8 @@
 import type { Endpoint, Provider } from '../../config/snapshot.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { KeptObject, Maker, ObjectKind } from '../../core/objects.ts';
-import { isStreamed } from '../../wire/http/streamed.ts';
+import type { Answer, ClientRequest } from '../../wire/http/server/messages.ts';
 import type { Call } from '../call.ts';
-import type { Patience } from '../handle.ts';
 import type { Errand } from '../headers.ts';
 import { ownerOf } from '../names.ts';
 import { type Keeping, passOn, type Ran, run } from './errand.ts';
@@ -18,10 +17,9 @@ export class Visit {
 
   constructor(
     readonly call: Call,
-    readonly request: Request,
+    readonly request: ClientRequest,
     readonly asked: ObjectAsked,
     readonly query: URLSearchParams,
-    readonly patience: Patience,
   ) {}
 
   get gateway() {
@@ -84,8 +82,6 @@ export class Visit {
   /** @throws GatewayError as `run` does. */
   run(errand: Errand, path: string, keeping: Keeping, onUpstream?: Parameters<typeof run>[5]): Promise<Ran> {
     this.sent = true;
-    // Nothing more is waited for from the client, unless its file is still on its way.
-    if (!isStreamed(errand.body)) this.patience.timeout(this.request, 0);
     this.call.target = keeping.provider.name;
     // A refusal of the surface's own is one that its clients understand.
     this.call.answeredBy = this.asked.surface.client;
@@ -137,19 +133,15 @@ export class Visit {
     return this.asked.collection.relocate?.(document, originOf(this.request)) ?? document;
   }
 
-  answer(
-    body: JsonObject | Uint8Array,
-    provider?: string,
-    more?: Readonly<Record<string, string>>,
-  ): Response {
+  answer(body: JsonObject | Uint8Array, provider?: string, more?: Readonly<Record<string, string>>): Answer {
     this.end(200);
     const headers = { ...this.headers(provider), 'content-type': 'application/json', ...more };
-    const bytes = body instanceof Uint8Array ? (body as Uint8Array<ArrayBuffer>) : JSON.stringify(body);
-    return new Response(bytes, { headers });
+    const bytes = body instanceof Uint8Array ? body : JSON.stringify(body);
+    return { status: 200, headers, body: bytes };
   }
 
   /** Bytes of a provider's answer, as they come. */
-  answerBytes(ran: Ran, provider: string): Response {
+  answerBytes(ran: Ran, provider: string): Answer {
     // Whatever a file says it is, a browser is to run none of it in the gateway's name.
     const headers = {
       ...this.headers(provider),
@@ -162,8 +154,7 @@ export class Visit {
     }
     ran.upstream.onGone = () => this.end(499);
     const body = endingWith(passOn(ran), () => this.end(200));
-    // An async generator is a body to Bun, though not to the types.
-    return new Response(body as unknown as ReadableStream, { headers });
+    return { status: 200, headers, body };
   }
 
   private headers(provider: string | undefined): Record<string, string> {
@@ -184,8 +175,7 @@ async function* endingWith<T>(source: AsyncIterable<T>, end: () => void): AsyncG
 }
 
 /** Where the client has found the gateway: what stands before it may have taken off the TLS. */
-export function originOf(request: Request): string {
-  const { protocol, host } = new URL(request.url);
+export function originOf(request: ClientRequest): string {
   const secure = request.headers.get('x-forwarded-proto') === 'https';
-  return `${secure ? 'https:' : protocol}//${host}`;
+  return `${secure ? 'https' : 'http'}://${request.headers.get('host')}`;
 }

@@ -1,6 +1,7 @@
 /** What is done with a file or a batch by its id. */
 import type { JsonObject } from '../../core/json.ts';
 import type { KeptObject } from '../../core/objects.ts';
+import type { Answer } from '../../wire/http/server/messages.ts';
 import { parseDocument, readAll } from './errand.ts';
 import { chargeLater, fetchDocument, isGone, observe } from './object-documents.ts';
 import { type Located, pathOf } from './object-places.ts';
@@ -8,16 +9,16 @@ import type { Visit } from './object-visit.ts';
 
 const plain = { headers: {}, body: undefined };
 
-export function readObject(visit: Visit): Promise<Response> {
+export function readObject(visit: Visit): Promise<Answer> {
   return askFor(visit, 'GET', '');
 }
 
 /** Something is done to it, and it is told what has become of it: a batch is cancelled. */
-export function touchObject(visit: Visit, part: string): Promise<Response> {
+export function touchObject(visit: Visit, part: string): Promise<Answer> {
   return askFor(visit, 'POST', part);
 }
 
-async function askFor(visit: Visit, method: 'GET' | 'POST', part: string): Promise<Response> {
+async function askFor(visit: Visit, method: 'GET' | 'POST', part: string): Promise<Answer> {
   const object = await visit.find();
   const located = visit.locate(object);
   const errand = method === 'GET' ? { method, ...plain } : { method, headers: {}, body: '' };
@@ -29,7 +30,7 @@ async function askFor(visit: Visit, method: 'GET' | 'POST', part: string): Promi
   return visit.answer(relocated === document ? bytes : relocated, object.provider);
 }
 
-export async function readBytesOf(visit: Visit, part: string): Promise<Response> {
+export async function readBytesOf(visit: Visit, part: string): Promise<Answer> {
   const object = await visit.find();
   const located = visit.locate(object);
   const ran = await visit.run({ method: 'GET', ...plain }, at(visit, object, located, part), located);
@@ -38,7 +39,7 @@ export async function readBytesOf(visit: Visit, part: string): Promise<Response>
   return visit.answerBytes(ran, object.provider);
 }
 
-export async function removeObject(visit: Visit): Promise<Response> {
+export async function removeObject(visit: Visit): Promise<Answer> {
   const object = await visit.find();
   const located = visit.locate(object);
   // What it cost stands in its results.

@@ -2,9 +2,10 @@
 import { GatewayError } from '../../core/error.ts';
 import { surfaces } from '../../dialects/objects/index.ts';
 import type { Collection, Surface } from '../../dialects/objects/surface.ts';
+import type { Answer, ClientRequest } from '../../wire/http/server/messages.ts';
 import { Call } from '../call.ts';
 import type { Gateway } from '../gateway.ts';
-import { admit, type Patience, refuse } from '../handle.ts';
+import { admit, refuse } from '../handle.ts';
 import { createBatch } from './batch-create.ts';
 import { listObjects } from './object-list.ts';
 import { goOnUploading, upload } from './object-upload.ts';
@@ -24,7 +25,7 @@ export interface ObjectAsked {
 }
 
 /** Undefined: the path is of none of the surfaces. */
-export function matchObject(path: string, headers: Headers): ObjectAsked | undefined {
+export function matchObject(path: string, headers: Pick<Headers, 'has'>): ObjectAsked | undefined {
   let first: ObjectAsked | undefined;
   for (const surface of surfaces) {
     for (const collection of [surface.files, surface.batches]) {
@@ -58,15 +59,14 @@ function decode(text: string): string {
 
 /** Never rejects: every failure is an answer the client's SDK understands. */
 export async function handleObject(
-  request: Request,
+  request: ClientRequest,
   asked: ObjectAsked,
   query: string,
   gateway: Gateway,
-  patience: Patience,
-): Promise<Response> {
+): Promise<Answer> {
   const { surface, collection } = asked;
   const call = new Call(gateway, surface.client, gateway.snapshot(), `${collection.kind}s`);
-  const visit = new Visit(call, request, asked, new URLSearchParams(query), patience);
+  const visit = new Visit(call, request, asked, new URLSearchParams(query));
   try {
     admit(call, request);
     visit.reserve();
@@ -77,7 +77,7 @@ export async function handleObject(
   }
 }
 
-function serve(visit: Visit): Promise<Response> {
+function serve(visit: Visit): Promise<Answer> {
   const { asked, request } = visit;
   const { collection, id } = asked;
   const { method } = request;
@@ -96,7 +96,7 @@ function serve(visit: Visit): Promise<Response> {
   throw wrongMethod(visit);
 }
 
-function servePart(visit: Visit): Promise<Response> {
+function servePart(visit: Visit): Promise<Answer> {
   const { asked, request } = visit;
   for (const [name, { mark = '/', method, answer }] of Object.entries(asked.collection.parts)) {
     if (asked.part !== mark + name) continue;

@@ -2,10 +2,11 @@
 import type { ClientDialect } from '../../dialects/dialect.ts';
 import { clientDialects } from '../../dialects/index.ts';
 import type { Operation } from '../../dialects/operations/operation.ts';
+import type { Answer, ClientRequest } from '../../wire/http/server/messages.ts';
 import { askingFor } from '../ask.ts';
 import { Call } from '../call.ts';
 import type { Gateway } from '../gateway.ts';
-import { handle, type Kind, openRoute, type Patience, reserve } from '../handle.ts';
+import { handle, type Kind, openRoute, reserve } from '../handle.ts';
 import { Tries } from '../tries.ts';
 import { answerOperation } from './operation-answer.ts';
 import { readForm } from './operation-form.ts';
@@ -16,13 +17,12 @@ export const operationDialect: ClientDialect = clientDialects[0]!;
 
 /** Never rejects: every failure is an answer the client's SDK understands. */
 export function handleOperation(
-  request: Request,
+  request: ClientRequest,
   operation: Operation,
   gateway: Gateway,
-  patience: Patience,
-): Promise<Response> {
+): Promise<Answer> {
   const call = new Call(gateway, operationDialect, gateway.snapshot(), operation.name);
-  return handle(request, operation, kind, call, patience);
+  return handle(request, operation, kind, call);
 }
 
 const kind: Kind<Operation, OperationInbound> = { plan: planTries, answer: answerOperation };
@@ -32,7 +32,7 @@ function planTries(
   call: Call,
   body: Uint8Array,
   operation: Operation,
-  request: Request,
+  request: ClientRequest,
 ): Tries<OperationInbound> {
   const form = readForm(body, request.headers.get('content-type') ?? '', operation);
   const { plan, first } = openRoute(call, form.ask.model, askingFor(0));

@@ -3,6 +3,7 @@ import { GatewayError } from '../../core/error.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import type { Answered } from '../../dialects/operations/operation.ts';
 import { classifyErrorPayload } from '../../dialects/upstream-error.ts';
+import type { Answer, Outlet } from '../../wire/http/server/messages.ts';
 import { fail } from '../attempt.ts';
 import type { Attempt } from '../call.ts';
 import { settleCounted } from '../estimate.ts';
@@ -20,10 +21,10 @@ import { AudioStage, EventStage } from './operation-stages.ts';
 type OperationTries = Tries<OperationInbound>;
 
 /** @throws GatewayError when the provider did not answer: nothing has reached the client then. */
-export async function answerOperation(tries: OperationTries): Promise<Response> {
+export async function answerOperation(tries: OperationTries): Promise<Answer> {
   const { call, outbound, inbound, request } = tries;
   const attempt = call.dispatch(outbound, inbound.ask.stream);
-  const upstream = new Upstream(outbound, call.gateway.deadlines, request.signal, tries.options.timeouts);
+  const upstream = new Upstream(outbound, call.gateway.deadlines, request, tries.options.timeouts);
   try {
     if (outbound.translation !== undefined) return await answerTranslated(tries, attempt, upstream);
     const reply = await ask(tries, attempt, upstream);
@@ -57,7 +58,7 @@ async function answerJson(
   tries: OperationTries,
   attempt: Attempt,
   upstream: Upstream,
-): Promise<Response> {
+): Promise<Answer> {
   const bytes = await readBytes(reply, upstream);
   upstream.finish();
   const { operation } = tries.inbound;
@@ -86,7 +87,7 @@ async function answerText(
   tries: OperationTries,
   attempt: Attempt,
   upstream: Upstream,
-): Promise<Response> {
+): Promise<Answer> {
   if (type.includes('html')) {
     throw new GatewayError('upstream_invalid', `${tries.outbound.target.id} answered ${type}.`);
   }
@@ -103,18 +104,18 @@ async function answerStream(
   tries: OperationTries,
   attempt: Attempt,
   upstream: Upstream,
-): Promise<Response> {
+): Promise<Answer> {
   const { inbound } = tries;
   attempt.heard = stage;
   const open = await openStream(reply, stage, attempt);
   tries.succeeded();
   attempt.begunBy = tries;
   upstream.onGone = () => settleGone(attempt, stage, inbound);
-  if (tries.request.signal.aborted) upstream.abandon();
-  const body = passOn(open, stage, upstream, attempt, inbound);
+  if (tries.request.gone) upstream.abandon();
+  const body = (out: Outlet) => passOn(open, stage, upstream, attempt, inbound, out);
   const headers = answerHeaders(attempt, type, false);
   headers['cache-control'] = 'no-cache';
-  return new Response(body as unknown as ReadableStream, { headers });
+  return { status: 200, headers, body };
 }
 
 // Answers that are translated
@@ -123,7 +124,7 @@ async function answerTranslated(
   tries: OperationTries,
   attempt: Attempt,
   upstream: Upstream,
-): Promise<Response> {
+): Promise<Answer> {
   const { inbound, outbound } = tries;
   const answers = await askAll(tries, attempt, upstream);
   const body = outbound.translation!.read(answers, inbound.ask, outbound.target.model);
@@ -146,7 +147,7 @@ async function askAll(tries: OperationTries, attempt: Attempt, upstream: Upstrea
       const one = new Upstream(
         { ...outbound, body },
         call.gateway.deadlines,
-        request.signal,
+        request,
         tries.options.timeouts,
       );
       try {
@@ -191,10 +192,8 @@ async function settle(answer: JsonObject, { inbound }: OperationTries, attempt: 
 
 const answered = { text: () => '' };
 
-function respond(body: Part, type: string, tries: OperationTries, attempt: Attempt): Response {
+function respond(body: Part, type: string, tries: OperationTries, attempt: Attempt): Answer {
   tries.succeeded();
   tries.call.end(200);
-  return new Response(body as Uint8Array<ArrayBuffer> | string, {
-    headers: answerHeaders(attempt, type, true),
-  });
+  return { status: 200, headers: answerHeaders(attempt, type, true), body };
 }

@@ -2,9 +2,9 @@
  * One realtime session: messages pass both ways in their order, unchanged, as fast as the slower side takes them, until
  * one side closes it, a limit is used up or time is. It ends exactly once.
  */
-import type { ServerWebSocket } from 'bun';
 import { GatewayError, toGatewayError } from '../../core/error.ts';
 import { writeErrorEvent } from '../../dialects/realtime.ts';
+import type { Presence } from '../../wire/http/server/messages.ts';
 import type { Tunnel } from '../../wire/tunnel.ts';
 import { closeCodes, type Message, maySend } from '../../wire/websocket/frames.ts';
 import { WebSocketPeer } from '../../wire/websocket/peer.ts';
@@ -15,14 +15,16 @@ import type { RealtimeMeter } from './realtime-meter.ts';
 
 /** With more waiting for the client than this, nothing more is read from the provider. */
 const clientWaitsBytes = 1024 * 1024;
+/** A client that answers no ping for so long is taken to be gone. */
+const pingedMs = 120_000;
 /** A client that sends more than a provider takes is not waited for. */
 const providerWaitsBytes = 8 * 1024 * 1024;
 
-export type ClientSocket = ServerWebSocket<RealtimeSession>;
-
 export class RealtimeSession implements Watched {
   deadlineMs = 0;
-  private socket!: ClientSocket;
+  /** The client's side. */
+  private socket!: WebSocketPeer;
+  /** The provider's. */
   private readonly peer: WebSocketPeer;
   private over = false;
   private readonly endMs: number;
@@ -35,8 +37,7 @@ export class RealtimeSession implements Watched {
     private readonly meter: RealtimeMeter,
     private readonly outbound: Outbound,
     tunnel: Tunnel,
-    /** Aborted when the client's connection is gone, in whatever way. */
-    readonly client: AbortSignal,
+    readonly client: Presence,
   ) {
     this.endMs = performance.now() + outbound.target.provider.timeouts.sessionMs;
     const events = {
@@ -50,16 +51,24 @@ export class RealtimeSession implements Watched {
 
   // The client
 
-  opened(socket: ClientSocket): void {
+  opened(tunnel: Tunnel): void {
     const { inflight, deadlines } = this.call.gateway;
-    this.socket = socket;
+    const events = {
+      message: (message: Message) => this.fromClient(message),
+      ping: (data: Uint8Array) => this.pingProvider(data),
+      drained: () => this.clientDrained(),
+      closed: (code: number, reason: string) => this.clientClosed(code, reason),
+    };
+    this.socket = new WebSocketPeer(tunnel, events, false, this.call.snapshot.settings.bodyLimitBytes);
+    this.socket.keepAlive(pingedMs);
     inflight.sessions.add(this);
     this.touch();
     deadlines.add(this);
     this.peer.listen(() => this.readiness()).catch((thrown) => this.end(toGatewayError(thrown)));
+    this.socket.listen().catch((thrown) => this.end(toGatewayError(thrown)));
   }
 
-  fromClient(message: Message): void {
+  private fromClient(message: Message): void {
     if (this.over) return;
     this.touch();
     if (this.peer.unsentBytes > providerWaitsBytes) {
@@ -71,22 +80,22 @@ export class RealtimeSession implements Watched {
     this.peer.send(message);
   }
 
-  pingProvider(data: Uint8Array): void {
+  private pingProvider(data: Uint8Array): void {
     if (this.over) return;
     this.touch();
     this.peer.ping(data);
   }
 
   /** The client has taken of what waited for it. */
-  clientDrained(): void {
-    if (this.room === undefined || this.socket.getBufferedAmount() > clientWaitsBytes / 2) return;
+  private clientDrained(): void {
+    if (this.room === undefined || this.socket.unsentBytes > clientWaitsBytes / 2) return;
     this.touch();
     this.room.resolve();
     this.room = undefined;
   }
 
   /** The client closed, or (1006) is gone. */
-  clientClosed(code: number, reason: string): void {
+  private clientClosed(code: number, reason: string): void {
     if (this.over) return;
     const middle = this.meter.answering;
     const gone = new GatewayError('cancelled', 'The client left in the middle of an answer.');
@@ -100,8 +109,7 @@ export class RealtimeSession implements Watched {
     if (this.over) return;
     this.touch();
     const refused = typeof message === 'string' ? this.meter.take(message) : undefined;
-    // Nothing is sent to a client that is gone; one whose messages had to be dropped would miss them.
-    if (this.socket.send(message) === 0 && message.length > 0) this.clientClosed(closeCodes.abnormal, '');
+    this.socket.send(message);
     if (refused !== undefined) this.end(refused);
   }
 
@@ -113,7 +121,7 @@ export class RealtimeSession implements Watched {
 
   /** What is to be waited for before more of the provider is read. */
   private readiness(): Promise<void> | undefined {
-    if (this.over || this.socket.getBufferedAmount() <= clientWaitsBytes) return undefined;
+    if (this.over || this.socket.unsentBytes <= clientWaitsBytes) return undefined;
     this.room ??= Promise.withResolvers<void>();
     return this.room.promise;
   }

@@ -1,5 +1,4 @@
 /** A realtime session is asked for: who asks, what for, whom it may be held with; then both sides are connected. */
-import type { ServerWebSocket, WebSocketHandler } from 'bun';
 import type { Target } from '../../config/snapshot.ts';
 import { clientGone, GatewayError } from '../../core/error.ts';
 import { newCallId } from '../../core/id.ts';
@@ -14,13 +13,21 @@ import {
 } from '../../dialects/realtime.ts';
 import { extractSecret } from '../../governance/keys.ts';
 import type { BoundLimit } from '../../governance/leases.ts';
+import type { Answer, ClientRequest } from '../../wire/http/server/messages.ts';
 import type { Switched } from '../../wire/tunnel.ts';
-import { acceptKey, asksToSwitch, newHandshakeKey, switchHeaders } from '../../wire/websocket/handshake.ts';
+import {
+  acceptHeaders,
+  acceptKey,
+  asksProperly,
+  asksToSwitch,
+  newHandshakeKey,
+  switchHeaders,
+} from '../../wire/websocket/handshake.ts';
 import { askingFor } from '../ask.ts';
 import { checkModel } from '../body.ts';
 import { type Attempt, Call } from '../call.ts';
 import type { Gateway } from '../gateway.ts';
-import { admit, openRoute, type Patience, refuse } from '../handle.ts';
+import { admit, openRoute, refuse } from '../handle.ts';
 import { readRefusal } from '../read-reply.ts';
 import type { Outbound } from '../render.ts';
 import { answerHeaders, errorResponse } from '../respond.ts';
@@ -29,21 +36,15 @@ import { Upstream } from '../upstream.ts';
 import { firstEstimate, RealtimeMeter, splitLimits } from './realtime-meter.ts';
 import { RealtimeSession } from './realtime-session.ts';
 
-/** The server, as far as it opens sessions. */
-export interface Switchboard extends Patience {
-  upgrade(request: Request, options: { data: RealtimeSession; headers: Record<string, string> }): boolean;
-}
-
 /** Refusals are worded in it: it is the language that sessions are held in. */
 const dialect = clientDialects[0]!;
 
-/** Never rejects. @returns undefined when the session is open. */
+/** Never rejects. */
 export async function handleRealtime(
-  request: Request,
+  request: ClientRequest,
   query: string,
   gateway: Gateway,
-  server: Switchboard,
-): Promise<Response | undefined> {
+): Promise<Answer> {
   const refused = checkSwitch(request);
   if (refused !== undefined) return errorResponse(refused, dialect, undefined, newCallId());
   const call = new Call(gateway, dialect, gateway.snapshot(), 'realtime');
@@ -51,14 +52,13 @@ export async function handleRealtime(
     const offer = readOffer(request.headers);
     const secret = extractSecret(request.headers, request.url) ?? offer.secret;
     admit(call, request, secret);
-    server.timeout(request, 0);
     const wish = readWish(query);
     const tries = plan(call, request, wish);
     for (;;) {
       const next = tries.next();
       if (!(next instanceof Promise ? await next : next)) throw tries.failure;
       try {
-        return await open(tries, offer, wish, secret, server);
+        return await open(tries, offer, wish, secret);
       } catch (thrown) {
         tries.failed(thrown);
       }
@@ -68,11 +68,16 @@ export async function handleRealtime(
   }
 }
 
-function checkSwitch({ method, headers }: Request): GatewayError | undefined {
+function checkSwitch({ method, headers }: ClientRequest): GatewayError | undefined {
   if (method !== 'GET') {
     return new GatewayError('method_not_allowed', `${realtimePath} takes GET, not ${method}.`);
   }
-  if (asksToSwitch((name) => headers.get(name))) return undefined;
+  const header = (name: string) => headers.get(name);
+  if (asksToSwitch(header)) {
+    return asksProperly(header)
+      ? undefined
+      : new GatewayError('bad_request', 'The request to open a WebSocket is not well-formed.');
+  }
   return new GatewayError('bad_request', `${realtimePath} is a WebSocket: connect with ws:// or wss://.`, {
     status: 426,
     code: 'upgrade_required',
@@ -80,7 +85,7 @@ function checkSwitch({ method, headers }: Request): GatewayError | undefined {
 }
 
 /** Whom the session may be held with, and that the limits bear it. @throws GatewayError */
-function plan(call: Call, request: Request, wish: RealtimeWish): Tries<RealtimeInbound> {
+function plan(call: Call, request: ClientRequest, wish: RealtimeWish): Tries<RealtimeInbound> {
   if (wish.model === '') {
     throw new GatewayError(
       'bad_request',
@@ -139,11 +144,10 @@ async function open(
   offer: RealtimeOffer,
   wish: RealtimeWish,
   secret: string | undefined,
-  server: Switchboard,
-): Promise<Response | undefined> {
+): Promise<Answer> {
   const { call, outbound, request } = tries;
   const attempt = call.dispatch(outbound, true);
-  const upstream = new Upstream(outbound, call.gateway.deadlines, request.signal, tries.options.timeouts);
+  const upstream = new Upstream(outbound, call.gateway.deadlines, request, tries.options.timeouts);
   let tunnel: Switched;
   try {
     tunnel = await connect(tries, attempt, upstream, offer);
@@ -158,19 +162,17 @@ async function open(
   tries.succeeded();
   const limits = (): BoundLimit[] => currentLimits(call, secret);
   const meter = new RealtimeMeter(call, outbound, attempt, limits, wish.transcribes);
-  const session = new RealtimeSession(call, meter, outbound, tunnel, request.signal);
-  const headers = answerHeaders(attempt, '', false);
+  if (request.gone) {
+    tunnel.cut();
+    const error = clientGone();
+    attempt.fail(error);
+    throw error;
+  }
+  const session = new RealtimeSession(call, meter, outbound, tunnel, request);
+  const headers = { ...answerHeaders(attempt, '', false), ...acceptHeaders(request.headers) };
   delete headers['content-type'];
-  // Without a word of ours the server would repeat the first protocol that was offered: the key, perhaps.
-  headers['sec-websocket-protocol'] = offer.protocol ?? '';
-  if (!request.signal.aborted && server.upgrade(request as Request, { data: session, headers }))
-    return undefined;
-  tunnel.cut();
-  const error = request.signal.aborted
-    ? clientGone()
-    : new GatewayError('bad_request', 'The request to open a WebSocket is not well-formed.');
-  attempt.fail(error);
-  throw error;
+  if (offer.protocol !== undefined) headers['sec-websocket-protocol'] = offer.protocol;
+  return { status: 101, headers, switched: (client) => session.opened(client) };
 }
 
 async function connect(
@@ -202,25 +204,4 @@ async function connect(
 function currentLimits({ gateway }: Call, secret: string | undefined): BoundLimit[] {
   const key = gateway.keyring.authenticate(secret, Date.now());
   return splitLimits(gateway.limiter.limitsOf(gateway.snapshot(), key)).spending;
-}
-
-/** Seconds after which a client that answers no ping is taken to be gone. */
-const pingedS = 120;
-
-/** Bun's handlers of the clients' side. */
-export function realtimeHandlers(maxBytes: number): WebSocketHandler<RealtimeSession> {
-  type Socket = ServerWebSocket<RealtimeSession>;
-  return {
-    maxPayloadLength: maxBytes,
-    // What waits is bounded by not reading more of the provider: one message beyond that has to fit.
-    backpressureLimit: 0,
-    idleTimeout: pingedS,
-    sendPings: true,
-    perMessageDeflate: false,
-    open: (socket: Socket) => socket.data.opened(socket),
-    message: (socket: Socket, message) => socket.data.fromClient(message),
-    ping: (socket: Socket, data) => socket.data.pingProvider(data),
-    drain: (socket: Socket) => socket.data.clientDrained(),
-    close: (socket: Socket, code, reason) => socket.data.clientClosed(code, reason),
-  };
 }

@@ -46,7 +46,7 @@ export class Mending {
     this.used = this.used === undefined ? usage : addOutput(this.used, usage);
     this.tries.failed(failure);
     const live = await this.goOn(stream, this.used).catch((thrown) => this.giveUp(thrown));
-    const gone = this.tries.request.signal.aborted;
+    const gone = this.tries.request.gone;
     if (live === undefined) call.end(gone ? 499 : 200, gone ? clientGone() : failure);
     call.gateway.observer.resumed({
       call: call.id,
@@ -60,7 +60,7 @@ export class Mending {
   /** Where the client stands, if that is a place to go on from. */
   private standing(failure: GatewayError, stage: Stage): ClientStream | undefined {
     const { tries } = this;
-    if (failure.kind === 'cancelled' || tries.request.signal.aborted || stage.complete) return undefined;
+    if (failure.kind === 'cancelled' || tries.request.gone || stage.complete) return undefined;
     this.stream ??= this.streamOf(stage);
     const shown = this.stream?.shown;
     if (shown?.resumable !== true) return undefined;
@@ -110,7 +110,7 @@ export class Mending {
     const { target, endpoint } = outbound;
     const attempt = call.dispatch(outbound, true);
     attempt.addedTokens = stream.shown.isBlank ? 0 : used.output;
-    const upstream = new Upstream(outbound, call.gateway.deadlines, request.signal, options.timeouts);
+    const upstream = new Upstream(outbound, call.gateway.deadlines, request, options.timeouts);
     try {
       const way = wayOn(stream.shown, inbound.chat(), target, endpoint);
       const telling = new Continuation(stream, way, used);
@@ -122,7 +122,7 @@ export class Mending {
       tries.succeeded();
       attempt.begunBy = tries;
       upstream.onGone = () => settleGone(attempt, stage, inbound);
-      if (request.signal.aborted) upstream.abandon();
+      if (request.gone) upstream.abandon();
       telling.begun = true;
       open.ready = [this.gap + stream.remark('sluice-resumed', `target=${plain(target.id)}`)];
       this.gap = '';

@@ -204,7 +204,8 @@ export class Exchange implements Switched {
     this.received += content.length;
     if (this.decoder !== undefined) this.decoder.write(content);
     else if (content.length > 0) this.deliver(content);
-    if (body.done) this.finish(this.head.keepAlive && !body.excess);
+    // What follows an answer to one request cannot be one to the next.
+    if (body.done) this.finish(this.head.keepAlive && body.rest === undefined);
   }
 
   /** Takes a part of the content. */

@@ -25,6 +25,22 @@ export function acceptKey(key: string): string {
     .digest('base64');
 }
 
+/** Whether all else a client's request to switch has to say is said. */
+export function asksProperly(header: (name: string) => string | null): boolean {
+  const wanted = header('connection')?.toLowerCase().split(',') ?? [];
+  if (!wanted.some((word) => word.trim() === 'upgrade')) return false;
+  return /^[A-Za-z0-9+/]{22}==$/.test(header('sec-websocket-key') ?? '');
+}
+
+/** The headers of an answer that switches, to a client that has asked with a proper key. */
+export function acceptHeaders(asked: { get(name: string): string | null }): Record<string, string> {
+  return {
+    connection: 'Upgrade',
+    upgrade: 'websocket',
+    'sec-websocket-accept': acceptKey(asked.get('sec-websocket-key') ?? ''),
+  };
+}
+
 /** Whether a client's headers ask to switch. */
 export function asksToSwitch(header: (name: string) => string | null | undefined): boolean {
   return (

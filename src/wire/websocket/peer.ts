@@ -25,6 +25,7 @@ export interface PeerEvents {
 
 /** Whoever was told to close is not waited for longer. */
 const closingMs = 2000;
+const noBytes = new Uint8Array();
 
 export class WebSocketPeer {
   private readonly reader: MessageReader;
@@ -32,6 +33,9 @@ export class WebSocketPeer {
   private closing = false;
   private over = false;
   private lateCut: ReturnType<typeof setTimeout> | undefined;
+  private pinging: ReturnType<typeof setInterval> | undefined;
+  /** Something has come since the last look. */
+  private heard = true;
 
   /**
    * @param client we are the client, whose frames are masked.
@@ -69,6 +73,7 @@ export class WebSocketPeer {
         const read = this.tunnel.read();
         const bytes = read instanceof Promise ? await read.catch(() => undefined) : read;
         if (bytes === undefined) break;
+        this.heard = true;
         this.reader.push(bytes);
       }
     } catch (thrown) {
@@ -90,6 +95,22 @@ export class WebSocketPeer {
 
   ping(data: Uint8Array): void {
     if (!this.closing) this.tunnel.write(writePing(data, this.client));
+  }
+
+  /** Asks whether the other side is there, when nothing is heard, and hangs up when that stays so for `silentMs`. */
+  keepAlive(silentMs: number): void {
+    let asked = false;
+    this.pinging = setInterval(() => {
+      // What is still on its way has to be read before the question is.
+      if (this.heard || this.unsentBytes > 0) asked = false;
+      else if (asked) this.cut();
+      else {
+        asked = true;
+        this.ping(noBytes);
+      }
+      this.heard = false;
+    }, silentMs / 2);
+    this.pinging.unref();
   }
 
   /** Says good-bye and hangs up, soon even where the other side does not answer. */
@@ -116,6 +137,7 @@ export class WebSocketPeer {
     if (this.over) return;
     this.over = true;
     clearTimeout(this.lateCut);
+    clearInterval(this.pinging);
     // The last words have their time to arrive.
     this.tunnel.end();
     setTimeout(() => this.tunnel.cut(), closingMs).unref();
