@@ -35,7 +35,10 @@ const connections = 64;
 const key = 'sk-bench';
 /** Enough of them that those which are set aside for a second after a 429 are never all. */
 const keys = Array.from({ length: 400 }, (_, i) => `up-${i}`);
-/** A model for each connection: what fails comes back to it in good order, so that no target is ever set aside. */
+/**
+ * A model for each connection: what fails comes back to it in good order, so that no target is ever set aside, and a
+ * fifth fails all the time. What health makes of it is seen with one model and one key, `one`.
+ */
 const flaky = Array.from({ length: connections }, (_, i) => `flaky-${i}`);
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -45,11 +48,14 @@ providers:
   first: { speaks: openai-chat, url: "http://127.0.0.1:${port}/v1", keys: [${keys.join(', ')}], timeout: { first_byte: 400ms } }
   second: { speaks: openai-chat, url: "http://127.0.0.1:${port}/v1", key: up }
   third: { speaks: openai-chat, url: "http://127.0.0.1:${port}/v1", key: up }
+  alone: { speaks: openai-chat, url: "http://127.0.0.1:${port}/v1", key: up, timeout: { first_byte: 400ms } }
 models:
+  one: { fallback: [alone/flaky-one, second/steady, third/steady] }
   steady: second/steady
 ${flaky.map((name) => `  ${name}: { fallback: [first/${name}, second/steady, third/steady] }`).join('\n')}
 prices:
 ${flaky.map((name) => `  first/${name}: { input: 1, output: 1 }`).join('\n')}
+  alone/flaky-one: { input: 1, output: 1 }
   second/steady: { input: 1, output: 1 }
   third/steady: { input: 1, output: 1 }
 keys: [{ name: bench, key: ${key} }]
@@ -136,6 +142,13 @@ export async function measureFaults(setting: FaultsSetting): Promise<FaultFigure
   progress(`a fifth fails, ${connections} connections`);
   const loaded = await load(port, flaky, seconds);
   const { calls: asked, failed } = await tell();
+  progress('the same of one model with one key');
+  const together = await load(
+    port,
+    flaky.map(() => 'one'),
+    Math.max(3, seconds / 3),
+  );
+  const { calls: askedTogether, failed: failedTogether } = await tell();
   progress('a fifth fails, one connection');
   await load(port, flaky.slice(0, 1), Math.max(3, seconds / 3));
   const gapsMs = (await tell()).gapsMs.sort((a, b) => a - b);
@@ -149,6 +162,17 @@ export async function measureFaults(setting: FaultsSetting): Promise<FaultFigure
       value: success,
       unit: '%',
       target: { text: '≥ 99.9 %', met: success >= 99.9 },
+    },
+    {
+      name: 'the same of one model with one key, which is set aside now and then',
+      value: (together.answered / together.calls) * 100,
+      unit: '%',
+      target: { text: '≥ 99.9 %', met: together.answered >= together.calls * 0.999 },
+    },
+    {
+      name: 'upstream calls that failed then',
+      value: (failedTogether / askedTogether) * 100,
+      unit: '%',
     },
     { name: 'calls that failed over on an idle gateway', value: gapsMs.length, unit: '' },
     {

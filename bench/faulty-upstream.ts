@@ -1,6 +1,6 @@
 /**
  * The provider of the benchmark of faults: `bun bench/faulty-upstream.ts PORT`. Calls of the model `steady` are
- * answered; of each `flaky-NUMBER`, every fourth fails, in one of five ways. It notes how long after a failure the same call (it
+ * answered; of each `flaky-NAME`, every fourth fails, in one of five ways. It notes how long after a failure the same call (it
  * has `call-NUMBER` in it) comes back to another target; `GET /figures` tells, and begins anew.
  */
 import type { Socket } from 'bun';
@@ -60,7 +60,7 @@ function serve(socket: Socket<{ heard: string }>, body: string): void {
   const since = failedMs.get(call);
   if (since !== undefined) gapsMs.push(performance.now() - since);
   failedMs.delete(call);
-  const model = /flaky-\d+/.exec(body)?.[0];
+  const model = /flaky-\w+/.exec(body)?.[0];
   const number = model === undefined ? 0 : (asked.get(model) ?? 0) + 1;
   if (model !== undefined) asked.set(model, number);
   if (model === undefined || number % everyNth !== 0) {
