@@ -60,7 +60,7 @@ function summarise(title: string, snapshot: Snapshot): string {
     ['unpriced', [...unpriced].map((id) => `${id}: no price is known; add it under prices:`)],
   ];
   const lines = rows.flatMap(([name, values]) =>
-    values.map((value, i) => `  ${(i === 0 ? name : '').padEnd(10)}${value}`),
+    values.map((value, i) => `  ${(i === 0 ? name : '').padEnd(12)}${value}`),
   );
   return [title, ...lines].join('\n');
 }
