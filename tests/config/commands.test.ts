@@ -30,11 +30,11 @@ keys: [{ name: ci, key: k }]`);
     expect(checkConfig(file, {})).toEqual({
       exitCode: 0,
       text: `${file} is valid.
-  listen    127.0.0.1:4000
-  providers mock (no key), acme (2 keys)
-  models    fast → fallback [acme/m, mock/echo]
-  keys      ci (team default)
-  unpriced  acme/m: no price is known; add it under prices:`,
+  listen      127.0.0.1:4000
+  providers   mock (no key), acme (2 keys)
+  models      fast → fallback [acme/m, mock/echo]
+  keys        ci (team default)
+  unpriced    acme/m: no price is known; add it under prices:`,
     });
   });
 
@@ -42,7 +42,7 @@ keys: [{ name: ci, key: k }]`);
     const file = fileWith(
       'providers: { bedrock: { region: us-east-1, access_key_id: a, secret_access_key: b }, vertex: { project: p }, azure: { resource: r, keys: [a, b] } }',
     );
-    expect(checkConfig(file, {}).text).toInclude('  providers bedrock, vertex, azure (2 keys)');
+    expect(checkConfig(file, {}).text).toInclude('  providers   bedrock, vertex, azure (2 keys)');
   });
 
   test('prints every mistake and exits with 2', () => {
