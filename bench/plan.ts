@@ -35,6 +35,7 @@ for (let i = 0; i < targetCount * 40; i++) {
     outcome: 'ok',
     stream: true,
     firstTold: false,
+    restedMs: 0,
     inputTokens: 3000,
     cachedTokens: 2000,
     returned: true,

@@ -36,7 +36,8 @@ import { createMock } from './mock/mock.ts';
 import { expositionType } from './observe/exposition.ts';
 import type { Logger } from './observe/log.ts';
 import { createMetrics, type Metrics } from './observe/metrics.ts';
-import { type Alarm, createHealth } from './routing/health.ts';
+import type { Alarm } from './routing/health/keys.ts';
+import { createHealth } from './routing/health.ts';
 import { createSight, Measures } from './routing/measures.ts';
 import { RetryBudget } from './routing/retry-budget.ts';
 import { openAnswers } from './store/answers.ts';
@@ -127,6 +128,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     tokenHash: ledger.adminHash,
     version: packageJson.version,
     health: () => health.describe(Date.now()),
+    alarm: gateway.observer.alarm,
     explain: (query) =>
       explain(query, {
         snapshot: configuration.snapshot(),
@@ -308,8 +310,8 @@ function reportDeadKey({ provider, key, untilMs, error }: Alarm, log: Logger): v
 
 function reportChange(change: HealthChange, metrics: Metrics, log: Logger): void {
   if (change.of === 'key') {
-    const { provider, id: key, state, why } = change;
-    log.info({ provider, key, why, until: new Date(change.untilMs) }, `a key is ${state}`);
+    const { provider, id: key, model, state, why } = change;
+    log.info({ provider, key, model, why, until: new Date(change.untilMs) }, `a key is ${state}`);
     return;
   }
   const { id: target, state, untilMs, lastError } = change;

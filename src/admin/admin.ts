@@ -1,5 +1,6 @@
 /** The admin API, `/admin/v1`: for operators with the admin token. Published as OpenAPI at `/admin/v1/openapi.json`. */
 import { createRoute, OpenAPIHono, type z } from '@hono/zod-openapi';
+import { HTTPException } from 'hono/http-exception';
 import { GatewayError } from '../core/error.ts';
 import type { ExplainQuery, Explanation } from '../core/explain.ts';
 import type { HealthReport } from '../core/health.ts';
@@ -15,6 +16,8 @@ export interface AdminPowers {
   /** @throws GatewayError */
   explain(query: ExplainQuery): Explanation;
   health(): HealthReport;
+  /** Tells the operator of a fault of the gateway's own. */
+  alarm(what: string, fields: Record<string, unknown>): void;
 }
 
 /** Answers requests below `/admin/`. */
@@ -38,12 +41,15 @@ export function createAdmin(powers: AdminPowers): (request: Request) => Response
     c.json(errorOf('not_found', `There is nothing at ${c.req.method} ${c.req.path}.`), 404),
   );
   app.onError((error, c) => {
-    if (error instanceof GatewayError) {
-      return c.json(errorOf(error.kind, error.message), error.status as 400);
-    }
-    if (error.message.includes('JSON'))
+    if (error instanceof HTTPException && error.status === 400)
       return c.json(errorOf('bad_request', 'The body is no valid JSON.'), 400);
-    return c.json(errorOf('internal', 'Something went wrong inside the gateway.'), 500);
+    if (error instanceof GatewayError && error.kind !== 'internal')
+      return c.json(errorOf(error.kind, error.message), error.status as 400);
+    powers.alarm('internal', { path: c.req.path, error: error.cause ?? error });
+    return c.json(
+      errorOf('internal', 'Something went wrong inside the gateway; its log has the details.'),
+      500,
+    );
   });
   return (request) => app.fetch(request);
 }

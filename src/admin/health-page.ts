@@ -13,9 +13,12 @@ export const healthPage = z
         keys: z.array(
           z.object({
             id: z.string().describe('Of the key, never its secret.'),
-            state: z.enum(['live', 'aside']),
+            state: z.enum(['live', 'aside']).describe('For all models.'),
             until: moment.optional(),
-            why: z.enum(['refused', 'rate_limited', 'used_up']).optional(),
+            why: z.literal('refused').optional(),
+            limited: z
+              .array(z.object({ model: z.string(), until: moment, why: z.enum(['rate_limited', 'used_up']) }))
+              .describe('Models that it is set aside for, whatever its state.'),
           }),
         ),
       }),
@@ -41,7 +44,13 @@ export function toHealthPage({ atMs, providers, targets }: HealthReport): z.infe
     at: say(atMs)!,
     providers: providers.map(({ name, keys }) => ({
       name,
-      keys: keys.map(({ id, state, untilMs, why }) => ({ id, state, until: say(untilMs), why })),
+      keys: keys.map(({ id, state, untilMs, why, limited = [] }) => ({
+        id,
+        state,
+        until: say(untilMs),
+        why,
+        limited: limited.map((each) => ({ model: each.model, until: say(each.untilMs)!, why: each.why })),
+      })),
     })),
     targets: targets.map(({ id, state, sinceMs, untilMs, failures, recent, lastError }) => ({
       target: id,

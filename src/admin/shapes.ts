@@ -1,16 +1,8 @@
 /** What the admin API takes and gives, as schemas: the one source of its validation and of its OpenAPI description. */
 import { z } from '@hono/zod-openapi';
-import type { DialectName } from '../core/chat.ts';
+import { clientDialectNames } from '../core/chat.ts';
 import type { ExplainedRoute, ExplainQuery, Explanation } from '../core/explain.ts';
 import type { JsonObject } from '../core/json.ts';
-
-const clientDialects = [
-  'openai-chat',
-  'openai-responses',
-  'anthropic-messages',
-  'gemini',
-  'openai-completions',
-] as const satisfies readonly DialectName[];
 
 const text = z.string().max(512);
 const moment = z.iso
@@ -30,7 +22,7 @@ export const explainQuery = z
       })
       .optional()
       .openapi({ type: 'object', description: 'A request, as a client would send it.' }),
-    dialect: z.enum(clientDialects).default('openai-chat').describe('The language of body.'),
+    dialect: z.enum(clientDialectNames).default('openai-chat').describe('The language of body.'),
     key: text.optional().describe('Name of the key that asks; absent: one without any restriction.'),
     tags: z.record(text, text).default({}),
     session: text.default(''),

@@ -5,6 +5,7 @@ import { explainConfig } from '../app.ts';
 import { configFromEnvironment, loadConfig } from '../config/load.ts';
 import { formatMistakes } from '../config/mistakes.ts';
 import type { Config } from '../config/schema.ts';
+import { clientDialectNames } from '../core/chat.ts';
 import { GatewayError } from '../core/error.ts';
 import type { ExplainedRoute, ExplainedTarget, ExplainQuery, Explanation } from '../core/explain.ts';
 import { isObject, type JsonObject } from '../core/json.ts';
@@ -33,8 +34,6 @@ interface Flags {
   json: boolean;
 }
 
-const dialects = ['openai-chat', 'openai-responses', 'anthropic-messages', 'gemini', 'openai-completions'];
-
 export function addExplainCommand(program: Command): void {
   program
     .command('explain')
@@ -43,7 +42,9 @@ export function addExplainCommand(program: Command): void {
     .option('-c, --config <file>', `configuration file (default: ${defaultConfigFile} where there is one)`)
     .option('-m, --model <name>', 'model asked for (default: the one in the request)')
     .addOption(
-      new Option('--dialect <name>', 'language of the request').choices(dialects).default('openai-chat'),
+      new Option('--dialect <name>', 'language of the request')
+        .choices(clientDialectNames)
+        .default('openai-chat'),
     )
     .option('--key <name>', 'name of the key that asks (default: one without any restriction)')
     .option('--tag <name=value>', 'a tag of the call; may be given several times', collect, [])

@@ -1,9 +1,16 @@
 /** Why a call went where it went, from its record. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import {
+  type PlannedRoute,
+  type PlannedStrategy,
+  type PlannedTarget,
+  type RecordedPlan,
+  scoreUnits,
+} from '../core/explain.ts';
 import { formatUsd } from '../core/money.ts';
 import { applyLeftovers } from '../ledger/leftovers.ts';
-import { type RecordedAttempt, readCall } from '../store/calls.ts';
+import { type RecordedAttempt, readCall, readPlan } from '../store/calls.ts';
 import { openStore, storeExists } from '../store/open.ts';
 import { CommandError, type DataFlags, findDataDir } from './data-dir.ts';
 import { formatTable } from './table.ts';
@@ -21,20 +28,61 @@ export async function showRecordedCall(id: string, flags: DataFlags, json: boole
         `No call ${id} is recorded in ${dataDir}. Its id is the x-request-id of its answer.`,
       );
     }
-    return json ? `${JSON.stringify(attempts, null, 2)}\n` : format(id, attempts);
+    const text = await readPlan(store.db, id);
+    const plan = text === undefined ? null : (JSON.parse(text) as RecordedPlan);
+    return json ? `${JSON.stringify({ call: id, plan, attempts }, null, 2)}\n` : format(id, plan, attempts);
   } finally {
     await store.close();
   }
 }
 
-function format(id: string, attempts: readonly RecordedAttempt[]): string {
+function format(id: string, plan: RecordedPlan | null, attempts: readonly RecordedAttempt[]): string {
   const { key, model, at } = attempts.at(-1)!;
+  const title = `${id}: ${model} for ${key}, ended ${new Date(at).toISOString()}\n`;
+  const parts = plan === null ? [title] : [title, formatPlan(plan)];
+  return [...parts, formatAttempts(attempts)].join('\n');
+}
+
+function formatPlan({ route, expected_nano_usd, reserved_nano_usd, limit }: RecordedPlan): string {
+  const expected = expected_nano_usd === null ? 'at an unknown price' : `${formatUsd(expected_nano_usd)} usd`;
+  const lines = drawRoute(route);
+  lines.push('', `expected: ${expected}; held: ${formatUsd(reserved_nano_usd)} usd`);
+  if (limit !== undefined) {
+    const { owner, name, unit, per, percent } = limit;
+    lines.push(
+      `fullest limit: ${unit}${per === null ? '' : ` per ${per}`} of ${owner} ${name}, ${percent} % used or held`,
+    );
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+function drawRoute(route: PlannedRoute, unit?: string, indent = ''): string[] {
+  if (typeof route === 'string') return [indent + route];
+  const notes = [
+    ...(route.score === undefined ? [] : [`(${route.score} ${unit ?? ''})`]),
+    ...(route.case === undefined ? [] : [`by condition ${route.case}`]),
+    ...('by' in route ? [] : notesOf(route)),
+  ];
+  const line = [indent + ('by' in route ? route.by : route.to), ...notes].join('  ');
+  return 'by' in route ? [line, ...drawChildren(route, `${indent}  `)] : [line];
+}
+
+function notesOf({ kept, unwell }: PlannedTarget): string[] {
+  return [...(kept ? ['answered before'] : []), ...(unwell ? ['not well'] : [])];
+}
+
+function drawChildren({ by, of, more }: PlannedStrategy, indent: string): string[] {
+  const drawn = of.flatMap((child) => drawRoute(child, scoreUnits[by], indent));
+  return more === undefined ? drawn : [...drawn, `${indent}and ${more} more`];
+}
+
+function formatAttempts(attempts: readonly RecordedAttempt[]): string {
   const left = ['', 'target', 'way', 'outcome'].map((title) => ({ title, align: 'left' as const }));
   const right = ['status', 'first byte', 'ms', 'input', 'output', 'usd'].map((title) => ({
     title,
     align: 'right' as const,
   }));
-  return `${id}: ${model} for ${key}, ended ${new Date(at).toISOString()}\n\n${formatTable(
+  return formatTable(
     [...left, ...right],
     attempts.map((each) => [
       String(each.attempt),
@@ -48,5 +96,5 @@ function format(id: string, attempts: readonly RecordedAttempt[]): string {
       `${each.output}${each.estimated ? ' (est.)' : ''}`,
       each.nano_usd === null ? 'unpriced' : formatUsd(each.nano_usd),
     ]),
-  )}`;
+  );
 }

@@ -4,7 +4,7 @@ import { dialects } from '../dialects/index.ts';
 import { authHeader } from '../providers/auth.ts';
 import { maxOutputOf, preferredDialect, quirksOf } from '../providers/catalog.ts';
 import type { CatalogueEntry } from '../providers/entry.ts';
-import { identities, isIdentity } from '../providers/identity.ts';
+import { credentialNames, identities, isIdentity } from '../providers/identity.ts';
 import { contextLengthOf, nextPriceChange, resolvePrice } from '../providers/prices.ts';
 import { compileLimit } from './compile-limit.ts';
 import { compileModels } from './compile-route.ts';
@@ -142,7 +142,8 @@ function compileKeys(
   const scheme = schemeOf(entry, given);
   if (isIdentity(scheme)) {
     const authorise = identities[scheme].authorise(given, entry?.service ?? usualService);
-    return [{ id: `${name}#1`, header: undefined, authorise }];
+    const digest = hashSecret(JSON.stringify(credentialNames.map((each) => given[each])));
+    return [{ id: `${name}#1`, header: undefined, authorise, digest }];
   }
   const secrets = given.keys ?? [given.key ?? ''];
   return secrets.map((secret, i) => ({ id: `${name}#${i + 1}`, header: authHeader(scheme, secret) }));

@@ -1,5 +1,5 @@
 /** Conditions of `when`: expressions in CEL (https://cel.dev), checked when the configuration is read. */
-import { Environment } from '@marcbachmann/cel-js';
+import { type ASTNode, Environment } from '@marcbachmann/cel-js';
 import type { Condition } from './route.ts';
 
 /** What a condition can ask about health: `health.up("provider/model")`. */
@@ -68,6 +68,11 @@ export function parseCondition(source: string): Condition {
       return false;
     }
   };
+}
+
+/** The text of a condition that was parsed before, as a tree. */
+export function conditionTree(source: string): ASTNode {
+  return environment.parse(source).ast;
 }
 
 function firstLine(error: unknown): string {

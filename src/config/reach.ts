@@ -2,8 +2,8 @@
  * What in a configuration can never come to anything: rules behind others that always hold first, targets named twice,
  * limits behind narrower ones, models that no key may use.
  */
-import { type Facts, HealthFacts } from './condition.ts';
-import type { Route, When } from './route.ts';
+import { casesHit } from './cases-hit.ts';
+import type { Route } from './route.ts';
 import type { Key, Limit, Snapshot } from './snapshot.ts';
 import { childrenOf } from './targets.ts';
 
@@ -78,97 +78,4 @@ function narrowerAbove(key: Key, { teams, organisations }: Snapshot): string[] {
         : [],
     ),
   );
-}
-
-/** Beyond this many combinations nothing is said. */
-const maxSamples = 50_000;
-/** What a sample of values decides for certain: comparisons, and looking for a text in another. */
-const plain = /^(?:health\.up|startsWith|endsWith|contains|has)$/;
-
-/**
- * Which cases are the first to hold for some request, and, as the number after the last, whether none may: found by
- * trying the values around every constant that the conditions name. Undefined: they are not simple enough for that.
- */
-function casesHit({ cases }: When): Set<number> | undefined {
-  const source = cases.map((each) => each.source).join('\n');
-  const calls = [...source.matchAll(/([\w.]*?)(\w+)\s*\(/g)].map(([, before, name]) =>
-    before === 'health.' ? 'health.up' : name!,
-  );
-  if (calls.some((name) => !plain.test(name)) || /[-+*/%]\s*\w/.test(source.replace(/"[^"]*"|'[^']*'/g, '')))
-    return undefined;
-  const samples = sampleFacts(source);
-  if (samples === undefined) return undefined;
-  const hit = new Set<number>();
-  for (const facts of samples) {
-    const first = cases.findIndex(({ test }) => test(facts));
-    hit.add(first < 0 ? cases.length : first);
-    if (hit.size === cases.length + 1) break;
-  }
-  return hit;
-}
-
-function sampleFacts(source: string): Facts[] | undefined {
-  const texts = [...source.matchAll(/"([^"]*)"|'([^']*)'/g)].map(([, one, two]) => one ?? two ?? '');
-  const words = [
-    ...new Set(['', '\u0000', ...texts.flatMap((text) => [text, `${text}\u0000`, `\u0000${text}`])]),
-  ];
-  const numbers = [...source.matchAll(/\b\d+\b/g)].map(([digits]) => BigInt(digits));
-  const around = [...new Set([0n, ...numbers.flatMap((n) => [n - 1n, n, n + 1n])])].filter((n) => n >= 0n);
-  const names = [
-    ...new Set([
-      ...[...source.matchAll(/\btags\.(\w+)/g)].map(([, name]) => name!),
-      ...(/\btags\b/.test(source) ? texts : []),
-    ]),
-  ];
-  const choices: [path: string, values: readonly unknown[]][] = [
-    ...(['model', 'operation', 'session', 'user'] as const).map((name): [string, unknown[]] => [
-      `request.${name}`,
-      words,
-    ]),
-    ['request.stream', [false, true]],
-    ['request.tokens', around],
-    ['request.max_tokens', around],
-    ...(['name', 'team', 'organisation'] as const).map((name): [string, unknown[]] => [`key.${name}`, words]),
-    ['time.hour', range(24)],
-    ['time.minute', range(60)],
-    ['time.weekday', range(7)],
-    ...texts.map((text): [string, unknown[]] => [`health.${text}`, [true, false]]),
-  ];
-  // What no condition looks at is the same in all samples.
-  const used = choices.filter(([path]) =>
-    path.startsWith('health.') ? source.includes('health.up') : source.includes(path),
-  );
-  const all: [string, readonly unknown[]][] = [
-    ...used,
-    ...names.map((name): [string, unknown[]] => [`tags.${name}`, [undefined, ...words]]),
-  ];
-  const size = all.reduce((product, [, values]) => product * values.length, 1);
-  if (size > maxSamples) return undefined;
-  return Array.from({ length: size }, (_, at) => factsAt(at, all));
-}
-
-function range(end: number): bigint[] {
-  return Array.from({ length: end }, (_, i) => BigInt(i));
-}
-
-function factsAt(index: number, choices: readonly [path: string, values: readonly unknown[]][]): Facts {
-  const up = new Map<string, boolean>();
-  const facts = {
-    request: { model: '', operation: '', stream: false, tokens: 0n, max_tokens: 0n, session: '', user: '' },
-    key: { name: '', team: '', organisation: '' },
-    tags: {} as Record<string, string>,
-    time: { hour: 0n, minute: 0n, weekday: 0n },
-    health: new HealthFacts((id) => up.get(id) ?? true),
-  };
-  let rest = index;
-  for (const [path, values] of choices) {
-    const value = values[rest % values.length];
-    rest = Math.floor(rest / values.length);
-    const dot = path.indexOf('.');
-    const [group, name] = [path.slice(0, dot), path.slice(dot + 1)];
-    if (group === 'health') up.set(name, value as boolean);
-    else if (value !== undefined)
-      Object.assign(facts[group as 'request' | 'key' | 'tags' | 'time'], { [name]: value });
-  }
-  return facts;
 }

@@ -84,6 +84,8 @@ export interface ProviderKey {
   header: readonly [name: string, value: string] | undefined;
   /** Makes the headers that authorise one request, where no header is good for all of them. */
   authorise?: Authorise;
+  /** Of what those are made from: changes when that is replaced. */
+  digest?: string;
 }
 
 export interface Timeouts {

@@ -12,7 +12,9 @@ export const timeout = z.strictObject({
   min_rate: amount('must be bytes a second, from 0 to 1000000', (n) => n >= 0 && n <= 1e6)
     .optional()
     .describe('Fewest bytes a second of an answer that has begun, over 10 s (default 0: any).'),
-  total: duration.optional().describe('Longest time a whole answer may take (default 30m).'),
+  total: duration
+    .optional()
+    .describe('Longest time one attempt may take, its whole answer included (default 30m).'),
 });
 
 export type TimeoutConfig = z.output<typeof timeout>;

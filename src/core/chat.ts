@@ -18,6 +18,17 @@ export type DialectName =
   | 'cohere-v2'
   | 'ollama';
 
+/** Those that clients speak too. */
+export const clientDialectNames = [
+  'openai-chat',
+  'openai-responses',
+  'anthropic-messages',
+  'gemini',
+  'openai-completions',
+] as const satisfies readonly DialectName[];
+
+export type ClientDialectName = (typeof clientDialectNames)[number];
+
 export type Effort = 'none' | 'minimal' | 'low' | 'medium' | 'high' | 'xhigh' | 'max';
 
 export interface ChatRequest {

@@ -22,7 +22,7 @@ export const errorKinds = {
   upstream_bad_request: { status: 400, retry: false, blame: false },
   upstream_content_filter: { status: 400, retry: false, blame: false },
   upstream_not_found: { status: 404, retry: true, blame: false },
-  /** The provider refused *our* key: the client's own key is fine. */
+  /** The provider refused *our* key, or, blameless, something that it does not allow us: the client's own key is fine. */
   upstream_auth: { status: 502, retry: true, blame: true },
   upstream_quota: { status: 429, retry: true, blame: true },
   upstream_rate_limited: { status: 429, retry: true, blame: true },

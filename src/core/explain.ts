@@ -1,5 +1,5 @@
 /** Why a request goes where it goes: what is asked, and what is answered. Field names are those of the admin API. */
-import type { DialectName } from './chat.ts';
+import type { ClientDialectName } from './chat.ts';
 import type { JsonObject } from './json.ts';
 
 /** A request to explain; all that is not given is as plain as can be. */
@@ -9,7 +9,7 @@ export interface ExplainQuery {
   /** A client's request, as it would be sent. */
   body?: JsonObject | undefined;
   /** The client's language, of `body`. */
-  dialect: DialectName;
+  dialect: ClientDialectName;
   /** Name of the key that asks; absent: one without any restriction. */
   key?: string | undefined;
   tags: Readonly<Record<string, string>>;
@@ -82,4 +82,51 @@ export interface Explanation {
   /** In the order in which they would be tried, each after the failure of those before it. */
   targets: ExplainedTarget[];
   limits: ExplainedLimit[];
+}
+
+/** What the scores of a strategy are counted in; those of others say nothing to people. */
+export const scoreUnits: Readonly<Record<string, string | undefined>> = {
+  split: 'weight',
+  cheapest: 'nano-dollars',
+  fastest: 'ms',
+  least_busy: 'calls',
+};
+
+/** A call's plan as it was when it was made, kept with the call. Names are short: it is written with every such call. */
+export interface RecordedPlan {
+  route: PlannedStrategy;
+  /** Of an answer of usual length from the first target; null: no price is known. */
+  expected_nano_usd: number | null;
+  /** What every limit held for the call. */
+  reserved_nano_usd: number;
+  /** The fullest, with what the call holds; absent: there is none. */
+  limit?: { owner: string; name: string; unit: string; per: string | null; percent: number };
+}
+
+/** A string: a target, provider/model, of which there is nothing else to say. */
+export type PlannedRoute = string | PlannedTarget | PlannedStrategy;
+
+export interface PlannedTarget extends Judged {
+  /** provider/model. */
+  to: string;
+  /** It was not well. */
+  unwell?: 1;
+  /** It had answered the conversation before. */
+  kept?: 1;
+}
+
+export interface PlannedStrategy extends Judged {
+  /** Its name. */
+  by: string;
+  /** Its children in the order in which it wanted them. */
+  of: PlannedRoute[];
+  /** How many of them are left out here. */
+  more?: number;
+}
+
+interface Judged {
+  /** What the strategy above thought of it, in its own unit: see scoreUnits. */
+  score?: number;
+  /** Below a `when`: which of its conditions held, from 1; absent: none did. */
+  case?: number;
 }

@@ -8,10 +8,12 @@ import type { ErrorKind } from './error.ts';
 export type BreakerState = 'closed' | 'open' | 'half-open';
 
 /**
- * Why a key is set aside. `refused`: the provider does not take it, or its account has no money left. `rate_limited`:
- * it said "too many". `used_up`: it said that nothing is left before it had to refuse.
+ * Why a key is set aside. For all models: `refused`, as the provider does not take it, or its account has no money left.
+ * For one model: `rate_limited`, as the provider said "too many"; `used_up`, as it said that nothing is left before it had
+ * to refuse.
  */
-export type Aside = 'refused' | 'rate_limited' | 'used_up';
+export type Aside = 'refused' | Limited;
+export type Limited = 'rate_limited' | 'used_up';
 
 /** An opening or a closing, as another node can take it over. Times are milliseconds since 1970. */
 export interface Turn {
@@ -33,10 +35,20 @@ export interface HealthReport {
 export interface KeyReport {
   /** `openai#1`, never the secret. */
   id: string;
+  /** Of all models. */
   state: 'live' | 'aside';
   /** Until when it is set aside, and why. */
   untilMs?: number;
-  why?: Aside;
+  why?: 'refused';
+  /** Models that it is set aside for, whatever its state; absent: none. */
+  limited?: readonly LimitedModel[];
+}
+
+export interface LimitedModel {
+  /** The provider's name for it; '' stands for its files and batches. */
+  model: string;
+  untilMs: number;
+  why: Limited;
 }
 
 export interface TargetReport {
@@ -61,11 +73,15 @@ export interface TargetReport {
  */
 export type HealthChange =
   | ({ of: 'target'; id: string; lastError: ErrorKind | undefined } & Turn)
-  | {
-      of: 'key';
-      provider: string;
-      id: string;
-      state: 'live' | 'aside';
-      untilMs: number;
-      why: Aside | undefined;
-    };
+  | KeyChange;
+
+export interface KeyChange {
+  of: 'key';
+  provider: string;
+  id: string;
+  /** Absent: all of them. */
+  model?: string;
+  state: 'live' | 'aside';
+  untilMs: number;
+  why: Aside;
+}

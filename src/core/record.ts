@@ -64,11 +64,20 @@ export interface Settled {
 /** `ok`, `cancelled` by the client, an error kind, or `interrupted` (the gateway died in between). */
 export type Outcome = 'ok' | 'interrupted' | ErrorKind;
 
+/** What was thought of a route when a call's plan was made. Written at most once a call, before its first attempt. */
+export interface Planned {
+  call: string;
+  at: number;
+  /** JSON of a RecordedPlan. */
+  text: string;
+}
+
 /**
- * The journal as the data plane sees it. Both calls return once the line is with the operating system.
+ * The journal as the data plane sees it. All calls return once the line is with the operating system.
  * @throws when the line cannot be written (disk full): the caller must not go on as if it were.
  */
 export interface Journal {
+  planned(record: Planned): void;
   dispatched(record: Dispatched): void;
   settled(dispatch: Dispatched, record: Settled): void;
 }

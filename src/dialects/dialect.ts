@@ -2,7 +2,14 @@
  * A dialect is a wire language: how it is read and how it is written. Nothing else lives here: no vendor's URL, no
  * routing, no retry. A new dialect implements this interface, adds a word to index.ts and a folder to fixtures/.
  */
-import type { ChatEvent, ChatRequest, ChatResponse, DialectName, Message } from '../core/chat.ts';
+import type {
+  ChatEvent,
+  ChatRequest,
+  ChatResponse,
+  ClientDialectName,
+  DialectName,
+  Message,
+} from '../core/chat.ts';
 import type { GatewayError } from '../core/error.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Expressible } from '../core/loss.ts';
@@ -51,6 +58,7 @@ export interface RealtimeAt {
 
 /** A dialect that clients speak too: its answers can be written, and passed on as bytes. Its streams are framed as `sse`. */
 export interface ClientDialect extends Dialect {
+  readonly name: ClientDialectName;
   /** The path this dialect is known by, for the page that says what is served: `/v1/chat/completions`. */
   readonly clientPath: string;
   /** What a client asks for by this path; undefined when the path is none of this dialect's. */

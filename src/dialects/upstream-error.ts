@@ -51,12 +51,14 @@ export function classifyErrorPayload(payload: Json): GatewayError {
 }
 
 function complain(
-  kind: ErrorKind,
+  verdict: Verdict,
   status: number,
   complaint: Complaint,
   detail: ErrorDetail,
   retryAfterS: number | undefined,
 ): GatewayError {
+  const kind = verdict === notAllowed ? 'upstream_auth' : verdict;
+  if (verdict === notAllowed) detail.blameless = true;
   if (complaint.code !== undefined) detail.code = complaint.code;
   if (complaint.param !== undefined) detail.param = complaint.param;
   // Rate-limit headers come with every answer; they say when to retry only where a retry makes sense.
@@ -65,13 +67,24 @@ function complain(
   const said = redactSecrets(complaint.message.slice(0, longestMessage));
   let message = said === '' ? `The provider answered with status ${status} and no readable message.` : said;
   if (kind === 'upstream_auth') {
-    message = "The provider refused the gateway's own key, not yours; its operator has to replace it.";
+    message =
+      verdict === notAllowed
+        ? 'The provider does not allow this to the gateway; your own key is fine.'
+        : "The provider refused the gateway's own key, not yours; its operator has to replace it.";
     if (said !== '') message += ` It said: ${said}`;
   }
   return new GatewayError(kind, message, detail);
 }
 
 // What it means
+
+/**
+ * A model, a prompt or a place that is forbidden, which tells nothing of the key: it may be good for all else, and
+ * whatever a client asks for must not cost others the key.
+ */
+const notAllowed = 'not_allowed';
+
+type Verdict = ErrorKind | typeof notAllowed;
 
 /** Bodies that mean more than their status, most telling first. `in`: where the words are looked for. */
 const tells: readonly { kind: ErrorKind; words: RegExp; text: RegExp | undefined }[] = [
@@ -98,17 +111,19 @@ const tells: readonly { kind: ErrorKind; words: RegExp; text: RegExp | undefined
     kind: 'upstream_quota',
     words:
       /insufficient_quota|billing_error|billing_hard_limit|payment_required|insufficient_(balance|credits)|servicequotaexceeded/,
-    text: /credit balance is too low|insufficient (balance|credits?|funds)|out of credits/i,
+    // xAI says it with a 403.
+    text: /credit balance is too low|insufficient (balance|credits?|funds)|(out of|used all available|have any) credits/i,
   },
   {
     kind: 'upstream_content_filter',
     words: /content_filter|content_policy_violation|responsibleaipolicyviolation|data_inspection_failed/,
-    text: /content management policy|violates usage guidelines/i,
+    // OpenRouter's moderation says it with a 403.
+    text: /content management policy|violates usage guidelines|\b(was|were|been) flagged\b/i,
   },
   {
     kind: 'upstream_auth',
     words:
-      /invalid_api_key|api_key_invalid|authentication_error|permission_error|invalid_authentication|expiredtoken|unrecognizedclient|invalidsignature|accessdenied/,
+      /invalid_api_key|authentication_error|invalid_authentication|expiredtoken|unrecognizedclient|invalidsignature|api_key_[a-z]|access_token_[a-z]|service_disabled|consumer_(invalid|suspended)/,
     // xAI and Gemini say it with a 400.
     text: /(incorrect|invalid) api key|api key (is )?(not valid|invalid)/i,
   },
@@ -126,7 +141,6 @@ const tells: readonly { kind: ErrorKind; words: RegExp; text: RegExp | undefined
 const byStatus: Readonly<Record<number, ErrorKind>> = {
   401: 'upstream_auth',
   402: 'upstream_quota',
-  403: 'upstream_auth',
   404: 'upstream_not_found',
   408: 'upstream_timeout',
   409: 'upstream_unavailable',
@@ -140,7 +154,25 @@ const byStatus: Readonly<Record<number, ErrorKind>> = {
   529: 'upstream_overloaded',
 };
 
-function kindOf(status: number, complaint: Complaint): ErrorKind {
+/** Words that forbid something, with whatever status. */
+const forbidding = /permission_error|permission_denied|accessdenied/;
+
+const ours = 'api[ _-]?key|(access|secret|subscription) key|(bearer|access|security|auth) token|credentials?';
+const unfit =
+  'invalid|not valid|incorrect|wrong|expired|revoked|disabled|deactivated|suspended|blocked|leaked|missing|required|not found|unknown';
+
+/** Where something is forbidden: texts that speak of the key, or of whose it is. */
+const ofKey = new RegExp(
+  [
+    `\\b(${ours})\\b[^.]{0,60}\\b(${unfit})\\b`,
+    `\\b(${unfit}|no)\\b[^.]{0,20}\\b(${ours})\\b`,
+    '\\b(account|organi[sz]ation|project|team)\\b[^.]{0,40}\\b(deactivated|disabled|suspended|blocked)\\b',
+    '\\b(not authenticated|unauthenticated|authentication (failed|required)|unregistered callers)\\b',
+  ].join('|'),
+  'i',
+);
+
+function kindOf(status: number, complaint: Complaint): Verdict {
   for (const { kind, words } of tells) if (words.test(complaint.words)) return kind;
   // Texts are trusted where the status leaves the question open; a 429 that speaks of tokens is a rate limit.
   if (byStatus[status] === undefined) {
@@ -148,6 +180,9 @@ function kindOf(status: number, complaint: Complaint): ErrorKind {
   }
   const kind = byStatus[status];
   if (kind !== undefined) return kind;
+  if (status === 403 || forbidding.test(complaint.words)) {
+    return ofKey.test(complaint.message) ? 'upstream_auth' : notAllowed;
+  }
   if (status >= 500) return 'upstream_unavailable';
   if (status >= 400) return 'upstream_bad_request';
   if (status >= 300) return 'upstream_invalid';

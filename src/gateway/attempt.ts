@@ -104,8 +104,7 @@ export function tellStream(
   upstream: Upstream,
 ): Answer {
   const { inbound } = tries;
-  tries.succeeded();
-  attempt.begunBy = tries;
+  tries.begun(attempt);
   upstream.onGone = () => settleGone(attempt, stage, inbound);
   if (tries.request.gone) upstream.abandon();
   const mending = resumes(tries) ? new Mending(tries, fail) : undefined;

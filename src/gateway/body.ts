@@ -5,6 +5,7 @@ import { isObject, type Json } from '../core/json.ts';
 import type { Asked, ClientDialect, TurnsMember } from '../dialects/dialect.ts';
 import type { ClientRequest } from '../wire/http/server/messages.ts';
 import { JsonSyntaxError, type Member, scanMembers, valueText } from '../wire/splice.ts';
+import { estimateTokens } from './estimate-tokens.ts';
 
 export interface Peek {
   body: Uint8Array;
@@ -13,6 +14,8 @@ export interface Peek {
   stream: boolean;
   /** The output limit the client set; undefined when it set none. */
   maxTokens: number | undefined;
+  /** Estimated, of its text: see `estimateTokens`. */
+  tokens: number;
   /** How many answers it wants. */
   answers: number;
   /** The stream is wanted as one JSON array. */
@@ -111,6 +114,7 @@ export function peekBody(body: Uint8Array, dialect: ClientDialect, asked: Asked)
     array: asked.array ?? false,
     modelInPath: asked.model !== undefined,
     maxTokens: said.maxTokens,
+    tokens: estimateTokens(body),
     answers: (said.answers ?? 1) * questions,
     previous,
   };

@@ -2,7 +2,7 @@
 import type { Key, Snapshot, Target } from '../config/snapshot.ts';
 import { type GatewayError, toGatewayError } from '../core/error.ts';
 import { newCallId } from '../core/id.ts';
-import { charge, chargeKnown, type NanoUsd } from '../core/money.ts';
+import { chargeKnown, type NanoUsd } from '../core/money.ts';
 import type { Dispatched, Settled } from '../core/record.ts';
 import { emptyUsage, type Usage, usedNothing } from '../core/usage.ts';
 import type { ClientDialect } from '../dialects/dialect.ts';
@@ -15,6 +15,7 @@ import type { Labels } from './labels.ts';
 import { learn } from './learn.ts';
 import { namesOf } from './names.ts';
 import type { Pins } from './objects/kept-objects.ts';
+import { type PlanDraft, writePlan } from './plan-record.ts';
 import type { Outbound } from './render.ts';
 
 export class Call {
@@ -31,16 +32,18 @@ export class Call {
   attempts = 0;
   /** Why the target to ask next is asked: the way through the route; '' where the client named it. */
   why = '';
+  /** Its plan, until that is in the journal; undefined where its route leaves nothing to choose. */
+  plan: PlanDraft | undefined;
   /** The target to ask next in its place in the route; undefined where the client named it. */
   step: Step | undefined;
   /** provider/model asked last. */
   target = '';
   /** Some limit on the path is in USD: then what has no price cannot be called. */
   hasBudget = false;
-  /** What every limit on the path holds for it. */
-  reserved: NanoUsd = 0;
-  /** What it may use at most. */
-  expected: Usage | undefined;
+  /** Whom what is held suffices for: another target, or an attempt that follows a failure, may need more. */
+  heldFor: Target | undefined;
+  /** What the attempt at the target to ask next may use at most. */
+  private needs: Amounts = nothing;
   /** The dialect of the last attempt's provider, where it is the client's own. */
   answeredBy: ClientDialect | undefined;
   spentTokens = 0;
@@ -74,6 +77,7 @@ export class Call {
       reservedNanoUsd: this.reserved,
     });
     attempt.lost = bounded(lost);
+    if (this.plan !== undefined) this.recordPlan(this.plan, attempt.dispatch.at);
     // Only what is written counts: if it cannot be, the attempt before it stays the last.
     this.gateway.journal.dispatched(attempt.dispatch);
     this.gateway.measures.began(target);
@@ -82,6 +86,11 @@ export class Call {
     this.writeSettled();
     this.open.push(attempt);
     return attempt;
+  }
+
+  private recordPlan(plan: PlanDraft, at: number): void {
+    this.gateway.journal.planned({ call: this.id, at, text: writePlan(plan, this, at) });
+    this.plan = undefined;
   }
 
   /** Those that are settled were not the last. */
@@ -101,13 +110,45 @@ export class Call {
     this.target = attempt.target.id;
   }
 
-  /** Holds as much again for a second attempt at once, at `target`. @returns false where a limit does not bear it. */
-  holdSecond({ price }: Target): boolean {
-    const { expected, lease } = this;
-    if (expected === undefined || lease === undefined) return false;
-    const tokens = 2 * (expected.input + expected.output);
-    const nanoUsd = this.reserved + (price === undefined ? 0 : charge(expected, price));
-    return lease.topUp({ tokens, nanoUsd });
+  /** What the attempt at the target to ask next may cost. */
+  get reserved(): NanoUsd {
+    return this.needs.nanoUsd;
+  }
+
+  /**
+   * Holds with every limit what an attempt at `target` may use, before anything is sent.
+   * @throws GatewayError `budget_exceeded`, `rate_limited`.
+   */
+  reserve(limits: readonly BoundLimit[], needs: Amounts, target?: Target): void {
+    this.needs = needs;
+    this.lease = this.gateway.limiter.reserve(limits, needs, Date.now());
+    this.heldFor = target;
+  }
+
+  /**
+   * Holds what another attempt, at `target`, may use beside what those before it have used.
+   * @returns why a limit does not bear that: then no more is held than before.
+   */
+  hold(needs: Amounts, target: Target): GatewayError | undefined {
+    const { lease, gateway } = this;
+    const refused = lease && gateway.limiter.raise(lease, this.totalsWith(needs), Date.now());
+    if (refused !== undefined) return refused;
+    this.needs = needs;
+    this.heldFor = target;
+    return undefined;
+  }
+
+  /** Holds as much again as a second attempt at once may use. @returns false where a limit does not bear it. */
+  holdSecond(needs: Amounts): boolean {
+    const { tokens, nanoUsd } = this.totalsWith(this.needs);
+    const totals = { tokens: tokens + needs.tokens, nanoUsd: nanoUsd + needs.nanoUsd };
+    if (this.lease?.topUp(totals) !== true) return false;
+    this.needs = needs;
+    return true;
+  }
+
+  private totalsWith({ tokens, nanoUsd }: Amounts): Amounts {
+    return { tokens: this.spentTokens + tokens, nanoUsd: this.spentNanoUsd + nanoUsd };
   }
 
   /**
@@ -119,8 +160,7 @@ export class Call {
     this.lease = undefined;
     this.spentTokens = 0;
     this.spentNanoUsd = 0;
-    this.reserved = estimate.nanoUsd;
-    this.lease = this.gateway.limiter.reserve(limits, estimate, Date.now());
+    this.reserve(limits, estimate);
   }
 
   /** The call is over: writes the last attempt as final, gives back what was reserved, counts. Does so once. */
@@ -153,6 +193,8 @@ export class Call {
   }
 }
 
+const nothing: Amounts = { tokens: 0, nanoUsd: 0 };
+
 const maxLost = 50;
 const maxPathChars = 100;
 
@@ -172,6 +214,7 @@ export class Attempt implements Ended {
   upstreamStatus = 0;
   firstByteMs: number | undefined;
   firstTold = false;
+  restedMs = 0;
   usage: Usage | undefined;
   estimated = false;
   nanoUsd: NanoUsd | undefined;
@@ -180,8 +223,8 @@ export class Attempt implements Ended {
   addedTokens = 0;
   /** What the provider has told so far, kept also when nothing of it reaches the client. */
   heard: { readonly usage: Usage | undefined; text(): string } | undefined;
-  /** Is to hear that it broke off, once it has begun. */
-  begunBy: { brokeOff(error: GatewayError): void } | undefined;
+  /** Is to hear how its answer ended, once that has begun. */
+  begunBy: { ended(outcome: GatewayError | 'ok'): void } | undefined;
   /** It is being settled: whoever else wants to waits for that. */
   settling: Promise<void> | undefined;
   outcome: Settled['outcome'] | undefined;

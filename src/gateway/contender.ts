@@ -6,12 +6,11 @@ import type { Answer } from '../wire/http/server/messages.ts';
 import { fail, stageFor, tellStream, tellWhole } from './attempt.ts';
 import type { Attempt } from './call.ts';
 import { settleCounted } from './estimate.ts';
-import { reach } from './reach.ts';
+import { reach, reachStream } from './reach.ts';
 import { readBytes } from './read-reply.ts';
-import { requireEvents } from './require-events.ts';
 import { leaveSilence } from './silence.ts';
 import type { Stage } from './stages.ts';
-import { type OpenStream, openStream } from './stream.ts';
+import type { OpenStream } from './stream.ts';
 import type { Tries } from './tries.ts';
 import { Upstream } from './upstream.ts';
 import { Whole } from './whole.ts';
@@ -61,17 +60,14 @@ export class Contender {
   private async read(): Promise<Whole | OpenStream> {
     const { tries, attempt, upstream } = this;
     const { inbound, outbound } = tries;
-    const reply = await reach(tries, attempt, upstream);
     if (inbound.peek.stream) {
-      await requireEvents(reply, tries, attempt, upstream);
       this.stage = stageFor(tries, () => this.wish);
-      attempt.heard = this.stage;
-      const open = await openStream(reply, this.stage, attempt);
+      const open = await reachStream(tries, this.stage, attempt, upstream);
       if (this.stage.complete) leaveSilence(this.stage.stops?.() ?? [], tries);
       this.claim();
       return open;
     }
-    const bytes = await readBytes(reply, upstream);
+    const bytes = await readBytes(await reach(tries, attempt, upstream), upstream);
     if (this.stopped) throw tooLate();
     upstream.finish();
     const whole = new Whole(bytes, outbound, inbound);

@@ -16,7 +16,7 @@ import type { Inbound } from './render.ts';
 import { requireEvents } from './require-events.ts';
 import { answerHeaders } from './respond.ts';
 import { TranslateStage } from './stages.ts';
-import { cutShort, drain, openStream } from './stream.ts';
+import { cutShort, drain, openStream, restUntil } from './stream.ts';
 import type { Tries } from './tries.ts';
 import { Upstream } from './upstream.ts';
 import { answerText, readAnswer } from './whole.ts';
@@ -214,9 +214,10 @@ async function answerStreams(copies: readonly Copy[], tries: Tries): Promise<Ans
   const pumps = await Promise.all(
     copies.map((copy, index) => copy.run(() => openCopy(copy, merger, index, tries))),
   );
-  tries.succeeded();
+  tries.begun();
   const { call, inbound } = tries;
   const leave = (): void => {
+    tries.ended(clientGone());
     void giveUp(copies, clientGone(), tries).finally(() => call.end(499, clientGone()));
   };
   for (const { upstream } of copies) upstream.onGone = leave;
@@ -245,7 +246,7 @@ async function openCopy(
     while (!open.done && !stage.terminated) {
       if (merger.full) {
         upstream.rest();
-        await merger.taken();
+        await restUntil(merger.taken(), attempt);
       }
       upstream.touch();
       const bytes = await reply.read();
@@ -286,6 +287,7 @@ async function* passCopies(
       await merger.something(ended);
       if (!over) yield merger.take();
     }
+    tries.ended(failure ?? 'ok');
     if (failure !== undefined) await giveUp(copies, failure, tries);
     // The charges are in the journal before the last words leave.
     call.end(failure?.kind === 'cancelled' ? 499 : 200, failure);

@@ -123,7 +123,7 @@ async function askProvider(
   const upstream = new Upstream(outbound, gateway.deadlines, request);
   try {
     const mark = pins?.get(target.provider.name);
-    const key = mark ? keyMarked(target.provider, mark) : gateway.health.pickKey(target.provider, Date.now());
+    const key = mark ? keyMarked(target.provider, mark) : gateway.health.pickKey(target, Date.now());
     const reply = await upstream.send(gateway.http, { key, client: request.headers });
     const answer = await readBytes(reply, upstream, maxAnswerBytes, true);
     upstream.finish();

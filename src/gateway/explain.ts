@@ -3,12 +3,11 @@ import type { Key, Snapshot, Target } from '../config/snapshot.ts';
 import { GatewayError, toGatewayError } from '../core/error.ts';
 import type { ExplainedLimit, ExplainedTarget, ExplainQuery, Explanation } from '../core/explain.ts';
 import { foreign, requireMeaning } from '../core/loss.ts';
-import { charge, formatUsd } from '../core/money.ts';
-import { emptyUsage, type Usage } from '../core/usage.ts';
+import { formatUsd } from '../core/money.ts';
 import type { ClientDialect } from '../dialects/dialect.ts';
 import { clientDialects } from '../dialects/index.ts';
-import { authorise } from '../governance/keys.ts';
-import { amountOf, type BoundLimit } from '../governance/leases.ts';
+import { authorise, nobodysKey } from '../governance/keys.ts';
+import { type Amounts, amountOf, type BoundLimit } from '../governance/leases.ts';
 import type { Limiter } from '../governance/limits.ts';
 import { explainRoute } from '../routing/explain.ts';
 import type { Moment, Sight } from '../routing/moment.ts';
@@ -16,8 +15,10 @@ import { describeWay, holds, type Step } from '../routing/plan.ts';
 import { adaptRequest } from './adapt.ts';
 import { type Asking, askingFor, CallAsk } from './ask.ts';
 import { type Peek, peekBody } from './body.ts';
-import { askingOf, noTarget, unknownModel, usageOf } from './handle.ts';
+import { needsOf, usageOf } from './expected-usage.ts';
+import { askingOf, noTarget, unknownModel } from './handle.ts';
 import type { Labels } from './labels.ts';
+import { expectedNanoUsd } from './plan-record.ts';
 import { unpriced } from './tries.ts';
 
 /** What an explanation is made from: the live gateway's, or a configuration's alone. */
@@ -29,32 +30,37 @@ export interface ExplainFrom {
   keyNamed(name: string): Key | undefined;
 }
 
-/** Asks for whoever may do anything. */
-const anyone: Key = {
-  id: '',
-  name: '',
-  team: '',
-  organisation: '',
-  models: undefined,
-  limits: [],
-  expiresAt: undefined,
-  disabled: false,
-};
-
 /** @throws GatewayError `bad_request` for a body that is no request, `not_found` for a key or model nobody knows. */
 export function explain(query: ExplainQuery, from: ExplainFrom): Explanation {
-  const dialect = clientDialects.find(({ name }) => name === query.dialect) ?? clientDialects[0]!;
+  const dialect = clientDialects.find(({ name }) => name === query.dialect)!;
   const peek = query.body === undefined ? undefined : peekQuery(query, dialect);
   const model = query.model ?? peek?.model ?? '';
-  const key = query.key === undefined ? anyone : from.keyNamed(query.key);
+  const key = query.key === undefined ? nobodysKey : from.keyNamed(query.key);
   if (key === undefined) throw unknownKey(query.key!);
   const route = from.snapshot.resolve(model);
   if (route === undefined) throw unknownModel(model);
   const asking = peek === undefined ? askingBy(query) : askingOf(peek, dialect);
   const moment = momentOf(query, from, model, key, asking);
-  const { route: drawn, steps } = explainRoute(route, moment);
   const limits = from.limiter.limitsOf(from.snapshot, key);
-  const targets = steps.map((step) => explainStep(step, moment, limits, peek, dialect));
+  const size = peek ?? { tokens: query.tokens, maxTokens: query.max_tokens, answers: 1 };
+  const limitsAt = ({ target }: Step): ExplainedLimit[] =>
+    explainLimits(limits, needsOf(usageOf(size, target), target), from.limiter, query.at);
+  const looked = new Map<Step, ExplainedTarget>();
+  let overLimit: Explanation['refused'];
+  const look = (step: Step): ExplainedTarget => {
+    const known = looked.get(step);
+    if (known !== undefined) return known;
+    const explained = explainStep(step, moment, limits, peek, dialect);
+    // What limits do not bear of the first refuses the call: they pass over any other.
+    const refused =
+      looked.size === 0 || explained.passed_over !== undefined ? undefined : refusalBy(limitsAt(step));
+    if (refused !== undefined) explained.passed_over = refused.message;
+    overLimit = refused ?? overLimit;
+    looked.set(step, explained);
+    return explained;
+  };
+  const { route: drawn, steps } = explainRoute(route, moment, (step) => look(step).passed_over === undefined);
+  const targets = steps.map(look);
   const explained: Explanation = {
     model,
     key: query.key ?? null,
@@ -62,14 +68,9 @@ export function explain(query: ExplainQuery, from: ExplainFrom): Explanation {
     max_tokens: asking.maxTokens ?? null,
     route: drawn,
     targets,
-    limits: [],
+    limits: steps[0] === undefined ? [] : limitsAt(steps[0]),
   };
-  const first = steps[0]?.target;
-  if (first !== undefined) {
-    const held = peek === undefined ? usageBy(query, first) : usageOf(peek, first);
-    explained.limits = explainLimits(limits, held, first, from.limiter, query.at);
-  }
-  const refused = whyRefused(key, model, steps, explained);
+  const refused = whyRefused(key, model, explained, overLimit);
   if (refused !== undefined) explained.refused = refused;
   return explained;
 }
@@ -124,39 +125,32 @@ function seeded(seed: number): () => number {
 
 function explainStep(
   step: Step,
-  { sight, ask, nowMs }: Moment,
+  moment: Moment,
   limits: readonly BoundLimit[],
   peek: Peek | undefined,
   dialect: ClientDialect,
 ): ExplainedTarget {
   const { target } = step;
+  const { sight, ask, nowMs } = moment;
+  const expected = expectedNanoUsd(step, moment);
   const explained: ExplainedTarget = {
     target: target.id,
     way: describeWay(step),
     healthy: sight.isHealthy(target, nowMs),
     fits: holds(target, ask.inputTokens),
-    expected_cost_usd: null,
+    expected_cost_usd: expected === undefined ? null : formatUsd(expected),
     lost: [],
   };
-  if (target.price !== undefined) {
-    const usage = emptyUsage();
-    usage.input = ask.inputTokens;
-    const usual = sight.outputTokens(target, ask.key) ?? usualTokens;
-    usage.output = Math.round(Math.min(ask.maxTokens ?? Number.POSITIVE_INFINITY, usual));
-    explained.expected_cost_usd = formatUsd(charge(usage, target.price));
-  }
   try {
     if (target.price === undefined && limits.some(({ limit }) => limit.unit === 'usd'))
       throw unpriced(target);
     if (peek !== undefined) explained.lost = lossesAt(target, peek, dialect);
   } catch (thrown) {
-    explained.passed_over = toGatewayError(thrown).message;
+    if (!(thrown instanceof GatewayError)) throw thrown;
+    explained.passed_over = thrown.message;
   }
   return explained;
 }
-
-/** Tokens of an answer, where nothing was learned yet. */
-const usualTokens = 500;
 
 /** What of a request goes unsaid at a target. @throws GatewayError where it cannot go unsaid. */
 function lossesAt({ endpoints, quirks }: Target, peek: Peek, dialect: ClientDialect): string[] {
@@ -169,25 +163,16 @@ function lossesAt({ endpoints, quirks }: Target, peek: Peek, dialect: ClientDial
   return requireMeaning(foreign(request, name, can, dialect.can), name);
 }
 
-function usageBy({ tokens, max_tokens }: ExplainQuery, target: Target): Usage {
-  const usage = emptyUsage();
-  usage.input = tokens;
-  usage.output = max_tokens ?? target.quirks.defaultMaxTokens ?? 1024;
-  return usage;
-}
-
 function explainLimits(
   limits: readonly BoundLimit[],
-  usage: Usage,
-  target: Target,
+  { tokens, nanoUsd }: Amounts,
   limiter: ExplainFrom['limiter'],
   nowMs: number,
 ): ExplainedLimit[] {
-  const nanoUsd = target.price === undefined ? 0 : charge(usage, target.price);
   return limits.map((bound) => {
     const { limit, owner, ownerName } = bound;
     const { used, reserved } = limiter.look(bound, nowMs);
-    const needed = amountOf(limit.unit, usage.input + usage.output, nanoUsd);
+    const needed = amountOf(limit.unit, tokens, nanoUsd);
     const say = (amount: number) => (limit.unit === 'usd' ? formatUsd(amount) : String(amount));
     return {
       owner,
@@ -207,23 +192,27 @@ function explainLimits(
 function whyRefused(
   key: Key,
   model: string,
-  steps: readonly Step[],
   { limits, targets }: Explanation,
+  overLimit: Explanation['refused'],
 ): Explanation['refused'] {
   try {
     authorise(key, model);
-    if (steps.length === 0) throw noTarget(model);
+    if (targets.length === 0) throw noTarget(model);
   } catch (thrown) {
     const { kind, message } = toGatewayError(thrown);
     return { kind, message };
   }
-  const limit = limits.find(({ refuses }) => refuses);
-  if (limit !== undefined) {
-    const kind = limit.unit === 'usd' ? 'budget_exceeded' : 'rate_limited';
-    const message = `The ${limit.owner} "${limit.name}" has ${limit.used} used and ${limit.reserved} held of ${limit.max} ${limit.unit}; this call needs ${limit.needed}.`;
-    return { kind, message };
-  }
+  const refused = refusalBy(limits);
+  if (refused !== undefined) return refused;
   if (targets.every(({ passed_over }) => passed_over !== undefined))
-    return { kind: 'unsupported', message: targets[0]!.passed_over! };
+    return overLimit ?? { kind: 'unsupported', message: targets[0]!.passed_over! };
   return undefined;
+}
+
+function refusalBy(limits: readonly ExplainedLimit[]): Explanation['refused'] {
+  const limit = limits.find(({ refuses }) => refuses);
+  if (limit === undefined) return undefined;
+  const kind = limit.unit === 'usd' ? 'budget_exceeded' : 'rate_limited';
+  const message = `The ${limit.owner} "${limit.name}" has ${limit.used} used and ${limit.reserved} held of ${limit.max} ${limit.unit}; this call needs ${limit.needed}.`;
+  return { kind, message };
 }

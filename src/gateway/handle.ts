@@ -6,12 +6,11 @@
  */
 import type { Target } from '../config/snapshot.ts';
 import { clientGone, GatewayError, toGatewayError } from '../core/error.ts';
-import { charge } from '../core/money.ts';
-import { emptyUsage, type Usage } from '../core/usage.ts';
 import type { Asked, ClientDialect } from '../dialects/dialect.ts';
 import { authorise, extractSecret } from '../governance/keys.ts';
-import type { BoundLimit } from '../governance/leases.ts';
+import type { Amounts, BoundLimit } from '../governance/leases.ts';
 import { Plan, type Step } from '../routing/plan.ts';
+import { chooses, Thoughts } from '../routing/planned.ts';
 import type { Answer, ClientRequest } from '../wire/http/server/messages.ts';
 import { answer } from './answer.ts';
 import { type Asking, CallAsk } from './ask.ts';
@@ -19,6 +18,7 @@ import { type Peek, peekBody, readBody } from './body.ts';
 import { Call } from './call.ts';
 import type { Gateway } from './gateway.ts';
 import { readLabels } from './labels.ts';
+import { draftPlan } from './plan-record.ts';
 import { digestPrompt } from './prompt-digest.ts';
 import { Inbound } from './render.ts';
 import { errorResponse } from './respond.ts';
@@ -103,8 +103,8 @@ export function admit(
 function planTries(call: Call, body: Uint8Array, asked: Asked, request: ClientRequest): Tries {
   const peek = peekBody(body, call.dialect, asked);
   const { plan, first } = openRoute(call, peek.model, askingOf(peek, call.dialect));
-  reserve(call, usageOf(peek, first.target), first.target);
   const inbound = new Inbound(peek, call, request);
+  reserve(call, inbound.needs(first.target), first.target);
   return new Tries(call, inbound, request, plan, first);
 }
 
@@ -117,9 +117,12 @@ export function openRoute(call: Call, model: string, asking: Asking): { plan: Pl
   if (route === undefined) throw unknownModel(model);
   const nowMs = Date.now();
   const { random, sight } = gateway;
-  const plan = new Plan(route, { nowMs, random, sight, ask: new CallAsk(call, asking) });
+  const moment = { nowMs, random, sight, ask: new CallAsk(call, asking) };
+  const thoughts = chooses(route) ? new Thoughts() : undefined;
+  const plan = new Plan(route, moment, thoughts?.trace);
   const first = plan.next(nowMs);
   if (first === undefined) throw noTarget(model);
+  if (thoughts !== undefined) call.plan = draftPlan(thoughts, moment, first);
   return { plan, first };
 }
 
@@ -131,46 +134,28 @@ export function noTarget(model: string): GatewayError {
   });
 }
 
-export function askingOf({ body, members, stream, maxTokens }: Peek, { turns }: ClientDialect): Asking {
+export function askingOf(
+  { body, members, stream, maxTokens, tokens }: Peek,
+  { turns }: ClientDialect,
+): Asking {
   return {
     stream,
     maxTokens,
-    inputTokens: tokensOf(body),
+    inputTokens: tokens,
     digest: () => digestPrompt(body, members, turns),
   };
 }
 
-/** Rather too few than too many: of four bytes each, images and files left out. */
-function tokensOf(body: Uint8Array): number {
-  return Math.ceil(Math.min(body.length, maxTextBytes) / 4);
-}
-
-/** What a chat may use at most. */
-export function usageOf(peek: Peek, target: Target): Usage {
-  const usage = emptyUsage();
-  usage.input = tokensOf(peek.body);
-  usage.output =
-    (peek.maxTokens ?? target.quirks.defaultMaxTokens ?? defaultOutputTokens) * Math.max(1, peek.answers);
-  return usage;
-}
-
-/** Holds with every limit what this call may need, before anything is sent. @throws GatewayError */
-export function reserve(call: Call, usage: Usage, target: Target): void {
-  call.expected = usage;
-  call.reserved = target.price === undefined ? 0 : charge(usage, target.price);
+/** Holds with every limit what this call may need at its first target. @throws GatewayError */
+export function reserve(call: Call, needs: Amounts, target: Target): void {
   const limits = call.gateway.limiter.limitsOf(call.snapshot, call.key!);
   call.hasBudget = limits.some(isBudget);
-  const estimate = { tokens: usage.input + usage.output, nanoUsd: call.reserved };
-  call.lease = call.gateway.limiter.reserve(limits, estimate, Date.now());
+  call.reserve(limits, needs, target);
 }
 
 function isBudget({ limit }: BoundLimit): boolean {
   return limit.unit === 'usd';
 }
-
-/** Larger bodies are so because of images and files, which are not a token per four bytes. */
-const maxTextBytes = 512 * 1024;
-const defaultOutputTokens = 1024;
 
 /** The call has failed: it is over, and this is its answer. */
 export function refuse(call: Call, thrown: unknown, request: ClientRequest): Answer {

@@ -72,11 +72,11 @@ class Race {
   }
 
   private startSecond(other: Tries): boolean {
-    const { outbound, call } = other;
+    const { outbound, call, needs } = other;
     if (this.isOver || !bearsSecond(this.hedge)) return false;
     // Answers that are read whole and checked, or put together, are nothing to race for.
     if (outbound.form !== undefined || (outbound.copies ?? 1) > 1) return false;
-    if (!call.holdSecond(outbound.target)) return false;
+    if (!call.holdSecond(needs)) return false;
     this.start(new Contender(other, this));
     countSecond(this.hedge);
     call.gateway.observer.hedgeStarted(outbound.target.id);

@@ -1,8 +1,9 @@
 /** Shadows: what an answered call asked, asked of another route as well, whose answer nobody hears. */
 import type { Mirror } from '../config/route.ts';
-import type { Key, Target } from '../config/snapshot.ts';
+import type { Target } from '../config/snapshot.ts';
 import { clientGone, toGatewayError } from '../core/error.ts';
-import { charge } from '../core/money.ts';
+import { nobodysKey } from '../governance/keys.ts';
+import type { Amounts } from '../governance/leases.ts';
 import { bindLimit } from '../governance/limits.ts';
 import { RetryBudget } from '../routing/retry-budget.ts';
 import type { Outlet } from '../wire/http/server/messages.ts';
@@ -12,10 +13,9 @@ import { settleCounted } from './estimate.ts';
 import type { Gateway } from './gateway.ts';
 import { noTarget } from './handle.ts';
 import { Inflight } from './inflight.ts';
-import { reach } from './reach.ts';
+import { reach, reachStream } from './reach.ts';
 import { readBytes } from './read-reply.ts';
-import { requireEvents } from './require-events.ts';
-import { openStream, passOn } from './stream.ts';
+import { passOn } from './stream.ts';
 import { byLength } from './tokenizer.ts';
 import { Tries } from './tries.ts';
 import { Upstream } from './upstream.ts';
@@ -25,18 +25,6 @@ import { Whole } from './whole.ts';
 const usualMost = 64;
 /** Longest wait for those that were given up. */
 const lastMomentMs = 2000;
-
-/** The operator's, who has shadows asked: no key, team or organisation is charged for them. */
-const nobody: Key = {
-  id: '',
-  name: '',
-  team: '',
-  organisation: '',
-  models: undefined,
-  limits: [],
-  expiresAt: undefined,
-  disabled: false,
-};
 
 export class Shadows {
   /** Calls of their own, which nobody waits for when the gateway stops. */
@@ -66,7 +54,8 @@ export class Shadows {
   private add(mirror: Mirror, tries: Tries): void {
     const { id, gateway, dialect, snapshot, pins } = tries.call;
     const call = new Call(this.besides(gateway), dialect, snapshot, 'mirror');
-    call.key = nobody;
+    // The operator's, who has shadows asked: no key, team or organisation is charged for them.
+    call.key = nobodysKey;
     call.model = mirror.model;
     // The call it is the shadow of is where it can be found by.
     call.labels = { tags: '', session: id, endUser: '' };
@@ -98,7 +87,7 @@ export class Shadows {
       const plan = original.planShadow(mirror);
       const first = plan.next(Date.now());
       if (first === undefined) throw noTarget(call.model);
-      reserve(mirror, call, original.call, first.target);
+      reserve(mirror, call, original.inbound.needs(first.target), first.target);
       const caller = {
         headers: original.request.headers,
         signal,
@@ -114,14 +103,9 @@ export class Shadows {
 }
 
 /** Holds what it may use with the budget of shadows alone. @throws GatewayError `budget_exceeded`, `rate_limited`. */
-function reserve({ model, budget }: Mirror, call: Call, { expected }: Call, { price }: Target): void {
-  call.expected = expected;
-  call.reserved = price === undefined || expected === undefined ? 0 : charge(expected, price);
-  if (budget === undefined) return;
-  call.hasBudget = budget.unit === 'usd';
-  const tokens = expected === undefined ? 0 : expected.input + expected.output;
-  const limits = [bindLimit('mirror', model, budget)];
-  call.lease = call.gateway.limiter.reserve(limits, { tokens, nanoUsd: call.reserved }, Date.now());
+function reserve({ model, budget }: Mirror, call: Call, needs: Amounts, target: Target): void {
+  call.hasBudget = budget?.unit === 'usd';
+  call.reserve(budget === undefined ? [] : [bindLimit('mirror', model, budget)], needs, target);
 }
 
 /** By its route, until a target answers. @throws GatewayError when none does. */
@@ -149,18 +133,14 @@ const nowhere: Outlet = { gone: false, write: () => undefined };
 /** The answer to its end, of which nothing is kept but what it cost. @throws GatewayError when there is none. */
 async function hear(tries: Tries, attempt: Attempt, upstream: Upstream): Promise<void> {
   const { call, inbound, outbound } = tries;
-  const reply = await reach(tries, attempt, upstream);
   if (inbound.peek.stream) {
-    await requireEvents(reply, tries, attempt, upstream);
     const stage = stageFor(tries);
-    attempt.heard = stage;
-    const open = await openStream(reply, stage, attempt);
-    tries.succeeded();
-    attempt.begunBy = tries;
+    const open = await reachStream(tries, stage, attempt, upstream);
+    tries.begun(attempt);
     await passOn(open, stage, upstream, attempt, inbound, nowhere);
     return;
   }
-  const bytes = await readBytes(reply, upstream);
+  const bytes = await readBytes(await reach(tries, attempt, upstream), upstream);
   upstream.finish();
   const whole = new Whole(bytes, outbound, inbound);
   attempt.meaningful();

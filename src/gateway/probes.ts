@@ -31,7 +31,7 @@ export class Probes {
   /** Asks whoever is due. */
   sweep(nowMs: number): void {
     const { gateway, asked } = this;
-    const unwell = gateway.health.unwell();
+    const unwell = gateway.health.unwell(nowMs);
     for (const name of asked.keys()) if (!unwell.has(name)) asked.delete(name);
     if (unwell.size === 0) return;
     const snapshot = gateway.snapshot();

@@ -7,6 +7,7 @@ import { isObject, type Json, type JsonObject } from '../core/json.ts';
 import { foreign, namePaths, requireMeaning } from '../core/loss.ts';
 import type { Usage } from '../core/usage.ts';
 import type { AnswerWish, ClientDialect, Keeping } from '../dialects/dialect.ts';
+import type { Amounts } from '../governance/leases.ts';
 import { find } from '../wire/bytes.ts';
 import type { ClientRequest } from '../wire/http/server/messages.ts';
 import { splice } from '../wire/splice.ts';
@@ -14,6 +15,7 @@ import { type Adapted, adaptRequest } from './adapt.ts';
 import type { Peek } from './body.ts';
 import type { Call } from './call.ts';
 import { type Countable, completeChat } from './estimate.ts';
+import { needsOf, usageOf } from './expected-usage.ts';
 import { type FetchedMedia, fetchMedia, listWanted, withFetched } from './fetch-media.ts';
 import { keptAnswer } from './kept-answers.ts';
 import { ownerOf } from './names.ts';
@@ -123,6 +125,10 @@ export class Inbound implements Countable {
 
   complete(...[usage, passed, countTokens]: Parameters<Countable['complete']>): Promise<Usage> {
     return completeChat(usage, passed, () => this.chat(), this.peek.body, countTokens);
+  }
+
+  needs(target: Target, added?: number): Amounts {
+    return needsOf(usageOf(this.peek, target, added), target);
   }
 
   /** What the form of the answer depends on. */

@@ -24,7 +24,8 @@ function silenceError(stops: readonly StopReason[], { outbound, inbound }: Tries
   }
   const plain = stops.length > 0 && stops.every((stop) => plainStops.has(stop));
   if (!plain || maySaySo(inbound.chat())) return undefined;
-  return new GatewayError('upstream_invalid', `${id} answered without a word.`);
+  // Clients can ask for silence: others may have something to say, and the target is as healthy as before.
+  return new GatewayError('upstream_invalid', `${id} answered without a word.`, { blameless: true });
 }
 
 /** After the result of a tool, or its own beginning of an answer, a model may have nothing to add; a stop sequence may come first. */

@@ -90,7 +90,7 @@ export async function passOn(
           if (stage.terminated && !attempt.settled) await settle('ok', attempt, stage, inbound);
           upstream.rest();
           const room = out.write(part);
-          if (room !== undefined) await room;
+          if (room !== undefined) await restUntil(room, attempt);
           if (out.gone) return;
         }
         // After the last word nothing may follow: neither bytes nor an error.
@@ -109,7 +109,7 @@ export async function passOn(
           // A client that reads slowly keeps the provider waiting, not the other way round.
           upstream.rest();
           const room = out.write(part);
-          if (room !== undefined) await room;
+          if (room !== undefined) await restUntil(room, attempt);
           if (out.gone) return;
         }
         failure = failureOf(stage);
@@ -132,6 +132,13 @@ export async function passOn(
     if (next === undefined) return;
     ({ open, stage, upstream, attempt } = next);
   }
+}
+
+/** A client that reads slowly makes no provider slow. */
+export async function restUntil(room: Promise<void>, attempt: Attempt): Promise<void> {
+  const sinceMs = performance.now();
+  await room;
+  attempt.restedMs += performance.now() - sinceMs;
 }
 
 /** The answer is complete, the connection not quite at its end: read on for a moment, so that it can be used again. */
@@ -175,7 +182,7 @@ async function settleOnce(
   inbound: Countable,
 ): Promise<void> {
   const error = end === 'ok' ? undefined : end;
-  if (error !== undefined) attempt.begunBy?.brokeOff(error);
+  attempt.begunBy?.ended(end);
   const final = error === undefined || stage.terminated;
   try {
     const counting = settleCounted(attempt, error?.kind ?? 'ok', stage.usage, final, stage, inbound);

@@ -3,9 +3,10 @@ import type { Hedge, Mirror, RouteOptions } from '../config/route.ts';
 import type { ProviderKey, Target } from '../config/snapshot.ts';
 import { clientGone, GatewayError, toGatewayError } from '../core/error.ts';
 import { readUsedUpMs } from '../dialects/rate-limits.ts';
+import type { Amounts } from '../governance/leases.ts';
 import { describeWay, maxAttempts, type Plan, type Step } from '../routing/plan.ts';
 import { correctionOf, type Fault } from './by-instruction.ts';
-import type { Call } from './call.ts';
+import type { Attempt, Call } from './call.ts';
 import { keyMarked, type Pins } from './objects/kept-objects.ts';
 import { pause } from './pause.ts';
 import type { Caller, Change, Inbound, Outbound } from './render.ts';
@@ -21,6 +22,8 @@ export interface Renderer {
    * @throws GatewayError `unsupported` where this target cannot be asked, others of the client's own making.
    */
   render(target: Target, change?: Change): Outbound | Promise<Outbound>;
+  /** What an attempt at it may use at most. @param added tokens that it is asked beside what the client asks. */
+  needs(target: Target, added?: number): Amounts;
 }
 
 type RenderedBy<I extends Renderer> = Awaited<ReturnType<I['render']>>;
@@ -45,6 +48,8 @@ export class Tries<I extends Renderer = Inbound> {
   private corrected: Target | undefined;
   /** What is asked instead, once an answer has broken off. */
   private change: Change | undefined;
+  /** Tokens that takes. */
+  private added = 0;
   /** Whose answer broke off first: it may be asked to go on itself, once. */
   private broken: Step | 'asked' | undefined;
   /** Of the last attempt. */
@@ -74,10 +79,12 @@ export class Tries<I extends Renderer = Inbound> {
 
   /**
    * The same for an answer that broke off after its beginning was shown, as `failed` was told: whoever is asked from now
-   * on is asked by `change` to go on with it. Where no other target is left, the one that broke off is.
+   * on is asked by `change` to go on with it, in as many more tokens as `added`. Where no other target is left, the one
+   * that broke off is.
    */
-  goOn(change: Change): boolean | Promise<boolean> {
+  goOn(change: Change, added: number): boolean | Promise<boolean> {
     this.change = change;
+    this.added = added;
     this.broken ??= this.step;
     if (this.request.gone || this.call.attempts >= maxAttempts) return false;
     this.plan.report(this.failure, this.step);
@@ -90,13 +97,17 @@ export class Tries<I extends Renderer = Inbound> {
       this.first = undefined;
       this.step = step;
       if (step === undefined) return this.nextRound();
-      if (!this.afford()) return false;
+      // Another one may be known to answer just now, and need not be afforded.
+      if (!this.afford(step)) {
+        this.plan.passOver();
+        continue;
+      }
       this.setOut(step);
       const { target } = step;
       const rendered = this.render(target);
       if (rendered instanceof Promise)
-        return rendered.then((fine) => (fine ? this.take(target) : this.nextTarget()));
-      if (rendered) return this.take(target);
+        return rendered.then((fine) => (fine && this.takeIfBorne(target)) || this.nextTarget());
+      if (rendered && this.takeIfBorne(target)) return true;
     }
   }
 
@@ -110,7 +121,7 @@ export class Tries<I extends Renderer = Inbound> {
   /** All targets once more, after a pause, where the route wants that. */
   private nextRound(): false | Promise<boolean> {
     const pauseMs = this.plan.startOver();
-    if (pauseMs !== undefined && this.afford()) return this.nextTargetAfter(pauseMs);
+    if (pauseMs !== undefined && this.affordOneOf(this.plan.rest)) return this.nextTargetAfter(pauseMs);
     this.returnToken();
     return false;
   }
@@ -121,15 +132,32 @@ export class Tries<I extends Renderer = Inbound> {
     return false;
   }
 
-  /** Whether the retry budget bears another attempt; what its token was taken for and not done, it still bears. */
-  private afford(): boolean {
-    if (this.extra || this.call.attempts === 0) return true;
-    this.extra = this.call.gateway.retries.take(Date.now());
+  /**
+   * Whether another attempt may be made there: the retry budget bears it, or has no need to. What its token was taken
+   * for and not done, it still bears.
+   */
+  private afford(step: Step): boolean {
+    const { call } = this;
+    if (this.extra || call.attempts === 0) return true;
+    const nowMs = Date.now();
+    if (this.isAnswering(step, nowMs)) return true;
+    this.extra = call.gateway.retries.take(call.model, nowMs);
     return this.extra;
   }
 
+  private affordOneOf(steps: readonly Step[]): boolean {
+    const nowMs = Date.now();
+    return steps.some((step) => this.isAnswering(step, nowMs)) || this.afford(steps[0]!);
+  }
+
+  /** The target is well, and others were answered there of late: one more is no part of an outage. */
+  private isAnswering({ target }: Step, nowMs: number): boolean {
+    const { sight, measures } = this.call.gateway;
+    return measures.answersAt(target, nowMs) && sight.isHealthy(target, nowMs);
+  }
+
   private returnToken(): void {
-    if (this.extra) this.call.gateway.retries.giveBack();
+    if (this.extra) this.call.gateway.retries.giveBack(this.call.model);
     this.extra = false;
   }
 
@@ -191,7 +219,7 @@ export class Tries<I extends Renderer = Inbound> {
   /** It was given up for another, which is a sign of nothing. */
   letGo(): void {
     this.returnToken();
-    this.call.gateway.health.report(this.target!, this.key, clientGone(), Date.now(), this.begunMs);
+    this.ended(clientGone());
   }
 
   /** The shadows of the answer. */
@@ -203,32 +231,65 @@ export class Tries<I extends Renderer = Inbound> {
     return this.plan.planShadow(mirror);
   }
 
+  /** What the attempt at the target to ask now may use at most. */
+  get needs(): Amounts {
+    return this.inbound.needs(this.target!, this.added);
+  }
+
+  /** Whether the limits bear the attempt at the target to ask now, beside what those before it have used. */
+  private isBorne(target: Target): boolean {
+    const { call } = this;
+    if (target === call.heldFor) return true;
+    const refused = call.hold(this.needs, target);
+    // It says more than that others cannot say what is asked.
+    if (refused !== undefined) this.unasked = refused;
+    return refused === undefined;
+  }
+
+  /** A target that costs more than the limits bear is passed over: another may cost less. */
+  private takeIfBorne(target: Target): boolean {
+    if (this.isBorne(target)) return this.take(target);
+    const { message } = this.unasked!;
+    this.plan.report(new GatewayError('unsupported', message, { cause: this.unasked }));
+    return false;
+  }
+
   private take(target: Target): boolean {
     const { attempts, gateway, pins } = this.call;
     const mark = pins?.get(target.provider.name);
     this.begunMs = Date.now();
-    this.key = mark
-      ? keyMarked(target.provider, mark)
-      : gateway.health.pickKey(target.provider, this.begunMs);
+    this.key = mark ? keyMarked(target.provider, mark) : gateway.health.pickKey(target, this.begunMs);
     this.keysTried = 1;
     gateway.health.begin(target, this.begunMs);
-    if (attempts === 0) gateway.retries.call(gateway.inflight.count);
+    if (attempts === 0) gateway.retries.call(this.call.model, gateway.inflight.count);
     return true;
   }
 
   /** The provider answered. */
   succeeded(): void {
     this.returnToken();
-    this.call.gateway.health.report(this.target!, this.key, 'ok', Date.now(), this.begunMs);
+    this.ended('ok');
+  }
+
+  /** The provider's answer begins. How it ends, `attempt` tells when it does; where there are several, who joins them. */
+  begun(attempt?: Attempt): void {
+    this.returnToken();
+    if (attempt !== undefined) attempt.begunBy = this;
+  }
+
+  /** How the attempt has ended, all of its answer included: by that its target and key are judged. */
+  ended(outcome: GatewayError | 'ok'): void {
+    this.call.gateway.health.report(this.target!, this.key, outcome, Date.now(), this.begunMs);
   }
 
   failed(thrown: unknown): void {
     const error = toGatewayError(thrown);
     this.error = error;
+    this.call.heldFor = undefined;
     // What is nobody's fault is no sign of an outage; the token of what is stays spent.
     if (!error.blame) this.returnToken();
     this.extra = false;
-    this.call.gateway.health.report(this.target!, this.key, error, Date.now(), this.begunMs);
+    this.ended(error);
   }
 
   /** The provider replies: what it tells of the limits of its key is heeded before it has to refuse. */
@@ -236,17 +297,12 @@ export class Tries<I extends Renderer = Inbound> {
     const nowMs = Date.now();
     const restMs = readUsedUpMs(reply.headText, nowMs);
     if (restMs === undefined) return;
-    this.call.gateway.health.reportUsedUp(this.target!.provider, this.key, restMs, nowMs);
-  }
-
-  /** The answer has failed after it had begun: too late for another target, but not for what is thought of this one. */
-  brokeOff(error: GatewayError): void {
-    this.call.gateway.health.reportBrokenOff(this.target!, this.key, error, Date.now(), this.begunMs);
+    this.call.gateway.health.reportUsedUp(this.target!, this.key, restMs, nowMs);
   }
 
   /** Whether another target would be asked, were this how the attempt failed. */
   goesOnAfter(error: GatewayError): boolean {
-    return this.plan.goesOnAfter(error, this.step);
+    return this.call.attempts < maxAttempts && this.plan.goesOnAfter(error, this.step);
   }
 
   /** The answer was not in the form that was asked for: the next attempt may say so. */
@@ -260,9 +316,11 @@ export class Tries<I extends Renderer = Inbound> {
 
   /** The same once more, where the connection had been closed while it waited for work: nobody's fault. */
   private nextConnection(): boolean {
-    if (this.error?.kind !== 'upstream_stale' || this.staleTried === this.target) return false;
-    this.staleTried = this.target;
-    return true;
+    const { target } = this;
+    if (this.error?.kind !== 'upstream_stale' || target === undefined || this.staleTried === target)
+      return false;
+    this.staleTried = target;
+    return this.isBorne(target);
   }
 
   /** The same target, told what was wrong with its answer; once. */
@@ -270,6 +328,7 @@ export class Tries<I extends Renderer = Inbound> {
     const { fault, target } = this;
     this.fault = undefined;
     if (fault === undefined || target === undefined || this.corrected === target) return false;
+    if (!this.isBorne(target)) return false;
     this.corrected = target;
     // What had to be fetched is here since the first attempt.
     const turns = correctionOf(fault);
@@ -282,11 +341,12 @@ export class Tries<I extends Renderer = Inbound> {
     if (target === undefined || error === undefined || !keyTrouble.has(error.kind)) return false;
     // With no other key are the files there.
     if (this.call.pins !== undefined) return false;
-    if (this.keysTried >= target.provider.keys.length) return false;
+    // What is forbidden may be so for the key or for whoever asks: one other key finds that out.
+    if (this.keysTried >= Math.min(target.provider.keys.length, error.blame ? Infinity : 2)) return false;
     const { health } = this.call.gateway;
     const nowMs = Date.now();
-    const key = health.pickLiveKey(target.provider, nowMs);
-    if (key === undefined || !this.afford()) return false;
+    const key = health.pickLiveKey(target, nowMs);
+    if (key === undefined || !this.isBorne(target) || !this.afford(this.step!)) return false;
     this.key = key;
     this.keysTried++;
     this.begunMs = nowMs;

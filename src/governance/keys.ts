@@ -10,6 +10,18 @@ export interface StoreKey {
   key: Key;
 }
 
+/** The key of calls that no client makes: it is charged to nobody, and may do anything. */
+export const nobodysKey: Key = {
+  id: '',
+  name: '',
+  team: '',
+  organisation: '',
+  models: undefined,
+  limits: [],
+  expiresAt: undefined,
+  disabled: false,
+};
+
 export interface Keyring {
   /** Takes the keys of a new configuration; those of the store stay. */
   setSnapshot(snapshot: Pick<Snapshot, 'keys'>): void;

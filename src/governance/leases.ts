@@ -64,6 +64,16 @@ export function amountOf(unit: Limit['unit'], tokens: number, nanoUsd: NanoUsd):
   return 1;
 }
 
+/** A limit that does not bear what is asked of it. */
+export interface Exceeded {
+  bound: BoundLimit;
+  /** Where it was to be reserved. */
+  tally: Tally;
+  /** What the call needs, in the limit's unit, and what of it is reserved already. */
+  amount: number;
+  held: number;
+}
+
 /** A reservation with every limit of a call. To be settled or cancelled exactly once; more often does nothing. */
 export class Lease {
   private open = true;
@@ -77,27 +87,34 @@ export class Lease {
   ) {}
 
   /**
-   * Raises the reservation to these totals while a stream runs; what is already reserved stays.
+   * Raises the reservation to these totals while a call runs; what is already reserved stays.
    * @returns false when a limit would be exceeded (then nothing changes) or the lease has ended.
    */
   topUp(totals: Amounts): boolean {
-    if (!this.open) return false;
+    return this.open && this.raise(totals) === undefined;
+  }
+
+  /** The same. @returns the limit that would be exceeded; of a lease that has ended there is none. */
+  raise(totals: Amounts): Exceeded | undefined {
+    if (!this.open) return undefined;
     const tokens = Math.max(this.tokens, totals.tokens);
     const nanoUsd = Math.max(this.nanoUsd, totals.nanoUsd);
     for (let i = 0; i < this.limits.length; i++) {
-      const { limit } = this.limits[i]!;
-      const more = amountOf(limit.unit, tokens, nanoUsd) - this.held(limit.unit);
+      const bound = this.limits[i]!;
+      const tally = this.tallies[i]!;
+      const amount = amountOf(bound.limit.unit, tokens, nanoUsd);
+      const held = this.held(bound.limit.unit);
       // A limit this asks no more of has nothing to say, even when it is overdrawn.
-      if (more === 0 || this.tallies[i]!.take(more, limit.max)) continue;
+      if (amount === held || tally.take(amount - held, bound.limit.max)) continue;
       while (--i >= 0) {
         const { unit } = this.limits[i]!.limit;
         this.tallies[i]!.settle(amountOf(unit, tokens, nanoUsd) - this.held(unit), 0);
       }
-      return false;
+      return { bound, tally, amount, held };
     }
     this.tokens = tokens;
     this.nanoUsd = nanoUsd;
-    return true;
+    return undefined;
   }
 
   /** Gives the reservation back and books the truth, in the windows in which the reservation was taken. */

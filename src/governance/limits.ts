@@ -15,6 +15,7 @@ import {
   type BoundLimit,
   type Counters,
   counterName,
+  type Exceeded,
   Lease,
   type Owner,
   type Tally,
@@ -28,6 +29,11 @@ export interface Limiter {
    * @throws GatewayError `budget_exceeded` (usd) or `rate_limited` (the rest), saying whose limit it is and when to retry.
    */
   reserve(limits: readonly BoundLimit[], estimate: Amounts, nowMs: number): Lease;
+  /**
+   * Raises a reservation to these totals; what is already reserved stays.
+   * @returns why a limit does not bear that, as `reserve` would have said it; then nothing changes.
+   */
+  raise(lease: Lease, totals: Amounts, nowMs: number): GatewayError | undefined;
   /** How full a limit is, without touching it. */
   look(limit: BoundLimit, nowMs: number): { used: number; reserved: number };
   /** Books what was used without having been reserved, whatever the limits say to it. */
@@ -71,11 +77,16 @@ export function createLimiter(counters: Counters): Limiter {
         const amount = amountOf(one.limit.unit, tokens, nanoUsd);
         if (!tallyOf(one).take(amount, one.limit.max)) {
           new Lease(limits.slice(0, tallies.length), tallies, tokens, nanoUsd).cancel();
-          throw refuse(one, amount, clockMs);
+          throw refuse({ bound: one, tally: one.tally, amount, held: 0 }, clockMs);
         }
         tallies.push(one.tally);
       }
       return new Lease(limits, tallies, tokens, nanoUsd);
+    },
+    raise(lease, totals, nowMs) {
+      if (nowMs > clockMs) clockMs = nowMs;
+      const exceeded = lease.raise(totals);
+      return exceeded && refuse(exceeded, clockMs);
     },
     look(limit, nowMs) {
       const { endsAtMs, used, reserved } = tallyOf(limit);
@@ -119,8 +130,8 @@ function bindLimits(snapshot: Pick<Snapshot, 'teams' | 'organisations'>, key: Ke
   return [...bound.values()];
 }
 
-function refuse(bound: BoundLimit, amount: number, nowMs: number): GatewayError {
-  const { owner, ownerName, limit, tally } = bound;
+function refuse({ bound, tally, amount, held }: Exceeded, nowMs: number): GatewayError {
+  const { owner, ownerName, limit } = bound;
   // Nothing but running calls is in the way, which may end any moment. Requests are used up all the same.
   const soon = limit.unit !== 'requests' && tally.used + amount <= limit.max;
   const waitS = soon ? 1 : Math.max(1, Math.ceil((tally.endsAtMs - nowMs) / 1000));
@@ -128,7 +139,7 @@ function refuse(bound: BoundLimit, amount: number, nowMs: number): GatewayError 
   return new GatewayError(
     limit.unit === 'usd' ? 'budget_exceeded' : 'rate_limited',
     `The ${owner} "${ownerName}" is limited to ${describe(limit)}: ${say(limit, tally.used)} used, ` +
-      `${say(limit, tally.reserved)} held by running calls, and this call needs ${say(limit, amount)}. ` +
+      `${say(limit, tally.reserved - held)} held by running calls, and this call needs ${say(limit, amount)}. ` +
       advise(limit, amount, soon, waitS),
     {
       retryAfterS: hopeless ? undefined : waitS,

@@ -1,4 +1,5 @@
-/** Follows the journal and brings its attempts into the store: the applier's work, on whatever thread it runs. */
+/** Follows the journal and brings its attempts and plans into the store: the applier's work, on whatever thread it runs. */
+import type { Planned } from '../core/record.ts';
 import { type Attempt, createRecorder } from '../store/attempts.ts';
 import type { Store } from '../store/open.ts';
 import { openEntries } from './entries.ts';
@@ -30,9 +31,11 @@ export async function followJournal(dataDir: string, store: Store): Promise<Foll
     const before = position.segment;
     for (let part = reader.read(position); part !== undefined; part = reader.read(position)) {
       const attempts: Attempt[] = [];
+      const plans: Planned[] = [];
       let skipped = 0;
       for (const entry of part.entries) {
         if (entry === undefined) skipped++;
+        else if (entry.kind === 'p') plans.push(entry.plan);
         else if (entry.kind === 'd') open.set(entry.id, part.segment);
         else if (entry.kind === 's') {
           attempts.push(entry.attempt);
@@ -40,7 +43,8 @@ export async function followJournal(dataDir: string, store: Store): Promise<Foll
         }
       }
       // Lines of dispatches alone change nothing in the store; reading them again is free of consequences.
-      if (attempts.length > 0) await recorder.record(attempts, writePosition(part.next));
+      if (attempts.length > 0 || plans.length > 0)
+        await recorder.record(attempts, writePosition(part.next), plans);
       position = part.next;
       unreadable += skipped;
     }

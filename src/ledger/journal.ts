@@ -1,7 +1,7 @@
 /** The journal: append-only files of lines that say which attempts began and how they ended. */
-import type { Dispatched, Journal, Names, Settled } from '../core/record.ts';
+import type { Dispatched, Journal, Names, Planned, Settled } from '../core/record.ts';
 import { LedgerError, type Lock, lockDataDir, reasonOf } from './data-dir.ts';
-import { writeDispatched, writeNames, writeSettled } from './lines.ts';
+import { writeDispatched, writeNames, writePlanned, writeSettled } from './lines.ts';
 import { defaultSegmentOptions, Segment, type SegmentOptions } from './segment.ts';
 import { listSegments, mendSegment } from './segments.ts';
 
@@ -21,7 +21,7 @@ export interface JournalOptions {
 /**
  * Opens the journal of a data directory for appending and owns the directory until closed.
  *
- * A line is with the operating system when `dispatched` or `settled` returns: it survives the death of the process
+ * A line is with the operating system when `planned`, `dispatched` or `settled` returns: it survives the death of the process
  * (not a power cut; the store has most of it within a second). A line that cannot be written throws, and writing works
  * again as soon as there is space. A settled line that could not be written is still owed: it goes out before the next.
  * @throws LedgerError when the directory is not writable or another process has it; later, when a line was not written.
@@ -109,6 +109,12 @@ function openLocked(dataDir: string, lock: Lock, options: JournalOptions): Journ
 
   return {
     dataDir,
+    planned(record: Planned): void {
+      if (closed) throw new LedgerError(`The journal in ${dataDir} is closed.`);
+      const line = writePlanned(record);
+      if (!segment.fits(line.length)) rotate();
+      put(line);
+    },
     dispatched(record: Dispatched): void {
       if (owed.length > 0) payOwed();
       append(record, undefined);

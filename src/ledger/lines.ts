@@ -5,6 +5,7 @@
  * common stands once in a segment, under a number that counts up from 0; the lines after it name the number.
  *
  *     ["n", number, key, team, organisation, model, target, provider, tags, priceSource, (operation, why), 0]
+ *     ["p", call, at, plan, 0]
  *     ["d", call, attempt, names, stream, session, endUser, at, reservedNanoUsd]
  *     ["s", call, attempt, names, stream, session, endUser, at, final, outcome, upstreamStatus, clientStatus,
  *      firstByteMs|null, durationMs, estimated, nanoUsd|null, [lost...], input, cacheRead, cacheWrite5m, cacheWrite1h,
@@ -12,10 +13,10 @@
  *      (image, millisecond, character, search, imageInput, imageOutput, billedInput, billedOutput)]
  *
  * Flags are 0 or 1. Members are only ever added at the end, numbers only; a reader takes what is missing as zero. Those
- * in parentheses stand where they say something: an operation that is not chat, the way through a route, what is not told in tokens (-1: none). A
- * settled line repeats what its dispatch says of the call: whoever applies it needs no other line but its names.
+ * in parentheses stand where they say something: an operation that is not chat, the way through a route, what is not told in tokens (-1: none). A plan
+ * is JSON in a string, of calls only whose route chose. A settled line repeats what its dispatch says of the call: whoever applies it needs no other line but its names.
  */
-import type { Dispatched, Names, Outcome, Settled } from '../core/record.ts';
+import type { Dispatched, Names, Outcome, Planned, Settled } from '../core/record.ts';
 import { countedUnits, type Units, type Usage } from '../core/usage.ts';
 import type { Attempt } from '../store/attempts.ts';
 
@@ -29,6 +30,10 @@ export function writeNames(number: number, n: Names): string {
   if (n.why !== undefined) values.push(n.why);
   // A line is known to be whole by the number it ends in.
   return `${JSON.stringify(['n', number, ...values, 0])}\n`;
+}
+
+export function writePlanned(p: Planned): string {
+  return `["p","${p.call}",${p.at},${JSON.stringify(p.text)},0]\n`;
 }
 
 export function writeDispatched(d: Dispatched, names: number): string {
@@ -63,7 +68,12 @@ function quote(text: string): string {
 }
 
 /** What a line turned out to be; undefined: empty, torn or foreign. */
-export type Entry = { kind: 'n' } | Begun | { kind: 's'; id: string; attempt: Attempt } | undefined;
+export type Entry =
+  | { kind: 'n' }
+  | { kind: 'p'; plan: Planned }
+  | Begun
+  | { kind: 's'; id: string; attempt: Attempt }
+  | undefined;
 
 /** A dispatched line, not read further yet: most are followed by a settled one that says more. */
 export interface Begun {
@@ -112,6 +122,8 @@ function entryOf(values: unknown, names: NamesList): Entry {
     return { kind: 'n' };
   }
   if (typeof values[1] !== 'string') return undefined;
+  if (values[0] === 'p')
+    return { kind: 'p', plan: { call: values[1], at: whole(values[2]), text: text(values[3]) } };
   const id = `${values[1]} ${values[2]}`;
   // Names that were damaged cost nobody the charge.
   const named = names[whole(values[3])] ?? unknownNames;

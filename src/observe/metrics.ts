@@ -37,7 +37,10 @@ export interface Metrics extends BesideObserver {
 /** What is counted when it is asked for. */
 export interface HealthNumbers {
   targets: readonly { id: string; state: keyof typeof stateNumbers }[];
-  providers: readonly { name: string; keys: readonly { state: string; why?: string }[] }[];
+  providers: readonly {
+    name: string;
+    keys: readonly { why?: string; limited?: readonly { why: string }[] }[];
+  }[];
   /** Attempts that the retry budget did not bear. */
   heldBack: number;
 }
@@ -212,9 +215,17 @@ function healthFamilies({ targets, providers, heldBack }: HealthNumbers): Family
   );
   for (const target of targets.slice(0, maxNames))
     state.with({ target: target.id }).value = stateNumbers[target.state];
-  const aside = new Family('sluice_keys_aside', 'gauge', 'Keys of providers that are set aside, by why.');
+  const aside = new Family(
+    'sluice_keys_aside',
+    'gauge',
+    'Keys of providers that are set aside, by why: refused for all models, otherwise for at least one.',
+  );
   for (const { name, keys } of providers) {
-    for (const { why } of keys) if (why !== undefined) aside.with({ provider: name, why }).value++;
+    for (const { why, limited = [] } of keys) {
+      const reasons = new Set(limited.map((each) => each.why));
+      if (why !== undefined) reasons.add(why);
+      for (const reason of reasons) aside.with({ provider: name, why: reason }).value++;
+    }
   }
   const held = new Family(
     'sluice_retries_held_back_total',

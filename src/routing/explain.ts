@@ -2,17 +2,9 @@
 import type { Route, Strategy } from '../config/route.ts';
 import { childrenOf } from '../config/targets.ts';
 import { GatewayError } from '../core/error.ts';
-import type { ExplainedRoute } from '../core/explain.ts';
+import { type ExplainedRoute, scoreUnits } from '../core/explain.ts';
 import type { Moment } from './moment.ts';
 import { Plan, type Step, type Trace } from './plan.ts';
-
-/** What the scores of a strategy are counted in. */
-const units: Partial<Record<Strategy['type'], string>> = {
-  split: 'weight',
-  cheapest: 'nano-dollars',
-  fastest: 'ms',
-  least_busy: 'calls',
-};
 
 /** How many targets are listed: more than a call would try. */
 const maxListed = 100;
@@ -23,14 +15,20 @@ export interface ExplainedPlan {
   steps: Step[];
 }
 
-export function explainRoute(route: Route, moment: Moment): ExplainedPlan {
+/** @param canAsk whether the request can be put to the target of a step: else it is passed over. */
+export function explainRoute(
+  route: Route,
+  moment: Moment,
+  canAsk: (step: Step) => boolean = () => true,
+): ExplainedPlan {
   const seen = new Map<Strategy, Parameters<Trace>>();
   const plan = new Plan(route, moment, (...traced) => seen.set(traced[0], traced));
   const steps: Step[] = [];
   const failed = new GatewayError('upstream_unavailable', 'It is supposed to fail.');
+  const passedOver = new GatewayError('unsupported', 'It cannot be asked.');
   for (let step = plan.next(moment.nowMs); step !== undefined; step = plan.next(moment.nowMs)) {
     steps.push(step);
-    plan.report(failed);
+    plan.report(canAsk(step) ? failed : passedOver);
   }
   // Beyond what one call would try.
   steps.push(...plan.rest.slice(0, maxListed));
@@ -41,7 +39,7 @@ function draw(route: Route, seen: ReadonlyMap<Strategy, Parameters<Trace>>): Exp
   if (route.type === 'target') return { type: 'target', target: route.target.id };
   const [, ordered = childrenOf(route), scores] = seen.get(route) ?? [];
   const unused = childrenOf(route).filter((child) => !ordered.includes(child));
-  const unit = units[route.type];
+  const unit = scoreUnits[route.type];
   const drawChild = (child: Route): ExplainedRoute => {
     const drawn = draw(child, seen);
     const score = scores?.get(child);

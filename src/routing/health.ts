@@ -1,19 +1,9 @@
 /** Which targets and provider keys do well: learned from how attempts end. */
 import type { Provider, ProviderKey, Target } from '../config/snapshot.ts';
 import type { ErrorKind, GatewayError } from '../core/error.ts';
-import type { HealthChange, HealthReport, KeyReport, TargetReport } from '../core/health.ts';
+import type { HealthChange, HealthReport, TargetReport } from '../core/health.ts';
 import { Breaker } from './health/breaker.ts';
-import { KeyPool, type KeyState, limit, recover, refuse, useUp } from './health/key-pool.ts';
-
-/** A provider refused our key, or the key's account has no money left: somebody has to act. */
-export interface Alarm {
-  provider: string;
-  /** Id of the key, never the secret. */
-  key: string;
-  error: GatewayError;
-  /** Until then the key is set aside. */
-  untilMs: number;
-}
+import { type Alarm, Keys } from './health/keys.ts';
 
 export interface HealthOptions {
   /** Called once each time a key is set aside as dead, not for every call that finds it so. */
@@ -38,42 +28,40 @@ interface Failing {
 
 /** All times are milliseconds since 1970. */
 export class Health {
-  // By object, not by name: a reload brings new pools, and with them another chance for keys that were replaced.
-  private readonly pools = new WeakMap<Provider, KeyPool>();
+  private readonly keys: Keys;
   private readonly failing = new Map<string, Failing>();
-  private readonly onAlarm: (alarm: Alarm) => void;
   private readonly onChange: (change: HealthChange) => void;
   private readonly random: () => number;
   private readonly providers: () => ReadonlyMap<string, Provider>;
 
   constructor(options: HealthOptions) {
-    this.onAlarm = options.onAlarm ?? (() => {});
     this.onChange = options.onChange ?? (() => {});
+    this.keys = new Keys(options.onAlarm ?? (() => {}), this.onChange);
     this.random = options.random ?? Math.random;
     this.providers = options.providers ?? (() => new Map());
   }
 
   /**
    * False while the target's breaker is open, while the one call is under way that finds out whether it may close, and
-   * while every key of its provider is set aside.
+   * while every key of its provider is set aside for it.
    */
   readonly isHealthy = (target: Target, nowMs: number): boolean => {
     if (this.failing.size > 0 && this.failing.get(target.id)?.breaker.mayPass(nowMs) === false) return false;
-    return this.poolOf(target.provider).hasLive(nowMs);
+    return this.keys.poolOf(target.provider).hasLive(target.model, nowMs);
   };
 
   /**
    * The key to call with: live keys take turns; when all are set aside, the one that comes back soonest, so that the
    * client hears the provider's own answer. Undefined only for a provider without keys.
    */
-  pickKey(provider: Provider, nowMs: number): ProviderKey | undefined {
-    const pool = this.poolOf(provider);
-    return pool.pickLive(nowMs) ?? pool.soonest;
+  pickKey({ provider, model }: Target, nowMs: number): ProviderKey | undefined {
+    const pool = this.keys.poolOf(provider);
+    return pool.pickLive(model, nowMs) ?? pool.soonest(model);
   }
 
   /** The next live key, or undefined: whether trying again with another key makes sense. */
-  pickLiveKey(provider: Provider, nowMs: number): ProviderKey | undefined {
-    return this.poolOf(provider).pickLive(nowMs);
+  pickLiveKey({ provider, model }: Target, nowMs: number): ProviderKey | undefined {
+    return this.keys.poolOf(provider).pickLive(model, nowMs);
   }
 
   /** An attempt is about to be made. */
@@ -89,46 +77,24 @@ export class Health {
     nowMs: number,
     begunMs = nowMs,
   ): void {
-    const state = key && this.poolOf(target.provider).stateOf(key);
     if (outcome === 'ok') {
       if (this.failing.size > 0) this.reportSuccess(target, nowMs, begunMs);
-      if (state !== undefined && recover(state, nowMs)) this.tellKey(target.provider, key!, state, nowMs);
+      if (key !== undefined) this.keys.succeeded(target, key, nowMs, begunMs);
       return;
     }
-    if (state !== undefined && outcome.kind === 'upstream_rate_limited') {
-      if (limit(state, outcome.detail.retryAfterS, nowMs)) this.tellKey(target.provider, key!, state, nowMs);
-    } else if (
-      state !== undefined &&
-      (outcome.kind === 'upstream_auth' || outcome.kind === 'upstream_quota')
-    ) {
-      this.reportRefused(target.provider, key!, state, outcome, nowMs);
-    } else if (outcome.blame) {
-      this.reportFailure(target, outcome, nowMs, begunMs);
-      return;
-    }
-    this.failing.get(target.id)?.breaker.release(begunMs);
+    const isOfKey = key !== undefined && this.keys.failed(target, key, outcome, nowMs);
+    if (outcome.blame && !isOfKey) this.reportFailure(target, outcome, nowMs, begunMs);
+    else this.failing.get(target.id)?.breaker.release(begunMs);
   }
 
-  /** How an answer ended that was reported as `ok` when it began. */
-  reportBrokenOff(
-    target: Target,
-    key: ProviderKey | undefined,
-    error: GatewayError,
-    nowMs: number,
-    begunMs: number,
-  ): void {
-    if (error.blame) this.failing.get(target.id)?.breaker.takeBack();
-    this.report(target, key, error, nowMs, begunMs);
-  }
-
-  /** A provider's answer says that nothing is left of what this key may use, for `restMs`. Nobody is to blame. */
-  reportUsedUp(provider: Provider, key: ProviderKey | undefined, restMs: number, nowMs: number): void {
-    const state = key && this.poolOf(provider).stateOf(key);
-    if (state !== undefined && useUp(state, restMs, nowMs)) this.tellKey(provider, key!, state, nowMs);
+  /** An answer of the target says that nothing is left of what this key may use there, for `restMs`. Nobody is to blame. */
+  reportUsedUp(target: Target, key: ProviderKey | undefined, restMs: number, nowMs: number): void {
+    if (key !== undefined) this.keys.usedUp(target, key, restMs, nowMs);
   }
 
   /** Providers that have targets whose breakers are not closed, by name, each with the id of such a target. */
-  unwell(): ReadonlyMap<string, string> {
+  unwell(nowMs: number): ReadonlyMap<string, string> {
+    this.forget(nowMs);
     const found = new Map<string, string>();
     for (const [id, { provider, breaker }] of this.failing) {
       if (breaker.isOpen) found.set(provider, id);
@@ -144,13 +110,11 @@ export class Health {
   }
 
   describe(nowMs: number): HealthReport {
-    const providers = [...this.providers().values()].map((provider) => {
-      const { states } = this.poolOf(provider);
-      return {
-        name: provider.name,
-        keys: provider.keys.map(({ id }, i) => describeKey(id, states[i]!, nowMs)),
-      };
-    });
+    this.forget(nowMs);
+    const providers = [...this.providers().values()].map((provider) => ({
+      name: provider.name,
+      keys: this.keys.describe(provider, nowMs),
+    }));
     const targets: TargetReport[] = [];
     for (const [id, each] of this.failing) {
       if (!each.breaker.isQuiet(nowMs)) targets.push(describeTarget(id, each, nowMs));
@@ -168,12 +132,12 @@ export class Health {
       if (failing.breaker.adopt(change)) failing.lastError = change.lastError;
       return;
     }
-    const provider = this.providers().get(change.provider);
-    const at = provider?.keys.findIndex(({ id }) => id === change.id) ?? -1;
-    const state = provider && this.poolOf(provider).states[at];
-    if (state === undefined) return;
-    state.untilMs = change.untilMs;
-    state.why = change.why;
+    this.keys.adopt(this.providers().get(change.provider), change);
+  }
+
+  /** Lets go of targets that failed and that nobody has asked since. */
+  private forget(nowMs: number): void {
+    for (const [id, { breaker }] of this.failing) if (breaker.isLeft(nowMs)) this.failing.delete(id);
   }
 
   private reportSuccess({ id }: Target, nowMs: number, begunMs: number): void {
@@ -189,27 +153,6 @@ export class Health {
     if (failing.breaker.end(true, nowMs, begunMs, this.random)) this.tellTarget(target.id, failing);
   }
 
-  private reportRefused(
-    provider: Provider,
-    key: ProviderKey,
-    state: KeyState,
-    error: GatewayError,
-    nowMs: number,
-  ): void {
-    if (!refuse(state, nowMs)) return;
-    this.onAlarm({ provider: provider.name, key: key.id, error, untilMs: state.untilMs });
-    this.tellKey(provider, key, state, nowMs);
-  }
-
-  private poolOf(provider: Provider): KeyPool {
-    let pool = this.pools.get(provider);
-    if (pool === undefined) {
-      pool = new KeyPool(provider);
-      this.pools.set(provider, pool);
-    }
-    return pool;
-  }
-
   private failingOf(id: string, provider: string): Failing {
     let failing = this.failing.get(id);
     if (failing === undefined) {
@@ -223,20 +166,10 @@ export class Health {
   private tellTarget(id: string, { breaker, lastError }: Failing): void {
     this.onChange({ of: 'target', id, lastError, ...breaker.turn });
   }
-
-  private tellKey({ name }: Provider, { id }: ProviderKey, { untilMs, why }: KeyState, nowMs: number): void {
-    const state = untilMs > nowMs ? 'aside' : 'live';
-    this.onChange({ of: 'key', provider: name, id, state, untilMs, why });
-  }
 }
 
 export function createHealth(options: HealthOptions = {}): Health {
   return new Health(options);
-}
-
-function describeKey(id: string, { untilMs, why }: KeyState, nowMs: number): KeyReport {
-  if (untilMs <= nowMs) return { id, state: 'live' };
-  return { id, state: 'aside', untilMs, ...(why && { why }) };
 }
 
 function describeTarget(id: string, { breaker, lastError }: Failing, nowMs: number): TargetReport {

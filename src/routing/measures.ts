@@ -12,6 +12,9 @@ const maxTargets = 10_000;
 /** Keys whose habits are known. */
 const maxKeys = 10_000;
 
+/** Who answered so lately is taken to answer still. */
+const answeringMs = 30_000;
+
 /** Everything is found by names, not by objects: a reload of the configuration changes nothing of it. */
 export class Measures implements Omit<Sight, 'isHealthy'> {
   private readonly targets = new Generations<TargetMeasures>(maxTargets, ({ inFlight }) => inFlight > 0);
@@ -29,7 +32,9 @@ export class Measures implements Omit<Sight, 'isHealthy'> {
 
   /** The first token of a streamed answer has come: told at once, because the rest may take minutes. */
   sawFirst({ id }: Target, firstTokenMs: number, nowMs: number): void {
-    this.of(id).sawFirst(firstTokenMs, nowMs);
+    const measures = this.of(id);
+    measures.answeredMs = nowMs;
+    measures.sawFirst(firstTokenMs, nowMs);
   }
 
   /** One that began has ended. */
@@ -49,6 +54,11 @@ export class Measures implements Omit<Sight, 'isHealthy'> {
   /** A conversation was answered by a target, whose prompt cache knows it now for about `lifeMs`. */
   keep(conversation: string, { id }: Target, nowMs: number, lifeMs = cacheLifeMs): void {
     this.conversations.keep(conversation, id, lifeMs, nowMs);
+  }
+
+  /** Whether it has answered anybody within the last half minute. */
+  answersAt({ id }: Target, nowMs: number): boolean {
+    return nowMs - (this.find(id)?.answeredMs ?? -Infinity) <= answeringMs;
   }
 
   firstTokenMs({ id }: Target, nowMs: number): number | undefined {

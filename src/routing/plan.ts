@@ -31,7 +31,12 @@ export interface Trail {
 }
 
 /** Told, while a plan is made, in what order each strategy wants its children, and why. */
-export type Trace = (node: Strategy, ordered: readonly Route[], scores: ReadonlyMap<Route, number>) => void;
+export type Trace = (
+  node: Strategy,
+  ordered: readonly Route[],
+  scores: ReadonlyMap<Route, number>,
+  bond: Bond | undefined,
+) => void;
 
 const noOptions: RouteOptions = {};
 
@@ -102,6 +107,11 @@ export class Plan {
     if (this.last === step) this.last = before;
   }
 
+  /** The last one is not asked: it was no attempt. */
+  passOver(): void {
+    this.attempts--;
+  }
+
   /** The shadows of an answer: those on the way to the target that gave it. */
   shadowsOf(step: Step): readonly Mirror[] {
     if (this.shadows.length === 0) return this.shadows;
@@ -135,6 +145,8 @@ export class Plan {
       this.over = true;
       return;
     }
+    // Who could not be asked is no attempt; the call counts those that it made.
+    if (outcome.kind === 'unsupported') this.passOver();
     this.left = this.left.filter((step) => mayFollow(asked, step, outcome));
     this.rounds?.failed(asked, outcome);
   }
@@ -210,7 +222,7 @@ export class Plan {
     if (this.trace === undefined) return order(node, this.moment, bond);
     const scores = new Map<Route, number>();
     const ordered = order(node, this.moment, bond, (child, score) => scores.set(child, score));
-    this.trace(node, ordered, scores);
+    this.trace(node, ordered, scores, bond);
     return ordered;
   }
 }

@@ -1,8 +1,8 @@
-/** Attempts into the store: rows, roll-ups and the journal's position in one transaction, each attempt exactly once. */
+/** Attempts and plans into the store: rows, roll-ups and the journal's position in one transaction, each exactly once. */
 import type { Compilable, CompiledQuery, Insertable, Kysely, Transaction } from 'kysely';
-import type { Dispatched, Names, Settled } from '../core/record.ts';
+import type { Dispatched, Names, Planned, Settled } from '../core/record.ts';
 import { type Usage, usedNothing } from '../core/usage.ts';
-import type { AttemptsTable, RollupsTable, Schema } from './schema.ts';
+import type { AttemptsTable, PlansTable, RollupsTable, Schema } from './schema.ts';
 
 /** An attempt that came to its end, with what was known when it began. */
 export interface Attempt {
@@ -14,10 +14,10 @@ export interface Recorder {
   /** Up to where the journal was applied, as given to `record`; undefined when nothing was. */
   position(): Promise<string | undefined>;
   /**
-   * Stores attempts that were not stored before, adds them to the roll-ups and notes the position: all or nothing.
-   * @throws the database's error; the same call may be made again.
+   * Stores attempts and plans that were not stored before, adds the former to the roll-ups and notes the position: all or
+   * nothing. @throws the database's error; the same call may be made again.
    */
-  record(attempts: readonly Attempt[], position: string): Promise<void>;
+  record(attempts: readonly Attempt[], position: string, plans?: readonly Planned[]): Promise<void>;
 }
 
 const attemptColumns = [
@@ -48,6 +48,8 @@ const attemptColumns = [
   'units',
 ] as const satisfies readonly (keyof AttemptsTable)[];
 
+const planColumns = ['call', 'at', 'plan'] as const satisfies readonly (keyof PlansTable)[];
+
 const sumColumns = [
   'calls',
   'attempts',
@@ -73,8 +75,8 @@ export function createRecorder(db: Kysely<Schema>): Recorder {
   /** Attempts of one segment share their names: most are known by the object, and by what they say otherwise. */
   let byObject = new WeakMap<Names, number>();
   const seriesIds = new Map<string, number>();
-  const insertMany = insertAttempts(db, rowsPerInsert).compile();
-  const insertOne = insertAttempts(db, 1).compile();
+  const insertAttempts = compileInsert(db, 'attempts', attemptColumns);
+  const insertPlans = compileInsert(db, 'plans', planColumns);
   const addSums = upsertRollup(db).compile();
 
   async function resolveSeries(attempts: readonly Attempt[]): Promise<number[]> {
@@ -100,19 +102,20 @@ export function createRecorder(db: Kysely<Schema>): Recorder {
     );
   }
 
-  async function store(attempts: readonly Attempt[], position: string): Promise<boolean> {
+  async function store(
+    attempts: readonly Attempt[],
+    position: string,
+    plans: readonly Planned[],
+  ): Promise<boolean> {
     const series = await resolveSeries(attempts);
     const rows = attempts.map((attempt, i) => rowOf(attempt, series[i]!));
     const sums = sumUp(attempts, series);
+    const planRows = plans.map(({ call, at, text }) => [call, at, text]);
     try {
       await db.transaction().execute(async (trx) => {
-        let stored = 0n;
-        const whole = rows.length - (rows.length % rowsPerInsert);
-        for (let i = 0; i < whole; i += rowsPerInsert) {
-          stored += await run(trx, insertMany, flatten(rows, i, i + rowsPerInsert));
-        }
-        for (let i = whole; i < rows.length; i++) stored += await run(trx, insertOne, rows[i]!);
+        const stored = await insertRows(trx, insertAttempts, rows);
         if (stored !== BigInt(rows.length)) throw new AlreadyStored();
+        await insertRows(trx, insertPlans, planRows);
         for (const values of sums) await run(trx, addSums, values);
         await writePosition(trx, position);
       });
@@ -125,10 +128,10 @@ export function createRecorder(db: Kysely<Schema>): Recorder {
 
   return {
     position: () => readPosition(db),
-    async record(attempts, position) {
+    async record(attempts, position, plans = []) {
       let fresh = attempts;
       // Rare: the position was lost, or a segment is read again.
-      while (!(await store(fresh, position))) fresh = await withoutStored(db, fresh);
+      while (!(await store(fresh, position, plans))) fresh = await withoutStored(db, fresh);
     },
   };
 }
@@ -136,14 +139,38 @@ export function createRecorder(db: Kysely<Schema>): Recorder {
 /** Rolls the transaction back: its roll-ups would count attempts a second time. */
 class AlreadyStored extends Error {}
 
-function insertAttempts(db: Kysely<Schema>, rows: number): Compilable {
-  const example = Object.fromEntries(
-    attemptColumns.map((column) => [column, 0]),
-  ) as unknown as Insertable<AttemptsTable>;
-  return db
-    .insertInto('attempts')
-    .values(Array.from({ length: rows }, () => example))
-    .onConflict((conflict) => conflict.doNothing());
+/** Rows that are stored already are left as they are. */
+interface Insert {
+  many: CompiledQuery;
+  one: CompiledQuery;
+}
+
+function compileInsert(db: Kysely<Schema>, table: 'attempts' | 'plans', columns: readonly string[]): Insert {
+  const example = Object.fromEntries(columns.map((column) => [column, 0])) as unknown as Insertable<
+    AttemptsTable & PlansTable
+  >;
+  const insert = (rows: number) =>
+    db
+      .insertInto(table)
+      .values(Array.from({ length: rows }, () => example))
+      .onConflict((conflict) => conflict.doNothing())
+      .compile();
+  return { many: insert(rowsPerInsert), one: insert(1) };
+}
+
+/** @returns how many were not stored before. */
+async function insertRows(
+  trx: Transaction<Schema>,
+  { many, one }: Insert,
+  rows: readonly unknown[][],
+): Promise<bigint> {
+  let stored = 0n;
+  const whole = rows.length - (rows.length % rowsPerInsert);
+  for (let i = 0; i < whole; i += rowsPerInsert) {
+    stored += await run(trx, many, flatten(rows, i, i + rowsPerInsert));
+  }
+  for (let i = whole; i < rows.length; i++) stored += await run(trx, one, rows[i]!);
+  return stored;
 }
 
 function upsertRollup(db: Kysely<Schema>): Compilable {

@@ -1,4 +1,4 @@
-/** One call as it was recorded: its attempts, and why each was made. */
+/** One call as it was recorded: what was planned, its attempts, and why each was made. */
 import type { Kysely } from 'kysely';
 import type { Schema } from './schema.ts';
 
@@ -51,4 +51,10 @@ export function readCall(db: Kysely<Schema>, call: string): Promise<RecordedAtte
     .where('call', '=', call)
     .orderBy('attempt')
     .execute();
+}
+
+/** @returns its plan, JSON of a RecordedPlan; undefined where its route left nothing to choose. */
+export async function readPlan(db: Kysely<Schema>, call: string): Promise<string | undefined> {
+  const row = await db.selectFrom('plans').select('plan').where('call', '=', call).executeTakeFirst();
+  return row?.plan;
 }

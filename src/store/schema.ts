@@ -4,6 +4,7 @@ import type { Generated } from 'kysely';
 export interface Schema {
   series: SeriesTable;
   attempts: AttemptsTable;
+  plans: PlansTable;
   rollups: RollupsTable;
   keys: KeysTable;
   secrets: SecretsTable;
@@ -63,6 +64,15 @@ export interface AttemptsTable {
   nano_usd: number | null;
   /** Paths of request members that were lost, one per line. */
   lost: string;
+}
+
+/** Plans of calls whose route chose among targets. */
+export interface PlansTable {
+  call: string;
+  /** When it was made. */
+  at: number;
+  /** JSON of a RecordedPlan. */
+  plan: string;
 }
 
 /** Sums of attempts per hour: what usage, limits and charts are answered from. */

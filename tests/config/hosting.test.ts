@@ -225,12 +225,15 @@ describe('providers of your own', () => {
   });
 
   test('a signature', () => {
-    const snapshot = snapshotOf(
-      'providers: { own: { speaks: anthropic-messages, url: "https://h/v1", auth: aws-sigv4, region: us-east-1, access_key_id: a, secret_access_key: b } }',
-    );
-    expect(snapshot.providers.get('own')?.keys).toEqual([
-      { id: 'own#1', header: undefined, authorise: expect.any(Function) },
-    ]);
+    const keysWith = (secret: string) =>
+      snapshotOf(
+        `providers: { own: { speaks: anthropic-messages, url: "https://h/v1", auth: aws-sigv4, region: us-east-1, access_key_id: a, secret_access_key: ${secret} } }`,
+      ).providers.get('own')?.keys;
+    const key = { id: 'own#1', header: undefined, authorise: expect.any(Function) };
+    expect(keysWith('b')).toEqual([{ ...key, digest: expect.stringMatching(/^[0-9a-f]{64}$/) }]);
+    // The same after a reload, unless it was replaced.
+    const digests = ['b', 'b', 'c'].map((secret) => keysWith(secret)?.[0]?.digest);
+    expect(new Set(digests).size).toBe(2);
   });
 });
 

@@ -99,6 +99,90 @@ describe('a refusal is', () => {
   });
 });
 
+describe('what is forbidden', () => {
+  const denied = { 'x-amzn-errortype': 'AccessDeniedException:http://internal.amazon.com/' };
+  const google = (message: string, reason?: string): Json => ({
+    error: { code: 403, message, status: 'PERMISSION_DENIED', details: reason ? [{ reason }] : [] },
+  });
+
+  test.each<{ body: Json; headers?: Record<string, string> }>([
+    { body: '' },
+    { body: '<html><title>403 Forbidden</title><body>Blocked. API key expired?</body></html>' },
+    { body: { message: 'Forbidden' } },
+    { body: { error: { message: 'You are not allowed to use this model.', type: 'invalid_request_error' } } },
+    { body: { error: { message: 'Country not supported', code: 'unsupported_country_region_territory' } } },
+    {
+      body: {
+        type: 'error',
+        error: {
+          type: 'permission_error',
+          message: 'Your API key does not have permission to use the specified resource.',
+        },
+      },
+    },
+    { body: { message: "You don't have access to the model with the specified model ID." }, headers: denied },
+    {
+      body: {
+        message:
+          'User: arn:aws:iam::123456789012:user/ci is not authorized to perform: bedrock:InvokeModel on resource: m',
+      },
+      headers: denied,
+    },
+    { body: google('The caller does not have permission') },
+  ])('costs nobody a key when it is the request: %j', ({ body, headers }) => {
+    const { kind, blame, retry, status, message } = classify(403, body, headers);
+    expect({ kind, blame, retry, status }).toEqual({
+      kind: 'upstream_auth',
+      blame: false,
+      retry: true,
+      status: 502,
+    });
+    expect(message).not.toContain('has to replace it');
+  });
+
+  test.each<{ body: Json; headers?: Record<string, string> }>([
+    { body: { error: { message: 'Incorrect API key provided.', type: 'permission_error' } } },
+    { body: { error: { message: 'No.', type: 'authentication_error' } } },
+    { body: { error: { message: 'No.', code: 'invalid_api_key' } } },
+    { body: { error: { message: 'Your organization has been disabled.' } } },
+    { body: { detail: 'Not authenticated' } },
+    { body: { message: 'Access denied due to invalid subscription key.' } },
+    { body: { message: 'No API key found in request' } },
+    { body: { Message: 'Bearer Token has expired' }, headers: denied },
+    { body: { message: 'The security token included in the request is invalid.' }, headers: denied },
+    { body: { message: 'No.' }, headers: { 'x-amzn-errortype': 'UnrecognizedClientException' } },
+    { body: google('Your API key was reported as leaked. Please use another API key.') },
+    { body: google("Method doesn't allow unregistered callers. Please use API Key.") },
+    { body: google('Requests from this address are blocked.', 'API_KEY_IP_ADDRESS_BLOCKED') },
+    { body: google('It has not been used in this project before or it is disabled.', 'SERVICE_DISABLED') },
+  ])('is a matter of the key where it says so: %j', ({ body, headers }) => {
+    const { kind, blame } = classify(403, body, headers);
+    expect([kind, blame]).toEqual(['upstream_auth', true]);
+  });
+
+  test.each<[Json, ErrorKind]>([
+    [
+      { error: { code: 403, message: 'Your input was flagged', metadata: { flagged_input: 'x' } } },
+      'upstream_content_filter',
+    ],
+    [{ error: { message: 'No access to model `o3`', code: 'model_not_found' } }, 'upstream_not_found'],
+    [{ code: 'x', error: "Your newly created team doesn't have any credits yet." }, 'upstream_quota'],
+  ])('may be something better known: %j is %s', (body, kind) => {
+    expect(classify(403, body).kind).toBe(kind);
+  });
+
+  test('is no matter of the key in a stream either', () => {
+    const told = classifyErrorPayload({ error: { type: 'permission_error', message: 'Not this.' } });
+    expect([told.kind, told.blame]).toEqual(['upstream_auth', false]);
+    const refused = classifyErrorPayload({ error: { type: 'authentication_error', message: 'Not you.' } });
+    expect([refused.kind, refused.blame]).toEqual(['upstream_auth', true]);
+  });
+
+  test('is always a matter of the key with a 401', () => {
+    expect(classify(401, { error: { type: 'permission_error', message: 'No.' } }).blame).toBe(true);
+  });
+});
+
 describe('the message of a refusal', () => {
   test.each<[Json, string]>([
     [{ error: { message: 'a' } }, 'a'],

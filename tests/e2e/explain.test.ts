@@ -3,7 +3,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Explanation } from '../../src/core/explain.ts';
+import { showRecordedCall } from '../../src/cli/recorded-call.ts';
+import type { ExplainedRoute, Explanation, PlannedRoute, RecordedPlan } from '../../src/core/explain.ts';
+import { formatUsd } from '../../src/core/money.ts';
 import { startGateway, type TestGateway } from './gateway.ts';
 
 const yaml = `
@@ -21,16 +23,19 @@ models:
     else: { cheapest: [mock/dear, mock/fair] }
   cheap: { cheapest: [mock/dear, mock/fair] }
   words: talk/m
+  plain: mock/echo
+  thrift: { cheapest: [mock/echo-slow, mock/echo] }
   other: { fallback: [away/m, { split: [{ to: mock/echo, weight: 1 }] }] }
 prices:
   away/m: { input: 1, output: 1 }
   mock/echo: { input: 1, output: 2 }
+  mock/echo-slow: { input: 9, output: 9 }
   mock/long: { input: 1, output: 2 }
   mock/dear: { input: 9, output: 9 }
   mock/fair: { input: 1, output: 1 }
   down/m: { input: 1, output: 1 }
 keys:
-  - { name: test, key: sk-test-key, team: web, models: [smart, best, cheap, words, other], limits: [{ usd: 0.5, per: day }, { concurrency: 1 }] }
+  - { name: test, key: sk-test-key, team: web, models: [smart, best, cheap, words, other, plain, thrift], limits: [{ usd: 0.5, per: day }, { concurrency: 1 }] }
 teams: { web: {} }
 `;
 
@@ -127,6 +132,85 @@ describe('beforehand', () => {
   });
 });
 
+describe('in the record of a call', () => {
+  interface Record {
+    call: string;
+    plan: RecordedPlan | null;
+    attempts: { target: string; why: string }[];
+  }
+
+  async function made(body: object, headers?: { [name: string]: string }): Promise<string> {
+    const response = await gateway.post('/v1/chat/completions', body, headers);
+    await response.text();
+    expect(response.status).toBe(200);
+    await gateway.app.flushed();
+    return response.headers.get('x-request-id')!;
+  }
+
+  async function recordOf(call: string): Promise<Record> {
+    const out = await showRecordedCall(call, { data: gateway.dataDir }, true);
+    expect(JSON.parse(out).call).toBe(call);
+    return JSON.parse(out) as Record;
+  }
+
+  /** Strategies and targets line by line, each with its score. */
+  function planned(route: PlannedRoute, depth = 0): string[] {
+    if (typeof route === 'string') return [`${depth} ${route}`];
+    const line = `${depth} ${'by' in route ? route.by : route.to} ${route.score ?? ''}`.trim();
+    return 'by' in route ? [line, ...route.of.flatMap((child) => planned(child, depth + 1))] : [line];
+  }
+
+  function drawn({ unused, target, type, score, children = [] }: ExplainedRoute, depth = 0): string[] {
+    if (unused) return [];
+    const line = `${depth} ${target ?? type} ${score ?? ''}`.trim();
+    return [line, ...children.flatMap((child) => drawn(child, depth + 1))];
+  }
+
+  test.each([
+    ['smart', 'free'],
+    ['thrift', 'free'],
+    ['best', 'pro'],
+  ])('%s: what was said beforehand', async (model, name) => {
+    const body = { ...hello, model };
+    const before = await explained({ body, key: 'test', tags: { plan: name } });
+    const { plan, attempts } = await recordOf(await made(body, { 'x-sluice-tags': `plan=${name}` }));
+    expect(planned(plan!.route)).toEqual(drawn(before.route!));
+    expect(formatUsd(plan!.expected_nano_usd!)).toBe(before.targets[0]!.expected_cost_usd!);
+    expect(formatUsd(plan!.reserved_nano_usd)).toBe(before.limits[0]!.needed);
+    // One call of one at once.
+    expect(plan!.limit).toEqual({
+      owner: 'key',
+      name: 'test',
+      unit: 'concurrency',
+      per: null,
+      percent: 100,
+    });
+    const tried = before.targets.slice(0, attempts.length);
+    expect(attempts.map(({ target, why }) => [target, why])).toEqual(
+      tried.map(({ target, way }) => [target, way]),
+    );
+  });
+
+  test('who had answered the conversation before', async () => {
+    const session = { 'x-sluice-session': 'long' };
+    const body = { ...hello, model: 'thrift' };
+    expect((await recordOf(await made(body, session))).plan?.route.of[0]).not.toHaveProperty('kept');
+    expect((await recordOf(await made(body, session))).plan?.route.of[0]).toMatchObject({
+      to: 'mock/echo',
+      kept: 1,
+    });
+  });
+
+  test('nothing of the prompt, and nothing where there is nothing to choose', async () => {
+    const call = await made({ model: 'smart', messages: [{ role: 'user', content: 'Tell nobody' }] });
+    const { plan } = await recordOf(call);
+    expect(plan).not.toBeNull();
+    expect(JSON.stringify(plan)).not.toMatch(/nobody|sk-/);
+    const direct = await recordOf(await made({ ...hello, model: 'plain' }));
+    expect(direct).toMatchObject({ plan: null, attempts: [{ target: 'mock/echo', why: '' }] });
+  });
+});
+
 describe('the admin API', () => {
   test('wants the admin token', async () => {
     expect((await ask({ model: 'smart' }, 'sk-test-key')).status).toBe(401);
@@ -213,6 +297,9 @@ describe('sluice explain', () => {
     await gateway.app.flushed();
     const { out } = run('--call', response.headers.get('x-request-id')!, '--data', gateway.dataDir);
     expect(out).toContain('other for test');
+    expect(out).toContain('\nfallback\n  away/m\n  split\n    mock/echo  (1 weight)\n\n');
+    expect(out).toMatch(/\nexpected: 0\.0\d+ usd; held: 0\.0\d+ usd\n/);
+    expect(out).toContain('\nfullest limit: concurrency of key test, 100 % used or held\n\n');
     expect(out).toMatch(/1 +away\/m +fallback 1 +upstream_network/);
     expect(out).toMatch(/2 +mock\/echo +fallback 2 > split 1 +ok +200/);
   });

@@ -211,7 +211,18 @@ const refusing: Fault[] = [
     outcome: 'upstream_auth',
     blames: 'key',
   },
-  { name: '403', ...refuses(403, 'permission_error', 'Not you.'), outcome: 'upstream_auth', blames: 'key' },
+  {
+    name: '403 of a dead key',
+    ...refuses(403, 'permission_error', 'Your API key was revoked.'),
+    outcome: 'upstream_auth',
+    blames: 'key',
+  },
+  {
+    name: '403 of what is asked',
+    ...refuses(403, 'permission_error', 'Not this.'),
+    outcome: 'upstream_auth',
+    blames: 'nobody',
+  },
   {
     name: '402',
     ...refuses(402, 'payment_required', 'Pay first.'),
@@ -307,7 +318,7 @@ const untrue: Fault[] = [
     play: (visit) => visit.answer(200, wholeOf(visit.dialect, '')),
     outcome: 'upstream_invalid',
     upstream: 200,
-    blames: 'target',
+    blames: 'nobody',
   },
   {
     name: 'a stream without a word',
@@ -320,7 +331,7 @@ const untrue: Fault[] = [
     },
     outcome: 'upstream_invalid',
     upstream: 200,
-    blames: 'target',
+    blames: 'nobody',
   },
   {
     name: 'a stream that only opens',

@@ -63,20 +63,25 @@ beforeAll(async () => {
     `  ${name}: { speaks: openai-chat, url: "http://127.0.0.1:${upstream.port}/${name}", ${rest} }`;
   gateway = await startGateway(`
 providers:
-${['breaks', 'spare', 'single', 'out1', 'out2', 'again', 'later', 'leaves', 'final', 'held', 'empty1', 'empty2'].map((name) => provider(name)).join('\n')}
+${['breaks', 'spare', 'single', 'out1', 'out2', 'fall1', 'fall2', 'again', 'later', 'leaves', 'final', 'held', 'empty1', 'empty2', 'new1', 'new2', 'first', 'unheard', 'answering', 'rounds'].map((name) => provider(name)).join('\n')}
 ${provider('pool', 'keys: [one, two]')}
 ${provider('limited', 'keys: [one, two]')}
+${provider('keys', 'keys: [one, two]')}
 ${provider('probed', 'key: secret, probe: 50ms')}
 models:
   breaking: { fallback: [breaks/m, spare/m] }
   saving: { fallback: [single/m, spare/m] }
   outage: { fallback: [out1/m, out2/m] }
+  fall: { fallback: [fall1/m, fall2/m] }
   again: { fallback: [again/m], retries: 2 }
   later: { fallback: [later/m], retries: 1 }
   leaves: { fallback: [leaves/m], retries: 1 }
   final: { fallback: [final/m], retries: 2 }
   empty: { fallback: [empty1/m, empty2/m] }
   held: { fallback: [held/m], retries: 2 }
+  unasked: { fallback: [new1/m, new2/m] }
+  sound: { fallback: [first/m, unheard/m, answering/m] }
+  rounds: { fallback: [rounds/m], retries: 1 }
 `);
 });
 
@@ -138,9 +143,11 @@ describe('headers that say nothing is left', () => {
     const keys = asksOf('pool').map(({ key }) => key);
     expect(keys.filter((key) => key === 'Bearer one')).toHaveLength(1);
     const pool = report().providers.find(({ name }) => name === 'pool');
-    expect(pool?.keys.map(({ id, state, why }) => [id, state, why])).toEqual([
-      ['pool#1', 'aside', 'used_up'],
-      ['pool#2', 'live', undefined],
+    expect(
+      pool?.keys.map(({ id, state, limited }) => [id, state, limited?.[0]?.model, limited?.[0]?.why]),
+    ).toEqual([
+      ['pool#1', 'live', 'm', 'used_up'],
+      ['pool#2', 'live', undefined, undefined],
     ]);
     expect(await metrics()).toContain('sluice_keys_aside{provider="pool",why="used_up"} 1');
   });
@@ -161,30 +168,45 @@ describe('headers that say nothing is left', () => {
 });
 
 describe('a general outage', () => {
-  test('is not made worse: extra attempts stay below a tenth of the calls, but for a few to begin with', async () => {
-    answers.set('out1', refusing(503));
-    answers.set('out2', refusing(503));
+  test.each([
+    ['whom nobody has asked before', 'outage', 'out1', 'out2', false],
+    ['who were well until then', 'fall', 'fall1', 'fall2', true],
+  ])('of targets %s is not made worse by more than a tenth and a few to begin with', async (...given) => {
+    const [, model, first, second, wereWell] = given;
+    if (wereWell) for (const name of [first, second]) expect((await call(`${name}/m`)).status).toBe(200);
+    asked = [];
+    answers.set(first, refusing(503));
+    answers.set(second, refusing(503));
     const startMs = performance.now();
     const calls = 300;
+    const atOnce = 10;
     const attempts: number[] = [];
-    for (let i = 0; i < calls; i += 10) {
-      const answered = await Promise.all(Array.from({ length: 10 }, () => call('outage')));
+    for (let i = 0; i < calls; i += atOnce) {
+      const answered = await Promise.all(Array.from({ length: atOnce }, () => call(model)));
       for (const { status, headers } of answered) {
         expect(status).toBe(503);
         attempts.push(Number(headers.get('x-sluice-attempts')));
       }
     }
     const passedMinutes = (performance.now() - startMs) / 60_000;
-    const made = asksOf('out1').length + asksOf('out2').length;
+    const made = asksOf(first).length + asksOf(second).length;
     expect(attempts.reduce((sum, each) => sum + each)).toBe(made);
     expect(attempts.slice(0, 5)).toEqual([2, 2, 2, 2, 2]);
-    // Calls of the tests above have saved up less than one.
-    expect(made).toBeLessThanOrEqual(calls * 1.1 + 20 + 20 * passedMinutes + 3);
+    // Those that run when it begins may all ask one who has just been well, and so may those that find out.
+    const sooner = wereWell ? atOnce + 1 + Math.ceil(passedMinutes * 60) : 0;
+    // Calls of the tests above have saved up a few.
+    expect(made).toBeLessThanOrEqual(calls * 1.1 + 20 + 20 * passedMinutes + 5 + sooner);
     expect(made).toBeGreaterThan(calls + 40);
     const heldBack = /^sluice_retries_held_back_total (\d+)$/m.exec(await metrics());
     expect(Number(heldBack?.[1])).toBeGreaterThan(200);
-    // So that the others here can try again.
-    for (let i = 0; i < 20; i++) gateway.app.gateway.retries.giveBack();
+  });
+
+  test('is one of its own model: calls of others fail over to whom nobody has asked before', async () => {
+    answers.set('new1', refusing(503));
+    for (let i = 0; i < 3; i++) {
+      const { status, headers } = await call('unasked');
+      expect([status, headers.get('x-sluice-attempts')]).toEqual([200, '2']);
+    }
   });
 });
 
@@ -211,6 +233,50 @@ describe('an empty retry budget', () => {
       }
     },
   );
+
+  test('bears every attempt at a target that is well and has answered of late, whoever stands before it', async () => {
+    answers.set('first', refusing(503));
+    answers.set('unheard', refusing(503));
+    expect((await call('answering/m')).status).toBe(200);
+    const { retries: usual, sight } = gateway.app.gateway;
+    gateway.app.gateway.retries = Object.assign(new RetryBudget(), { take: () => false });
+    try {
+      const { status, headers } = await call('sound');
+      expect([status, headers.get('x-sluice-target'), headers.get('x-sluice-attempts')]).toEqual([
+        200,
+        'answering/m',
+        '2',
+      ]);
+      expect(asksOf('unheard')).toHaveLength(0);
+      asked = [];
+      gateway.app.gateway.sight = { ...sight, isHealthy: () => false };
+      expect((await call('sound')).status).toBe(503);
+      expect(asked).toHaveLength(1);
+    } finally {
+      gateway.app.gateway.retries = usual;
+      gateway.app.gateway.sight = sight;
+    }
+  });
+
+  test('bears another key and another round there, too', async () => {
+    for (const name of ['keys', 'rounds']) expect((await call(`${name}/m`)).status).toBe(200);
+    const usual = gateway.app.gateway.retries;
+    gateway.app.gateway.retries = Object.assign(new RetryBudget(), { take: () => false });
+    const once = (status: number): Answer => {
+      let fails = 1;
+      return (each) => (fails-- > 0 ? refusing(status) : well)(each);
+    };
+    answers.set('keys', once(429));
+    answers.set('rounds', once(503));
+    try {
+      for (const model of ['keys/m', 'rounds']) {
+        const { status, headers } = await call(model);
+        expect([status, headers.get('x-sluice-attempts')]).toEqual([200, '2']);
+      }
+    } finally {
+      gateway.app.gateway.retries = usual;
+    }
+  });
 });
 
 describe('a route with retries', () => {
@@ -272,7 +338,7 @@ describe('a provider that is probed', () => {
     await until(() => stateOf('probed/m') === 'half-open');
     expect((await call('probed/m')).status).toBe(200);
     expect(stateOf('probed/m')).toBe('closed');
-    expect(health.unwell().has('probed')).toBe(false);
+    expect(health.unwell(Date.now()).has('probed')).toBe(false);
     const before = probes().length;
     new Probes(gateway.app.gateway).sweep(Date.now() + 60_000);
     // What comes later than that would have come before.

@@ -98,6 +98,7 @@ const named: Record<string, ReturnType<typeof route>> = {
   never: route([['ch', 'm~cut:40'], ['an', 'm~tell']], 'resume: never'),
   restart: route([['ch', 'm~cut:40'], ['an', 'm~tell']], 'resume: restart'),
   thought: route([['an', 'm~thought-cut'], ['ch', 'm~thinking']], 'resume: restart'),
+  thoughtForm: route([['an', 'm~thought-cut'], ['de', 'm~thinking'], ['ch', 'm~thinking']], 'resume: restart'),
   half: route([['ch', 'm~half-call'], ['an', 'm~calls']]),
   halfHeld: route([['ch', 'm~half-call'], ['an', 'm~calls']]),
   halfRelayed: route([['an', 'm~half-call'], ['ch', 'm~calls']]),
@@ -123,9 +124,13 @@ providers:
   ge: ${at('gemini', '/v1beta')}
   co: ${at('openai-completions', '/v1')}
   mistral: ${at('openai-chat', '/v1')}
+  deepseek: ${at('openai-chat', '/v1')}
 models:
 ${Object.entries(routes)
-  .map(([name, written]) => `  ${name}: ${written.replaceAll('"mi/', '"mistral/')}`)
+  .map(
+    ([name, written]) =>
+      `  ${name}: ${written.replaceAll('"mi/', '"mistral/').replaceAll('"de/', '"deepseek/')}`,
+  )
   .join('\n')}
 prices:
   ${named.twice!.ids.map((id) => `"${id}": { input: 10, output: 100 }`).join('\n  ')}
@@ -403,6 +408,18 @@ describe('a route that does not want it', () => {
     const [asked] = host.of(named.thought!.ids[1]!.slice(3));
     expect(asked?.way).toBeUndefined();
     expect(asked?.request.messages).toHaveLength(1);
+  });
+
+  test.concurrent('and not from a target that has to be told in words which form it is to have', async () => {
+    const schema = { type: 'object', properties: {}, additionalProperties: false };
+    const heard = await hear('anthropic-messages', named.thoughtForm!.model, { thinks: true, schema });
+    expect(heard.text).toBe(story);
+    const rows = await attemptsOf(named.thoughtForm!);
+    // Nobody looks whether what passes on its way is in the form.
+    expect(rows.map(({ target }) => target)).toEqual([
+      named.thoughtForm!.ids[0]!,
+      named.thoughtForm!.ids[2]!,
+    ]);
   });
 });
 

@@ -227,6 +227,82 @@ describe('applying', () => {
   });
 });
 
+describe('plans', () => {
+  const planOf = (call: string) => ({ call, at: 5, text: `{"of":"${call}"}` });
+
+  async function storedPlans(dataDir: string) {
+    const store = await openStore(dataDir, 'sqlite');
+    try {
+      return await store.db.selectFrom('plans').selectAll().orderBy('call').execute();
+    } finally {
+      await store.close();
+    }
+  }
+
+  const rowsOf = (...calls: string[]) => calls.map((call) => ({ call, at: 5, plan: `{"of":"${call}"}` }));
+
+  test('are stored once, however often they are read', async () => {
+    const dir = tempDir();
+    const journal = openJournal(dir);
+    const calls = Array.from({ length: 70 }, (_, i) => `c${String(i).padStart(2, '0')}`);
+    for (const call of calls) {
+      journal.planned(planOf(call));
+      const begun = dispatch(call);
+      journal.dispatched(begun);
+      journal.settled(begun, settle(begun, { nanoUsd: 1_000_001 }, { input: 10 }));
+    }
+    journal.close();
+    await applyAll(dir);
+    const segment = listSegments(dir)[0]!;
+    for (const position of [undefined, `${segment}:0`, `${segment}:700`]) {
+      await setPosition(dir, position);
+      await applyAll(dir);
+      expect(await storedPlans(dir)).toEqual(rowsOf(...calls));
+      await expectStored(dir, calls.length);
+    }
+  });
+
+  test('are stored before their calls have ended, and a torn one is passed over', async () => {
+    const dir = tempDir();
+    const journal = openJournal(dir);
+    journal.planned(planOf('c1'));
+    journal.dispatched(dispatch('c1'));
+    journal.planned(planOf('c2'));
+    journal.close();
+    appendFileSync(segmentPath(dir, listSegments(dir)[0]!), '["p","c3",5,"{\\"of\\":[]\n');
+    await applyAll(dir);
+    expect(await storedPlans(dir)).toEqual(rowsOf('c1', 'c2'));
+    const next = openJournal(dir);
+    next.planned(planOf('c4'));
+    next.close();
+    await applyAll(dir);
+    expect(await storedPlans(dir)).toEqual(rowsOf('c1', 'c2', 'c4'));
+    expect((await stored(dir)).attempts).toEqual([]);
+  });
+
+  test('survive the death of the process, like the attempts that follow them', async () => {
+    const dir = tempDir();
+    const script = `
+      import { openJournal } from ${JSON.stringify(join(import.meta.dir, '../../src/ledger/journal.ts'))};
+      const journal = openJournal(${JSON.stringify(dir)});
+      journal.planned(${JSON.stringify(planOf('c1'))});
+      journal.dispatched(${JSON.stringify(dispatch('c1'))});
+      process.kill(process.pid, 'SIGKILL');`;
+    await Bun.spawn([process.execPath, '-e', script]).exited;
+    expect(await applyLeftovers(dir, 'sqlite')).toBe(true);
+    expect(await storedPlans(dir)).toEqual(rowsOf('c1'));
+    expect((await stored(dir)).attempts).toMatchObject([{ call: 'c1', outcome: 'interrupted' }]);
+  });
+
+  test('are nowhere in the journals of older versions, which apply as they did', async () => {
+    const dir = tempDir();
+    journalOf(dir, 3);
+    await applyAll(dir);
+    expect(await storedPlans(dir)).toEqual([]);
+    await expectStored(dir, 3);
+  });
+});
+
 describe('recovery', () => {
   test('settles as interrupted what began and never ended, once', async () => {
     const dir = tempDir();

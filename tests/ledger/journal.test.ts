@@ -20,6 +20,7 @@ import {
   readEntries,
   writeDispatched,
   writeNames,
+  writePlanned,
   writeSettled,
 } from '../../src/ledger/lines.ts';
 import { journalStart, listSegments, openReader, segmentPath } from '../../src/ledger/segments.ts';
@@ -115,6 +116,24 @@ describe('lines', () => {
     }
   });
 
+  const planned = { call: 'c1', at: 5, text: '{"route":{"by":"fallback","of":["a/\\"b\\"","ü/🚰"]}}' };
+
+  test('a plan reads back as it was, and cut anywhere is no line', () => {
+    const line = writePlanned(planned).trimEnd();
+    expect(readBack(line)).toEqual({ kind: 'p', plan: planned });
+    for (let end = 0; end < line.length; end++) expect(readBack(line.slice(0, end))).toBeUndefined();
+  });
+
+  test('a line of a kind that is not known harms no other', () => {
+    const lines = [
+      '["z","c1",5,"something",0]',
+      writePlanned(planned).trimEnd(),
+      writeSettled(begun, ended, 0).trimEnd(),
+    ];
+    const entries = readEntries(lines.join('\n'), [begun.names]);
+    expect(entries.map((entry) => entry?.kind)).toEqual([undefined, 'p', 's']);
+  });
+
   test('an attempt whose names were damaged is read all the same', () => {
     const entry = readEntries(writeSettled(begun, ended, 7).trimEnd(), [])[0];
     expect(entry).toMatchObject({ attempt: { dispatch: { names: { key: '' } }, settled: ended } });
@@ -131,6 +150,21 @@ describe('journal', () => {
     journal.settled(begun, settle(begun));
     expect(segmentTexts(dir)).toEqual([begin(begun) + writeSettled(begun, settle(begun), 0)]);
     journal.close();
+  });
+
+  test('plans go into the segment where there is room for them', () => {
+    const dir = tempDir();
+    const journal = openJournal(dir, { segment: { segmentBytes: 600 } });
+    const plans = Array.from({ length: 20 }, (_, i) => ({ call: `c${i}`, at: i, text: `{"i":${i}}` }));
+    for (const plan of plans) {
+      journal.planned(plan);
+      journal.dispatched(dispatch(plan.call));
+    }
+    journal.close();
+    const entries = readAll(dir);
+    expect(entries.flatMap((entry) => (entry?.kind === 'p' ? [entry.plan] : []))).toEqual(plans);
+    expect(entries.map((entry) => entry?.kind)).toEqual(plans.flatMap(() => ['p', 'd'] as const));
+    expect(() => journal.planned(plans[0]!)).toThrow('is closed');
   });
 
   test('a line longer than any buffer is written whole', () => {

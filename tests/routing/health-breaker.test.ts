@@ -100,31 +100,6 @@ describe('a breaker opens', () => {
     expect(isUp()).toBe(false);
   });
 
-  test('after five answers in a row that broke off, though each had begun well', () => {
-    const { health, target, provider, isUp, end } = setUp();
-    const breakOff = (times: number, nowMs: number) => {
-      for (let i = 0; i < times; i++) {
-        end('ok', nowMs);
-        health.reportBrokenOff(target, provider.keys[0], broken, nowMs + 5, nowMs);
-      }
-    };
-    breakOff(4, start);
-    end('ok', start + minute);
-    breakOff(4, start + 2 * minute);
-    expect(isUp(start + 2 * minute + 5)).toBe(true);
-    breakOff(1, start + 3 * minute);
-    expect(isUp(start + 3 * minute + 5)).toBe(false);
-  });
-
-  test('never for answers that broke off because the client had left', () => {
-    const { health, target, provider, isUp, end } = setUp();
-    for (let i = 0; i < 10; i++) {
-      end('ok');
-      health.reportBrokenOff(target, provider.keys[0], failure('cancelled'), start, start);
-    }
-    expect(isUp()).toBe(true);
-  });
-
   test('for one model, and others of the same provider go on', () => {
     const { health, provider, fail } = setUp();
     fail(5);
@@ -228,11 +203,46 @@ describe('an open breaker', () => {
   });
 });
 
+describe('a target that failed and that nobody asks any more', () => {
+  test('is forgotten ten minutes after it could have been asked again', () => {
+    const { health, changes, fail, stateAt } = setUp();
+    fail(5);
+    const end = start + second + 10 * minute;
+    expect(stateAt(end - 1)).toBe('half-open');
+    expect([...health.unwell(end - 1).keys()]).toEqual(['acme']);
+    expect(stateAt(end)).toBeUndefined();
+    expect(health.unwell(end).size).toBe(0);
+    expect(changes).toHaveLength(1);
+  });
+
+  test('is asked about no more, where somebody answers such questions', () => {
+    const { health, fail } = setUp();
+    fail(5);
+    let asked = 0;
+    for (let nowMs = start; nowMs < start + 60 * minute; nowMs += 30 * second) {
+      if (!health.unwell(nowMs).has('acme')) continue;
+      asked++;
+      health.tested('acme', true, nowMs);
+    }
+    expect(asked).toBe(21);
+  });
+
+  test('is not while nobody answers there, nor while a call finds out', () => {
+    const { health, begin, fail, stateAt } = setUp();
+    fail(5);
+    for (let ms = 0; ms < 20 * minute; ms += 30 * second) health.tested('acme', false, start + ms);
+    expect(stateAt(start + 20 * minute)).toBe('half-open');
+    begin(start + 29 * minute);
+    expect(stateAt(start + 35 * minute)).toBe('half-open');
+    expect(stateAt(start + 39 * minute)).toBeUndefined();
+  });
+});
+
 describe('a request of the gateway to a provider whose targets fail', () => {
   test('that nobody answers spares calls from finding that out', () => {
     const { health, isUp, fail } = setUp();
     fail(5);
-    expect(health.unwell()).toEqual(new Map([['acme', 'acme/m']]));
+    expect(health.unwell(start)).toEqual(new Map([['acme', 'acme/m']]));
     health.tested('acme', false, start + 500);
     expect(isUp(start + 30 * second)).toBe(false);
     // Whoever stops asking leaves it to calls again.
@@ -248,7 +258,7 @@ describe('a request of the gateway to a provider whose targets fail', () => {
     begin(start + 5 * second);
     expect(isUp(start + 5 * second)).toBe(false);
     end('ok', start + 6 * second, start + 5 * second);
-    expect(health.unwell()).toEqual(new Map());
+    expect(health.unwell(start + 6 * second)).toEqual(new Map());
   });
 
   test('that was answered all the time tells nothing: it is the model that fails', () => {

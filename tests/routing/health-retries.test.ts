@@ -10,30 +10,36 @@ import { failure, makeTarget, momentWith, seededRandom, to } from './targets.ts'
 const minute = 60_000;
 
 describe('the retry budget', () => {
+  interface Run {
+    extra: number;
+    lost: number;
+    budget: RetryBudget;
+  }
+
   /** So many calls at once with each step, of which each fails by chance and then tries again. */
   function run(
     calls: number,
-    options: { atOnce?: number; failing: number; stepMs?: number; budget?: RetryBudget },
-  ): { extra: number; lost: number; budget: RetryBudget } {
-    const { atOnce = 1, failing, stepMs = 0, budget = new RetryBudget() } = options;
+    options: { atOnce?: number; failing: number; stepMs?: number; budget?: RetryBudget; model?: string },
+  ): Run {
+    const { atOnce = 1, failing, stepMs = 0, budget = new RetryBudget(), model = 'm' } = options;
     const random = seededRandom(9);
     let extra = 0;
     let lost = 0;
     for (let done = 0; done < calls; done += atOnce) {
       const nowMs = done * stepMs;
-      for (let i = 0; i < atOnce; i++) budget.call(atOnce);
+      for (let i = 0; i < atOnce; i++) budget.call(model, atOnce);
       let left = 0;
       for (let i = 0; i < atOnce; i++) if (random() < failing) left++;
       // All that are under way hold their tokens at the same time.
       for (let round = 0; round < 2 && left > 0; round++) {
         let taken = 0;
-        for (let i = 0; i < left; i++) if (budget.take(nowMs)) taken++;
+        for (let i = 0; i < left; i++) if (budget.take(model, nowMs)) taken++;
         extra += taken;
         lost += left - taken;
         left = 0;
         for (let i = 0; i < taken; i++) {
           if (random() < failing) left++;
-          else budget.giveBack();
+          else budget.giveBack(model);
         }
       }
       lost += left;
@@ -48,16 +54,49 @@ describe('the retry budget', () => {
     expect(budget.heldBack).toBeGreaterThan(9000);
   });
 
+  test('bears no more where many models fail, each with few calls', () => {
+    const budget = new RetryBudget();
+    let extra = 0;
+    for (let i = 0; i < 500; i++) extra += run(20, { failing: 1, budget, model: `m${i}` }).extra;
+    expect(extra).toBeLessThanOrEqual(1000 + 100);
+    expect(extra).toBeGreaterThan(900);
+  });
+
+  test('is one for each model: what nobody answers takes nothing from others', () => {
+    const budget = new RetryBudget();
+    for (let second = 0; second < 600; second++) {
+      const nowMs = second * 1000;
+      for (let i = 0; i < 10; i++) {
+        budget.call('down', 1);
+        budget.take('down', nowMs);
+      }
+      budget.call('fine', 1);
+      expect(budget.take('fine', nowMs)).toBe(true);
+      budget.giveBack('fine');
+    }
+    expect(budget.heldBack).toBeGreaterThan(5000);
+  });
+
+  test('lends a model what others have saved up, but not their last', () => {
+    const { budget } = run(10_000, { failing: 0, atOnce: 500, model: 'busy' });
+    let lent = 0;
+    while (budget.take('seldom', 0)) lent++;
+    expect(lent).toBeGreaterThan(400);
+    for (let i = 0; i < 20; i++) expect(budget.take('other', 0)).toBe(true);
+    for (let i = 0; i < 50; i++) expect(budget.take('busy', 0)).toBe(true);
+  });
+
   test('holds nothing back while one call of five fails and two others could answer', () => {
     expect(run(20_000, { failing: 0.2 }).budget.heldBack).toBe(0);
     expect(run(64_000, { failing: 0.2, atOnce: 64 }).budget.heldBack).toBe(0);
   });
 
   test('lets all running calls fail over at once when one provider goes away', () => {
-    const budget = new RetryBudget();
-    run(10_000, { failing: 0, atOnce: 500, budget });
-    for (let i = 0; i < 500; i++) expect(budget.take(0)).toBe(true);
-    for (let i = 0; i < 500; i++) budget.giveBack();
+    const { budget } = run(10_000, { failing: 0, atOnce: 500 });
+    for (let times = 0; times < 3; times++) {
+      for (let i = 0; i < 500; i++) expect(budget.take('m', 0)).toBe(true);
+      for (let i = 0; i < 500; i++) budget.giveBack('m');
+    }
     expect(budget.heldBack).toBe(0);
   });
 
@@ -68,21 +107,31 @@ describe('the retry budget', () => {
 
   test('lets few calls always fail over, also after an outage', () => {
     const { budget } = run(1000, { failing: 1 });
-    expect(budget.take(1000)).toBe(false);
+    expect(budget.take('m', 1000)).toBe(false);
     let nowMs = 1000;
     for (let i = 0; i < 50; i++) {
       nowMs += minute / 15;
-      budget.call(1);
-      expect(budget.take(nowMs)).toBe(true);
+      budget.call('m', 1);
+      expect(budget.take('m', nowMs)).toBe(true);
     }
   });
 
   test('counts what it held back', () => {
     const budget = new RetryBudget();
-    while (budget.take(0));
+    while (budget.take('m', 0));
     expect(budget.heldBack).toBe(1);
-    budget.take(0);
+    budget.take('m', 0);
     expect(budget.heldBack).toBe(2);
+  });
+
+  test('forgets the models that were not asked for longest', () => {
+    const budget = new RetryBudget();
+    while (budget.take('old', 0));
+    expect(budget.take('old', 0)).toBe(false);
+    for (let i = 0; i < 20_000; i++) budget.call(`m${i}`, 1);
+    // What the others have saved up is used up first.
+    while (budget.take('m0', 0));
+    expect(budget.take('old', 0)).toBe(true);
   });
 });
 

@@ -1,8 +1,10 @@
 /** Keys of providers: what is learned of them from how attempts end, and from what answers tell. */
 import { describe, expect, test } from 'bun:test';
+import type { Provider } from '../../src/config/snapshot.ts';
 import type { GatewayError } from '../../src/core/error.ts';
 import type { HealthChange } from '../../src/core/health.ts';
-import { type Alarm, createHealth } from '../../src/routing/health.ts';
+import type { Alarm } from '../../src/routing/health/keys.ts';
+import { createHealth } from '../../src/routing/health.ts';
 import { failure, makeProvider, makeTarget } from './targets.ts';
 
 const second = 1000;
@@ -19,20 +21,24 @@ function setUp(keys: number) {
     providers: () => new Map([['acme', provider]]),
   });
   const target = makeTarget('m', provider);
+  const other = makeTarget('other', provider);
   return {
     alarms,
     changes,
     health,
     provider,
     target,
-    pick: (nowMs = start) => health.pickKey(provider, nowMs)?.id,
-    live: (nowMs = start) => health.pickLiveKey(provider, nowMs)?.id,
+    /** Another model of the same provider. */
+    other,
+    pick: (nowMs = start, asked = target) => health.pickKey(asked, nowMs)?.id,
+    live: (nowMs = start, asked = target) => health.pickLiveKey(asked, nowMs)?.id,
+    isUp: (nowMs = start, asked = target) => health.isHealthy(asked, nowMs),
     /** How an attempt with the nth key ended. */
-    end: (nth: number, outcome: GatewayError | 'ok', nowMs = start) =>
-      health.report(target, provider.keys[nth - 1], outcome, nowMs),
+    end: (nth: number, outcome: GatewayError | 'ok', nowMs = start, asked = target) =>
+      health.report(asked, provider.keys[nth - 1], outcome, nowMs),
     /** An answer with the nth key said that nothing is left for so long. */
     usedUp: (nth: number, restMs: number, nowMs = start) =>
-      health.reportUsedUp(provider, provider.keys[nth - 1], restMs, nowMs),
+      health.reportUsedUp(target, provider.keys[nth - 1], restMs, nowMs),
   };
 }
 
@@ -148,10 +154,131 @@ describe('a pool of keys', () => {
     expect(health.isHealthy(target, start)).toBe(true);
   });
 
-  test('has forgotten everything after a reload', () => {
-    const { health, end } = setUp(1);
+  test('gets no key back by a stream that began before it was refused', () => {
+    const { alarms, end, live, health, target, provider } = setUp(1);
+    const ended = (nowMs: number, begunMs: number) =>
+      health.report(target, provider.keys[0], 'ok', nowMs, begunMs);
     end(1, dead);
-    expect(health.pickLiveKey(makeProvider('acme', 1), start)?.id).toBe('acme#1');
+    ended(start + minute, start - minute);
+    expect(live(start + minute)).toBeUndefined();
+    // Nor is it less dead the next time.
+    end(1, dead, start + 5 * minute);
+    expect(alarms.map(({ untilMs }) => untilMs - start)).toEqual([5 * minute, 15 * minute]);
+    ended(start + 7 * minute, start + 6 * minute);
+    expect(live(start + 7 * minute)).toBe('acme#1');
+  });
+
+  test('loses no key to a refusal that nobody is to blame for', () => {
+    const { alarms, end, live, isUp } = setUp(1);
+    for (let i = 0; i < 20; i++) end(1, failure('upstream_auth', { blameless: true }));
+    expect([live(), isUp(), alarms.length]).toEqual(['acme#1', true, 0]);
+  });
+});
+
+describe('a key that is limited', () => {
+  test('is so for one model, and goes on with others', () => {
+    const { end, live, isUp, other } = setUp(1);
+    end(1, failure('upstream_rate_limited', { retryAfterS: 3600 }));
+    expect([live(), isUp()]).toEqual([undefined, false]);
+    expect([live(start, other), isUp(start, other)]).toEqual(['acme#1', true]);
+    end(1, limited, start, other);
+    // What is said of one model is not said of another.
+    expect([isUp(start + 5 * second), isUp(start + 5 * second, other)]).toEqual([false, true]);
+  });
+
+  test('is limited for one model where its answers say that nothing is left', () => {
+    const { usedUp, isUp, other } = setUp(1);
+    usedUp(1, 10 * second);
+    expect([isUp(), isUp(start, other)]).toEqual([false, true]);
+  });
+
+  test('and one that is dead leave a model without any, while others have the first', () => {
+    const { end, pick, isUp, other } = setUp(2);
+    end(1, limited);
+    expect(isUp()).toBe(true);
+    end(2, dead);
+    expect([isUp(), isUp(start, other)]).toEqual([false, true]);
+    expect([pick(start, other), pick(start, other)]).toEqual(['acme#1', 'acme#1']);
+    // The limited one comes back first.
+    expect(pick()).toBe('acme#1');
+  });
+
+  test('is dead for all models when it is refused for one', () => {
+    const { end, isUp, other } = setUp(1);
+    end(1, dead);
+    expect([isUp(), isUp(start, other)]).toEqual([false, false]);
+    end(1, 'ok', start + second, other);
+    expect([isUp(start + second), isUp(start + second, other)]).toEqual([true, true]);
+  });
+
+  test('does not wait shorter the next time because another model does well', () => {
+    const { end, isUp, other } = setUp(1);
+    end(1, limited);
+    end(1, 'ok', start + 5 * second, other);
+    end(1, limited, start + 5 * second);
+    expect(isUp(start + 15 * second - 1)).toBe(false);
+  });
+
+  test('is remembered for a thousand models at most', () => {
+    const { health, end, provider } = setUp(1);
+    for (let i = 0; i < 1100; i++) end(1, limited, start, makeTarget(`m${i}`, provider));
+    const models = health.describe(start).providers[0]?.keys[0]?.limited?.map(({ model }) => model);
+    expect([models?.length, models?.at(0), models?.at(-1)]).toEqual([1000, 'm100', 'm1099']);
+  });
+});
+
+describe('after a reload of the configuration', () => {
+  const withSecrets = (...secrets: string[]): Provider => ({
+    ...makeProvider('acme'),
+    keys: secrets.map((secret, i) => ({ id: `acme#${i + 1}`, header: ['authorization', secret] as const })),
+  });
+
+  function reload(before: Provider, after: Provider, outcome: GatewayError) {
+    const health = createHealth();
+    health.report(makeTarget('m', before), before.keys[0], outcome, start);
+    const target = makeTarget('m', after);
+    return { health, target, live: (nowMs: number) => health.pickLiveKey(target, nowMs)?.id };
+  }
+
+  test.each([
+    ['dead', dead, 5 * minute],
+    ['limited', failure('upstream_rate_limited', { retryAfterS: 40 }), 40 * second],
+  ])('a key that was %s is it still', (_what, outcome, restMs) => {
+    const { live } = reload(withSecrets('one'), withSecrets('one'), outcome);
+    expect([live(start + restMs - 1), live(start + restMs)]).toEqual([undefined, 'acme#1']);
+  });
+
+  test('a key that was replaced has a new chance, and others have none', () => {
+    expect(reload(withSecrets('one'), withSecrets('two'), dead).live(start)).toBe('acme#1');
+    const { live } = reload(withSecrets('one', 'two'), withSecrets('one', 'three'), dead);
+    expect([live(start), live(start)]).toEqual(['acme#2', 'acme#2']);
+  });
+
+  test('what a key is made from tells whether it was replaced, where it has no header', () => {
+    const signing = (digest: string): Provider => ({
+      ...makeProvider('acme'),
+      keys: [{ id: 'acme#1', header: undefined, authorise: () => ({}), digest }],
+    });
+    expect(reload(signing('a'), signing('a'), dead).live(start)).toBeUndefined();
+    expect(reload(signing('a'), signing('b'), dead).live(start)).toBe('acme#1');
+  });
+
+  test('the same key of another provider is another key', () => {
+    const after = { ...withSecrets('one'), name: 'other' };
+    expect(reload(withSecrets('one'), after, dead).live(start)).toBe('acme#1');
+  });
+
+  test('what calls from before find out counts too', () => {
+    const before = withSecrets('one');
+    const { health, target, live } = reload(before, withSecrets('one'), limited);
+    expect(live(start)).toBeUndefined();
+    health.report(makeTarget('m', before), before.keys[0], dead, start);
+    expect(health.isHealthy(target, start + minute)).toBe(false);
+  });
+
+  test('no secret is kept', () => {
+    const { health } = reload(withSecrets('sk-very-secret'), withSecrets('other'), dead);
+    expect(Bun.inspect(health, { depth: 20 })).not.toContain('sk-very-secret');
   });
 });
 
@@ -198,18 +325,26 @@ describe('a key whose limit is used up', () => {
 });
 
 describe('what is told of keys', () => {
-  test('each is live, or set aside until a time and for a reason', () => {
-    const { health, end, usedUp } = setUp(4);
+  test('each is live or set aside, for all models or for some, until a time and for a reason', () => {
+    const { health, end, usedUp, other } = setUp(4);
     end(1, dead);
     end(2, failure('upstream_rate_limited', { retryAfterS: 7 }));
+    end(2, limited, start, other);
     usedUp(3, second);
     expect(health.describe(start).providers).toEqual([
       {
         name: 'acme',
         keys: [
           { id: 'acme#1', state: 'aside', untilMs: start + 5 * minute, why: 'refused' },
-          { id: 'acme#2', state: 'aside', untilMs: start + 7 * second, why: 'rate_limited' },
-          { id: 'acme#3', state: 'aside', untilMs: start + second, why: 'used_up' },
+          {
+            id: 'acme#2',
+            state: 'live',
+            limited: [
+              { model: 'm', untilMs: start + 7 * second, why: 'rate_limited' },
+              { model: 'other', untilMs: start + 5 * second, why: 'rate_limited' },
+            ],
+          },
+          { id: 'acme#3', state: 'live', limited: [{ model: 'm', untilMs: start + second, why: 'used_up' }] },
           { id: 'acme#4', state: 'live' },
         ],
       },
@@ -222,10 +357,10 @@ describe('what is told of keys', () => {
     for (let i = 0; i < 3; i++) end(2, limited, start + i);
     end(1, 'ok', start + second);
     end(1, 'ok', start + second);
-    expect(changes.map((change) => change.of === 'key' && [change.id, change.state, change.why])).toEqual([
-      ['acme#1', 'aside', 'refused'],
-      ['acme#2', 'aside', 'rate_limited'],
-      ['acme#1', 'live', 'refused'],
+    expect(changes.map((each) => each.of === 'key' && [each.id, each.state, each.why, each.model])).toEqual([
+      ['acme#1', 'aside', 'refused', undefined],
+      ['acme#2', 'aside', 'rate_limited', 'm'],
+      ['acme#1', 'live', 'refused', undefined],
     ]);
   });
 
@@ -241,6 +376,15 @@ describe('what is told of keys', () => {
     expect([other.pick(start + second), other.pick(start + second)].sort()).toEqual(['acme#1', 'acme#2']);
     // What was adopted is not told on.
     expect(other.changes).toEqual([]);
+  });
+
+  test('another node knows for which model a key is limited', () => {
+    const one = setUp(1);
+    const other = setUp(1);
+    one.end(1, failure('upstream_rate_limited', { retryAfterS: 30 }));
+    for (const change of one.changes.splice(0)) other.health.adopt(change);
+    expect([other.isUp(start + 29 * second), other.isUp(start, other.other)]).toEqual([false, true]);
+    expect(other.isUp(start + 30 * second)).toBe(true);
   });
 
   test('a key that another node has and this one has not is nobody', () => {

@@ -19,6 +19,7 @@ const answered: Ended = {
   firstByteMs: 100,
   firstTold: false,
   durationMs: 1100,
+  restedMs: 0,
   stream: true,
   inputTokens: 2000,
   cachedTokens: 0,
@@ -45,6 +46,17 @@ function measuresOf(...ends: [atMs: number, end: Partial<Ended>][]): Measures {
 
 const times = (count: number, end: Partial<Ended>, atMs = 0): [number, Partial<Ended>][] =>
   Array.from({ length: count }, () => [atMs, end]);
+
+describe('who answers at the moment', () => {
+  test('has answered somebody, or begun to, within the last half minute', () => {
+    const measures = measuresOf([0, whole]);
+    expect([measures.answersAt(a, start + 30 * second), measures.answersAt(b, start)]).toEqual([true, false]);
+    expect(measures.answersAt(a, start + 30 * second + 1)).toBe(false);
+    measures.sawFirst(a, 100, start + minute);
+    expect(measures.answersAt(a, start + minute)).toBe(true);
+    expect(measuresOf([0, failed], [0, { outcome: 'cancelled' }]).answersAt(a, start)).toBe(false);
+  });
+});
 
 describe('first tokens', () => {
   test('nothing is known of whom nobody asked', () => {
@@ -113,6 +125,14 @@ describe('tokens a second', () => {
     expect(measuresOf([0, { firstByteMs: 1100 }]).tokensPerSecond(a, start)).toBeLessThan(1e6);
   });
 
+  test('are not learned from answers whose clients read slowly', () => {
+    const slowly: Partial<Ended> = { durationMs: 60_100, restedMs: 59_500 };
+    expect(measuresOf([0, {}], ...times(20, slowly)).tokensPerSecond(a, start)).toBe(50);
+    expect(measuresOf([0, slowly]).tokensPerSecond(a, start)).toBeUndefined();
+    // A moment changes nothing.
+    expect(measuresOf([0, { restedMs: 20 }]).tokensPerSecond(a, start)).toBe(50);
+  });
+
   test('of whole answers are those of the time after the usual first token', () => {
     expect(measuresOf([0, {}], [0, whole]).tokensPerSecond(a, start)).toBe(50);
   });
@@ -150,6 +170,23 @@ describe('failures', () => {
     'interrupted',
   ] as const)('are not what nobody is to blame for: %s', (outcome) => {
     expect(measuresOf([0, {}], [0, { ...failed, outcome }]).failureShare(a, start)).toBe(0);
+  });
+
+  test.each(['upstream_bad_request', 'upstream_content_filter', 'context_length', 'unsupported'] as const)(
+    'are refusals too, for as long as nothing was answered: %s',
+    (outcome) => {
+      expect(measuresOf([0, { ...failed, outcome }]).failureShare(a, start)).toBeGreaterThan(0);
+      expect(measuresOf([0, { ...failed, outcome }], [0, {}]).failureShare(a, start)).toBe(0);
+    },
+  );
+
+  test('are none where the client went away first', () => {
+    expect(measuresOf(...times(9, { ...failed, outcome: 'cancelled' })).failureShare(a, start)).toBe(0);
+  });
+
+  test('are a share of models that are no more', () => {
+    const gone = { ...failed, outcome: 'upstream_not_found' as const };
+    expect(measuresOf(...times(9, {}), ...times(10, gone)).failureShare(a, start)).toBe(0.5);
   });
 
   test('are forgotten as answers come, and with time', () => {

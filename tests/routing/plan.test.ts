@@ -82,6 +82,17 @@ describe('a plan', () => {
     expect(exhaust(new Plan(many, viewWith())).split(' ')).toHaveLength(maxAttempts);
   });
 
+  test('counts as attempts only those who could be asked', () => {
+    const many = fallback(...Array.from({ length: 20 }, (_, i) => to(makeTarget(`m${i}`))));
+    const plan = new Plan(many, viewWith());
+    for (let i = 0; i < 9; i++) {
+      expect(plan.next(0)?.target.model).toBe(`m${i}`);
+      if (i % 2 === 0) plan.report(failure('unsupported'));
+      else plan.passOver();
+    }
+    expect(exhaust(plan)).toBe('m9 m10 m11 m12 m13 m14 m15 m16');
+  });
+
   test('of nothing has no target', () => {
     expect(new Plan(fallback(), viewWith()).next(0)).toBeUndefined();
   });

@@ -1,6 +1,7 @@
 /** Calls by a route under a clock of their own, with all that the gateway learns from them: for tests of how routes behave. */
 import type { Route } from '../../src/config/route.ts';
 import type { Target } from '../../src/config/snapshot.ts';
+import type { ErrorKind } from '../../src/core/error.ts';
 import type { Outcome } from '../../src/core/record.ts';
 import { bondNames, fateOf } from '../../src/routing/bonds.ts';
 import { createHealth } from '../../src/routing/health.ts';
@@ -68,7 +69,7 @@ export class Simulation {
     for (let step = plan.next(this.nowMs); step !== undefined; step = plan.next(this.nowMs)) {
       asked.push(step.target.model);
       const outcome = this.ask(step, ask.inputTokens ?? 100);
-      plan.report(outcome === 'ok' ? 'ok' : failure('upstream_unavailable'));
+      plan.report(outcome === 'ok' ? 'ok' : failureOf(outcome));
     }
     return asked;
   }
@@ -92,18 +93,13 @@ export class Simulation {
       this.measures.ended(
         target,
         key,
-        { outcome, stream: true, returned, firstTold: ok, ...counts, ...times },
+        { outcome, stream: true, returned, restedMs: 0, firstTold: ok, ...counts, ...times },
         this.nowMs,
       );
       if (!ok) return;
       for (const name of bondNames(step)) this.measures.keep(name, target, this.nowMs);
     };
-    this.health.report(
-      target,
-      target.provider.keys[0],
-      ok ? 'ok' : failure('upstream_unavailable'),
-      this.nowMs,
-    );
+    this.health.report(target, target.provider.keys[0], ok ? 'ok' : failureOf(outcome), this.nowMs);
     if (!ok) end();
     else {
       const first = () => this.measures.sawFirst(target, firstMs, this.nowMs);
@@ -112,6 +108,8 @@ export class Simulation {
     return outcome;
   }
 }
+
+const failureOf = (outcome: Outcome) => failure(outcome as ErrorKind);
 
 const noTokens = { inputTokens: 0, cachedTokens: 0, outputTokens: 0 };
 

@@ -105,6 +105,30 @@ describe('fastest', () => {
     expect(countOf(firsts(simulation, 500, second)).t0 ?? 0).toBeLessThan(50);
   });
 
+  test.each(['upstream_bad_request', 'upstream_not_found', 'upstream_content_filter'] as const)(
+    'does not take who refuses everything for new, whoever is asked first: %s',
+    (outcome) => {
+      for (const refusing of ['t0', 't1']) {
+        const simulation = new Simulation(fastest(targets), ({ model }, _nowMs, random) =>
+          model === refusing ? { outcome } : answerIn(3000, 0.3, random),
+        );
+        expect(countOf(firsts(simulation, 500, second))[refusing] ?? 0).toBeLessThan(50);
+      }
+    },
+  );
+
+  test('leaves who was fast until its model was no more', () => {
+    let gone = false;
+    const simulation = new Simulation(fastest(targets), ({ model }, _nowMs, random) => {
+      if (model === 't1') return answerIn(900, 0.3, random);
+      return gone ? { outcome: 'upstream_not_found' } : answerIn(300, 0.3, random);
+    });
+    firsts(simulation, 200, second);
+    gone = true;
+    firsts(simulation, 100, second);
+    expect(countOf(firsts(simulation, 500, second)).t0 ?? 0).toBeLessThan(50);
+  });
+
   test('does not swing to and fro with a provider that flaps for an hour', () => {
     const simulation = new Simulation(fastest(targets), ({ model }, nowMs, random) => {
       const down = model === 't0' && Math.floor(nowMs / (20 * second)) % 2 === 1;

@@ -365,6 +365,52 @@ describe('sticky', () => {
   });
 });
 
+describe('split', () => {
+  const split = (...children: [weight: number, route: Route][]): Strategy => ({
+    type: 'split',
+    steady: true,
+    children: children.map(([weight, route]) => ({ weight, route })),
+  });
+  /** How many of 10,000 sessions each target is asked by first. */
+  const sessions = (route: Route, model = 'm') => {
+    const counts: Record<string, number> = {};
+    for (let i = 0; i < 10_000; i++) {
+      const asked = first(route, { ask: { session: `s${i}`, model } });
+      counts[asked] = (counts[asked] ?? 0) + 1;
+    }
+    return counts;
+  };
+
+  test('below another draws sessions by lots of its own', () => {
+    const inner = split([1, to(a)], [1, to(b)]);
+    for (const below of [inner, fallback(inner, to(d)), split([1, inner])]) {
+      const counts = sessions(split([1, below], [1, to(c)]));
+      expect(counts.a).toBeWithin(2300, 2700);
+      expect(counts.b).toBeWithin(2300, 2700);
+      expect(counts.c).toBeWithin(4800, 5200);
+    }
+  });
+
+  test('of another model draws sessions anew', () => {
+    const canary = split([1, to(a)], [1, to(b)]);
+    let same = 0;
+    for (let i = 0; i < 1000; i++) {
+      const at = (model: string) => first(canary, { ask: { session: `s${i}`, model } });
+      if (at('one') === at('two')) same++;
+    }
+    expect(same).toBeWithin(400, 600);
+  });
+
+  test('leaves sessions where they are when a weight grows, or a target is added further down', () => {
+    const before = split([9, to(a)], [1, to(b)]);
+    const after = split([8, fallback(to(a), to(c))], [2, to(b)]);
+    for (let i = 0; i < 500; i++) {
+      const given = { ask: { session: `s${i}` } };
+      if (first(before, given) === 'b') expect(first(after, given)).toBe('b');
+    }
+  });
+});
+
 describe('groups below', () => {
   const dear = priced('dear', 9, 9);
   const middle = priced('middle', 5, 5);

@@ -6,7 +6,7 @@ import type { Answer, ClientRequest } from '../../wire/http/server/messages.ts';
 import type { Call } from '../call.ts';
 import type { Errand } from '../headers.ts';
 import { ownerOf } from '../names.ts';
-import { type Keeping, passOn, type Ran, run } from './errand.ts';
+import { type Keeping, passOn, type Ran, run, wholeProvider } from './errand.ts';
 import { madeNow, markOf, noSuch } from './kept-objects.ts';
 import { chooseProvider, type Located, locate, providerHeader } from './object-places.ts';
 import type { ObjectAsked } from './objects.ts';
@@ -76,7 +76,7 @@ export class Visit {
 
   /** A provider is asked with whichever of its keys is next. */
   keepAt(provider: Provider, endpoint: Endpoint): Keeping {
-    return { provider, endpoint, key: this.gateway.health.pickKey(provider, Date.now()) };
+    return { provider, endpoint, key: this.gateway.health.pickKey(wholeProvider(provider), Date.now()) };
   }
 
   /** @throws GatewayError as `run` does. */

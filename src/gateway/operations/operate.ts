@@ -37,6 +37,6 @@ function planTries(
   const form = readForm(body, request.headers.get('content-type') ?? '', operation);
   const { plan, first } = openRoute(call, form.ask.model, askingFor(0));
   const inbound = new OperationInbound(operation, form, call);
-  reserve(call, inbound.estimate, first.target);
+  reserve(call, inbound.needs(first.target), first.target);
   return new Tries(call, inbound, request, plan, first);
 }

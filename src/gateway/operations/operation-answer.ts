@@ -108,8 +108,7 @@ async function answerStream(
   const { inbound } = tries;
   attempt.heard = stage;
   const open = await openStream(reply, stage, attempt);
-  tries.succeeded();
-  attempt.begunBy = tries;
+  tries.begun(attempt);
   upstream.onGone = () => settleGone(attempt, stage, inbound);
   if (tries.request.gone) upstream.abandon();
   const body = (out: Outlet) => passOn(open, stage, upstream, attempt, inbound, out);

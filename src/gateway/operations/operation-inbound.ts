@@ -4,8 +4,10 @@ import { GatewayError } from '../../core/error.ts';
 import { covers } from '../../core/money.ts';
 import type { Usage } from '../../core/usage.ts';
 import type { Ask, Operation, Spoken, Translation } from '../../dialects/operations/operation.ts';
+import type { Amounts } from '../../governance/leases.ts';
 import type { Call } from '../call.ts';
 import { type Countable, maxChars } from '../estimate.ts';
+import { needsOf } from '../expected-usage.ts';
 import type { Outbound } from '../render.ts';
 import { unpriced } from '../tries.ts';
 import type { Form } from './operation-form.ts';
@@ -68,6 +70,10 @@ export class OperationInbound implements Countable {
       translation,
       bodies,
     };
+  }
+
+  needs(target: Target): Amounts {
+    return needsOf(this.estimate, target);
   }
 
   /** Where a target is asked for it: in the first of its dialects that has words for it. */

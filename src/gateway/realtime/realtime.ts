@@ -12,7 +12,7 @@ import {
   sessionPath,
 } from '../../dialects/realtime.ts';
 import { extractSecret } from '../../governance/keys.ts';
-import type { BoundLimit } from '../../governance/leases.ts';
+import type { Amounts, BoundLimit } from '../../governance/leases.ts';
 import type { Answer, ClientRequest } from '../../wire/http/server/messages.ts';
 import type { Switched } from '../../wire/tunnel.ts';
 import {
@@ -99,13 +99,17 @@ function plan(call: Call, request: ClientRequest, wish: RealtimeWish): Tries<Rea
   const { standing, spending } = splitLimits(limits);
   call.hasBudget = limits.some(({ limit }) => limit.unit === 'usd');
   call.standing = limiter.reserve(standing, { tokens: 0, nanoUsd: 0 }, Date.now());
-  call.renew(spending, firstEstimate(first.target));
+  call.reserve(spending, firstEstimate(first.target), first.target);
   return new Tries(call, new RealtimeInbound(wish), request, plan, first);
 }
 
 /** What a client asks for, as each target is asked for it. */
 class RealtimeInbound implements Renderer {
   constructor(private readonly wish: RealtimeWish) {}
+
+  needs(target: Target): Amounts {
+    return firstEstimate(target);
+  }
 
   render(target: Target): Outbound {
     const endpoint = target.endpoints.find(({ realtime }) => realtime !== undefined);

@@ -1,18 +1,21 @@
 /** Mends a stream that broke off after its beginning was shown: another attempt goes on with it, where the route says so. */
+import type { Target } from '../../config/snapshot.ts';
 import { clientGone, GatewayError, toGatewayError } from '../../core/error.ts';
 import type { Usage } from '../../core/usage.ts';
 import type { Attempt } from '../call.ts';
 import { type Countable, settleCounted } from '../estimate.ts';
-import { reach } from '../reach.ts';
-import { requireEvents } from '../require-events.ts';
+import { reachStream } from '../reach.ts';
 import { type Stage, TranslateStage } from '../stages.ts';
-import { type Live, openStream, settleGone } from '../stream.ts';
+import { type Live, settleGone } from '../stream.ts';
 import type { Tries } from '../tries.ts';
 import { Upstream } from '../upstream.ts';
 import { ClientStream } from './client-stream.ts';
 import { addOutput, Continuation } from './continuation.ts';
 import { KeptRelay } from './kept-relay.ts';
 import { askToGoOn, wayOn } from './way.ts';
+
+/** About as many as it takes to ask for going on. */
+const askingTokens = 200;
 
 /** Settles an attempt that has failed before it had anything to say. @returns why, in the gateway's words. */
 type Fail = (thrown: unknown, tries: Tries, attempt: Attempt, upstream: Upstream) => Promise<GatewayError>;
@@ -91,7 +94,9 @@ export class Mending {
 
   private async goOn(stream: ClientStream, used: Usage): Promise<Live | undefined> {
     const { tries } = this;
-    let next = tries.goOn(askToGoOn(stream.shown, used.output));
+    const { shown } = stream;
+    const added = shown.isBlank ? 0 : used.output + askingTokens;
+    let next = tries.goOn(askToGoOn(shown, used.output), added);
     while (await next) {
       try {
         return await this.ask(stream, used);
@@ -108,6 +113,7 @@ export class Mending {
     const { tries } = this;
     const { call, inbound, outbound, options, request } = tries;
     const { target, endpoint } = outbound;
+    if (outbound.form !== undefined) throw unchecked(target);
     const attempt = call.dispatch(outbound, true);
     attempt.addedTokens = stream.shown.isBlank ? 0 : used.output;
     const upstream = new Upstream(outbound, call.gateway.deadlines, request, options.timeouts);
@@ -115,12 +121,8 @@ export class Mending {
       const way = wayOn(stream.shown, inbound.chat(), target, endpoint);
       const telling = new Continuation(stream, way, used);
       const stage = new TranslateStage(inbound.dialect, outbound, telling, inbound.remember);
-      const reply = await reach(tries, attempt, upstream);
-      await requireEvents(reply, tries, attempt, upstream);
-      attempt.heard = stage;
-      const open = await openStream(reply, stage, attempt);
-      tries.succeeded();
-      attempt.begunBy = tries;
+      const open = await reachStream(tries, stage, attempt, upstream);
+      tries.begun(attempt);
       upstream.onGone = () => settleGone(attempt, stage, inbound);
       if (request.gone) upstream.abandon();
       telling.begun = true;
@@ -146,6 +148,14 @@ function asReplaceable(error: GatewayError): GatewayError {
   return error.kind === 'upstream_bad_request'
     ? new GatewayError('unsupported', error.message, { cause: error })
     : error;
+}
+
+/** What is asked for in words is to be checked, and corrected, before any of it is shown. */
+function unchecked({ id }: Target): GatewayError {
+  return new GatewayError(
+    'unsupported',
+    `${id} has to be told in words which form its answer is to have: it cannot go on with a stream.`,
+  );
 }
 
 /** Clients choose the names of models; a remark is one line. */

@@ -16,12 +16,12 @@ const jitter = 0.25;
 const calmMs = 60_000;
 /** A call that was to find out, and has not told by then, is waited for no longer. */
 const maxTrialMs = 30_000;
+/** One that is half-open and that no call asks for so long is forgotten. */
+const forgetMs = 10 * 60_000;
 
 export class Breaker {
   /** Of calls that ended since the last change: failures in a row. */
   failures = 0;
-  /** How many they were before the last success. */
-  private before = 0;
   /** The last change; -Infinity: there was none. */
   sinceMs = -Infinity;
   /** When the last opening ends, or ended. */
@@ -61,8 +61,7 @@ export class Breaker {
   end(failed: boolean, nowMs: number, begunMs: number, random: () => number): boolean {
     // What began before the last change tells nothing of how it is now.
     if (begunMs < this.sinceMs) return false;
-    if (failed) this.failures++;
-    else this.succeed();
+    this.failures = failed ? this.failures + 1 : 0;
     if (this.open) {
       if (!failed) this.close(nowMs);
       else if (nowMs >= this.untilMs) this.openFor(this.longer(), nowMs, random);
@@ -73,11 +72,6 @@ export class Breaker {
     if (!failed || !this.isBad(nowMs)) return false;
     this.openFor(nowMs - this.sinceMs < calmMs ? this.longer() : firstOpenMs, nowMs, random);
     return true;
-  }
-
-  /** What was taken for a success was none: failures go on as if it had not been. */
-  takeBack(): void {
-    if (this.failures === 0) this.failures = this.before;
   }
 
   /** A call has ended that tells nothing, such as one whose client left: if it was to find out, another may. */
@@ -101,9 +95,14 @@ export class Breaker {
     return !this.open && nowMs - this.sinceMs >= calmMs && this.window.count(nowMs).failed === 0;
   }
 
+  /** Half-open, and nobody has come to find out how it is: it may be a target that is asked no more. */
+  isLeft(nowMs: number): boolean {
+    return this.open && nowMs >= Math.max(this.untilMs, this.trialMs) + forgetMs;
+  }
+
   /** Nothing that happened to it still matters. */
   isForgotten(nowMs: number): boolean {
-    return this.failures === 0 && this.before === 0 && this.isQuiet(nowMs);
+    return this.failures === 0 && this.isQuiet(nowMs);
   }
 
   /** Calls within the window, since the last change. */
@@ -125,11 +124,6 @@ export class Breaker {
     return true;
   }
 
-  private succeed(): void {
-    this.before = this.failures;
-    this.failures = 0;
-  }
-
   private isBad(nowMs: number): boolean {
     if (this.failures >= failuresToOpen) return true;
     const { calls, failed } = this.window.count(nowMs);
@@ -149,7 +143,6 @@ export class Breaker {
   private close(nowMs: number): void {
     this.change(false, nowMs);
     this.failures = 0;
-    this.before = 0;
   }
 
   private change(open: boolean, sinceMs: number): void {

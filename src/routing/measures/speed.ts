@@ -10,6 +10,9 @@ const maxSamples = 10;
 /** Failures are rarer than answers: they are counted over more attempts. */
 const maxOutcomes = 30;
 
+/** What came of a call; `refused`: what was asked is to blame. */
+export type Result = 'answered' | 'failed' | 'refused';
+
 export class Speed {
   private agedMs = -Infinity;
   private calls = 0;
@@ -20,18 +23,20 @@ export class Speed {
   private writingMs = 0;
   private outcomes = 0;
   private failures = 0;
+  private refusals = 0;
 
-  called(failed: boolean | undefined, nowMs: number): void {
+  called(result: Result | undefined, nowMs: number): void {
     this.age(nowMs);
     this.calls++;
-    if (failed === undefined) return;
+    if (result === 'refused') this.refusals++;
+    if (result !== 'answered' && result !== 'failed') return;
     if (this.outcomes > maxOutcomes - 1) {
       const kept = (maxOutcomes - 1) / this.outcomes;
       this.outcomes *= kept;
       this.failures *= kept;
     }
     this.outcomes++;
-    if (failed) this.failures++;
+    if (result === 'failed') this.failures++;
   }
 
   sawFirst(ms: number, nowMs: number): void {
@@ -68,9 +73,14 @@ export class Speed {
       : undefined;
   }
 
-  /** Share of attempts that failed, below 1: there might always be one that does not. */
+  /**
+   * Share of attempts that failed, below 1: there might always be one that does not. Of whom no answer is known, what it
+   * refused counts too: it is not as good as new.
+   */
   failureShare(nowMs: number): number {
-    return this.failures > 0 && this.isFresh(nowMs) ? this.failures / (this.outcomes + 1) : 0;
+    if (!this.isFresh(nowMs)) return 0;
+    const refused = this.firsts + this.writes > 0 ? 0 : this.refusals;
+    return (this.failures + refused) / (this.outcomes + refused + 1);
   }
 
   recentCalls(nowMs: number): number {
@@ -95,6 +105,7 @@ export class Speed {
     this.writingMs *= kept;
     this.outcomes *= kept;
     this.failures *= kept;
+    this.refusals *= kept;
   }
 }
 

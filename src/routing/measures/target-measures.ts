@@ -4,7 +4,7 @@ import type { Outcome } from '../../core/record.ts';
 import { Generations } from './generations.ts';
 import type { Habits } from './habits.ts';
 import { LateTimes } from './late-times.ts';
-import { Speed } from './speed.ts';
+import { type Result, Speed } from './speed.ts';
 
 /** How an attempt ended. */
 export interface Ended {
@@ -14,6 +14,8 @@ export interface Ended {
   /** It was told when it came: see `Measures.sawFirst`. */
   readonly firstTold: boolean;
   readonly durationMs: number;
+  /** How much of that the client took, before it read on. */
+  readonly restedMs: number;
   readonly stream: boolean;
   readonly inputTokens: number;
   readonly cachedTokens: number;
@@ -25,6 +27,9 @@ export interface Ended {
 /** A whole answer took at least this part of its time to write, whatever first tokens usually take. */
 const minWritingShare = 0.1;
 
+/** Of the time a stream took to write: where a client took more, it is the client that was measured. */
+const maxRestedShare = 0.1;
+
 /** Shorter prompts are not cached: neither a hit nor a miss is to be learned from. */
 export const minCachedTokens = 1024;
 
@@ -33,6 +38,8 @@ const maxKeys = 1000;
 
 export class TargetMeasures {
   inFlight = 0;
+  /** When an answer began or came last; -Infinity: none did. */
+  answeredMs = -Infinity;
   readonly speed = new Speed();
   /** By key. */
   readonly habits = new Generations<Habits>(maxKeys);
@@ -41,8 +48,11 @@ export class TargetMeasures {
 
   ended(end: Ended, nowMs: number): void {
     const { outcome, durationMs, stream } = end;
-    this.speed.called(hasFailed(outcome), nowMs);
-    if (outcome === 'ok') this.answered(end, nowMs);
+    this.speed.called(resultOf(outcome), nowMs);
+    if (outcome === 'ok') {
+      this.answeredMs = nowMs;
+      this.answered(end, nowMs);
+    }
     // Who was given up without a word would have taken longer still: what is known is that it took as long.
     else if (outcome === 'cancelled' && stream && end.firstByteMs === undefined) {
       if (durationMs > (this.speed.firstTokenMs(nowMs) ?? Infinity)) this.sawFirst(durationMs, nowMs);
@@ -66,7 +76,10 @@ export class TargetMeasures {
     if (end.stream) {
       if (firstByteMs === undefined) return;
       if (!end.firstTold) this.sawFirst(firstByteMs, nowMs);
-      if (outputTokens > 0) speed.wrote(outputTokens, Math.max(0, durationMs - firstByteMs));
+      const writingMs = Math.max(0, durationMs - firstByteMs);
+      // A provider writes on for a while when its client does not read: how fast, nobody can tell any more.
+      if (outputTokens > 0 && end.restedMs <= writingMs * maxRestedShare)
+        speed.wrote(outputTokens, writingMs);
       return;
     }
     this.whole ??= new LateTimes();
@@ -80,9 +93,19 @@ export class TargetMeasures {
   }
 }
 
-/** Undefined: what is wrong with a request says nothing of the target, and neither does a client that left. */
-function hasFailed(outcome: Outcome | undefined): boolean | undefined {
-  if (outcome === 'ok') return false;
+/** By these a provider refuses what it is asked, which says little of how it does with anything else. */
+const refusals: ReadonlySet<Outcome> = new Set<Outcome>([
+  'unsupported',
+  'context_length',
+  'upstream_bad_request',
+  'upstream_content_filter',
+]);
+
+/** Undefined: a client that left, or a gateway that stopped, says nothing of the target. */
+function resultOf(outcome: Outcome | undefined): Result | undefined {
+  if (outcome === 'ok') return 'answered';
   if (outcome === undefined || outcome === 'interrupted') return undefined;
-  return errorKinds[outcome].blame ? true : undefined;
+  // A model that is no more is nobody's fault, but another has to be asked all the same.
+  if (errorKinds[outcome].blame || outcome === 'upstream_not_found') return 'failed';
+  return refusals.has(outcome) ? 'refused' : undefined;
 }

@@ -1,0 +1,26 @@
+/** What a chat may use, told from its request before anything is sent. */
+import type { Target } from '../config/snapshot.ts';
+import { charge } from '../core/money.ts';
+import { emptyUsage, type Usage } from '../core/usage.ts';
+import type { Amounts } from '../governance/leases.ts';
+import type { Peek } from './body.ts';
+
+type Size = Pick<Peek, 'tokens' | 'maxTokens' | 'answers'>;
+
+const defaultOutputTokens = 1024;
+
+/** What a chat may use at most at `target`. @param added tokens that it is asked beside the client's request. */
+export function usageOf({ tokens, maxTokens, answers }: Size, { quirks }: Target, added = 0): Usage {
+  const usage = emptyUsage();
+  usage.input = tokens + added;
+  usage.output = (maxTokens ?? quirks.defaultMaxTokens ?? defaultOutputTokens) * Math.max(1, answers);
+  return usage;
+}
+
+/** What limits have to hold for that much; what has no price costs nothing. */
+export function needsOf(usage: Usage, { price }: Pick<Target, 'price'>): Amounts {
+  return {
+    tokens: usage.input + usage.output,
+    nanoUsd: price === undefined ? 0 : charge(usage, price),
+  };
+}
