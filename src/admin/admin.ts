@@ -1,5 +1,6 @@
 /** The admin API, `/admin/v1`: for operators with the admin token. Published as OpenAPI at `/admin/v1/openapi.json`. */
 import { createRoute, OpenAPIHono, type z } from '@hono/zod-openapi';
+import { bodyLimit } from 'hono/body-limit';
 import { HTTPException } from 'hono/http-exception';
 import { GatewayError } from '../core/error.ts';
 import type { ExplainQuery, Explanation } from '../core/explain.ts';
@@ -31,15 +32,19 @@ export function createAdmin(powers: AdminPowers): (request: Request) => Response
     if (token !== undefined && hashSecret(token) === powers.tokenHash) return next();
     return c.json(errorOf('unauthorized', 'Send the admin token as `Authorization: Bearer TOKEN`.'), 401);
   });
+  app.use('/admin/v1/*', bodyLimit({ maxSize: maxBodyBytes, onError: (c) => c.json(tooLarge, 413) }));
   app.openapi(explainRoute, (c) => c.json(powers.explain(c.req.valid('json')), 200));
   app.openapi(healthRoute, (c) => c.json(toHealthPage(powers.health()), 200));
   app.doc31('/admin/v1/openapi.json', {
     openapi: '3.1.0',
     info: { title: 'Sluice admin API', version: powers.version },
   });
-  app.notFound((c) =>
-    c.json(errorOf('not_found', `There is nothing at ${c.req.method} ${c.req.path}.`), 404),
-  );
+  app.notFound((c) => {
+    const method = methods.get(c.req.path);
+    if (method === undefined)
+      return c.json(errorOf('not_found', `There is nothing at ${c.req.method} ${c.req.path}.`), 404);
+    return c.json(errorOf('method_not_allowed', `${c.req.path} takes ${method}, not ${c.req.method}.`), 405);
+  });
   app.onError((error, c) => {
     if (error instanceof HTTPException && error.status === 400)
       return c.json(errorOf('bad_request', 'The body is no valid JSON.'), 400);
@@ -51,7 +56,25 @@ export function createAdmin(powers: AdminPowers): (request: Request) => Response
       500,
     );
   });
-  return (request) => app.fetch(request);
+  return (request) => app.fetch(asJson(request));
+}
+
+/** As large as a client's request may be by default: it is what is asked about. */
+const maxBodyBytes = 32 * 1024 * 1024;
+const tooLarge = errorOf('too_large', `The body is larger than ${maxBodyBytes} bytes.`);
+
+const methods: ReadonlyMap<string, string> = new Map([
+  ['/admin/v1/explain', 'POST'],
+  ['/admin/v1/health', 'GET'],
+  ['/admin/v1/openapi.json', 'GET'],
+]);
+
+/** What is sent here is JSON, whether it says so or not: curl does not by itself. */
+function asJson(request: Request): Request {
+  if (request.method === 'GET' || request.headers.get('content-type')?.includes('json')) return request;
+  const headers = new Headers(request.headers);
+  headers.set('content-type', 'application/json');
+  return new Request(request, { headers });
 }
 
 const refusals = {

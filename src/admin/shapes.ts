@@ -52,6 +52,7 @@ const explainedRoute: z.ZodType<ExplainedRoute> = z
     unit: z.string().optional(),
     if: z.string().optional(),
     unused: z.boolean().optional(),
+    unseen: z.boolean().optional(),
     get children() {
       return z.array(explainedRoute).optional();
     },

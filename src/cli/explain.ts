@@ -89,15 +89,19 @@ async function show(file: string | undefined, flags: Flags): Promise<string> {
   if (body === undefined && flags.model === undefined) {
     throw new CommandError('Name a request file, or a model with --model NAME.', 2);
   }
-  const explained = explainOrSay(readConfig(flags.config), queryOf(body, flags));
+  const source = findConfigFile(flags.config);
+  const explained = explainOrSay(readConfig(source), queryOf(body, flags), source);
   return flags.json ? `${JSON.stringify(explained, null, 2)}\n` : format(explained);
 }
 
-function explainOrSay(config: Config, query: ExplainQuery): Explanation {
+function explainOrSay(config: Config, query: ExplainQuery, source: string | undefined): Explanation {
   try {
     return explainConfig(config, query);
   } catch (error) {
-    if (error instanceof GatewayError) throw new CommandError(error.message, 2);
+    if (error instanceof GatewayError) {
+      const read = source ?? `no ${defaultConfigFile} here, so what the environment sets up`;
+      throw new CommandError(`${error.message}\n(Configuration: ${read}.)`, 2);
+    }
     throw error;
   }
 }
@@ -113,8 +117,7 @@ function readBody(file: string): JsonObject {
   throw new CommandError(`${file} holds no request: a JSON object is wanted.`, 2);
 }
 
-function readConfig(given: string | undefined): Config {
-  const file = findConfigFile(given);
+function readConfig(file: string | undefined): Config {
   if (file === undefined) return configFromEnvironment(process.env);
   const { config, mistakes } = loadConfig(file, process.env);
   if (config === undefined) throw new CommandError(formatMistakes(file, mistakes), 2);
@@ -188,7 +191,7 @@ function rowOf(each: ExplainedTarget, i: number): string[] {
 function drawRoute(route: ExplainedRoute, indent = ''): string[] {
   const score = route.score === undefined ? '' : `  (${Number(route.score.toPrecision(4))} ${route.unit})`;
   const condition = route.if === undefined ? '' : `  if ${route.if}`;
-  const unused = route.unused ? '  not taken' : '';
+  const unused = route.unused ? '  not taken' : route.unseen ? '  asked unseen' : '';
   return [
     `${indent}${route.target ?? route.type}${score}${condition}${unused}`,
     ...(route.children ?? []).flatMap((child) => drawRoute(child, `${indent}  `)),

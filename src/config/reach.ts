@@ -71,11 +71,18 @@ function narrowerAbove(key: Key, { teams, organisations }: Snapshot): string[] {
     [`team ${key.team}`, teams.get(key.team)?.limits ?? []],
     [`organisation ${key.organisation}`, organisations?.get(key.organisation)?.limits ?? []],
   ];
-  return key.limits.flatMap((limit) =>
-    above.flatMap(([owner, limits]) =>
-      limits.some(({ unit, per, max }) => unit === limit.unit && per === limit.per && max < limit.max)
+  return key.limits.flatMap((limit) => [
+    ...(hasNarrower(key.limits, limit)
+      ? [`keys.${key.name}: it has a narrower limit of ${limit.unit}, too`]
+      : []),
+    ...above.flatMap(([owner, limits]) =>
+      hasNarrower(limits, limit)
         ? [`keys.${key.name}: its limit of ${limit.unit} is wider than that of its ${owner}`]
         : [],
     ),
-  );
+  ]);
+}
+
+function hasNarrower(limits: readonly Limit[], limit: Limit): boolean {
+  return limits.some(({ unit, per, max }) => unit === limit.unit && per === limit.per && max < limit.max);
 }

@@ -141,7 +141,7 @@ const strategy: z.ZodType<StrategyConfig> = z
       return routes('Routes of which each conversation keeps its own.');
     },
     by: z
-      .enum(by, { error: `must be ${by.join(', ')}` })
+      .enum(by, { error: `must be one of ${by.join(', ')}` })
       .optional()
       .describe(
         'sticky: what stays together: a session, an end user, prompts that begin alike, or a session where the client names one and else its prompt (conversation, the default).',
@@ -174,7 +174,7 @@ const strategy: z.ZodType<StrategyConfig> = z
     budget: limit.optional().describe('mirror: what shadows may use.'),
     timeout: timeout.optional().describe('Time limits of calls by this route, before those of providers.'),
     resume: z
-      .enum(resume, { error: `must be ${resume.join(', ')}` })
+      .enum(resume, { error: `must be one of ${resume.join(', ')}` })
       .optional()
       .describe(
         'What becomes of a stream that breaks off: an error (never, the default), the same answer continued by another attempt (continue), or a new answer where nothing but thoughts were shown of it, and else an error (restart).',

@@ -40,6 +40,8 @@ export interface ExplainedRoute {
   if?: string;
   /** Left out by the strategy above. */
   unused?: boolean;
+  /** Asked beside the others, its answer thrown away. */
+  unseen?: boolean;
   children?: ExplainedRoute[];
 }
 

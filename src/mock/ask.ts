@@ -9,6 +9,8 @@ export interface Ask {
   text: string;
   /** UTF-16 units of all text in instructions and messages. */
   textLength: number;
+  /** What the last message says, where it is the beginning of the answer. */
+  begun: string;
   /** The last message brings results of tools. */
   afterTool: boolean;
   tools: { name: string; schema: Json }[];
@@ -36,6 +38,7 @@ export function newAsk(body: JsonObject, model: string, stream: boolean): Ask {
     stream,
     text: '',
     textLength: 0,
+    begun: '',
     afterTool: false,
     tools: [],
     choice: 'auto',
@@ -55,6 +58,7 @@ export function hear(ask: Ask, who: 'system' | 'user' | 'assistant' | 'tool', te
   if (who === 'user') ask.text = text;
   if (who === 'tool') ask.text = ask.afterTool ? `${ask.text}\n${text}` : text;
   ask.afterTool = who === 'tool';
+  ask.begun = who === 'assistant' ? text : '';
 }
 
 /** A refusal in neutral words; each voice writes it in its own shape. */

@@ -105,6 +105,8 @@ function sayText(plan: Plan, ask: Ask, behaviour: Behaviour, echo: string): void
     plan.stop = 'length';
     plan.stopSequence = undefined;
   }
+  // An answer that was begun is gone on with.
+  if (text.length > ask.begun.length && text.startsWith(ask.begun)) text = text.slice(ask.begun.length);
   plan.parts.push({ type: 'text', text });
 }
 

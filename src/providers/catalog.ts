@@ -233,7 +233,7 @@ export const catalogue: Readonly<Record<string, CatalogueEntry>> = {
       gemini: 'http://mock.invalid/v1beta',
     },
     keyless: true,
-    quirks: { systemInMessages: true, keepsNothing: true },
+    quirks: { systemInMessages: true, keepsNothing: true, continues: 'any-turn' },
     price: { input: 1, output: 2, image: 0.01, second: 0.0001, character: 10, search: 0.001 },
   },
   moonshot: {

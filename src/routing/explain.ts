@@ -50,6 +50,12 @@ function draw(route: Route, seen: ReadonlyMap<Strategy, Parameters<Trace>>): Exp
   };
   return {
     type: route.type,
-    children: [...ordered.map(drawChild), ...unused.map((child) => ({ ...drawChild(child), unused: true }))],
+    children: [
+      ...ordered.map(drawChild),
+      ...unused.map((child) => ({
+        ...drawChild(child),
+        [route.type === 'mirror' ? 'unseen' : 'unused']: true,
+      })),
+    ],
   };
 }

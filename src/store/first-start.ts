@@ -17,9 +17,14 @@ export async function createFirstSecrets(
   configured: boolean,
 ): Promise<FirstSecrets | undefined> {
   if ((await readSecretHash(db, 'admin')) !== undefined) return undefined;
-  const adminToken = `sluice-admin-${randomBytes(16).toString('hex')}`;
   const wanted = !configured && (await listKeys(db)).length === 0;
   const key = wanted ? (await createKey(db, { name: 'default' })).secret : undefined;
+  return { key, adminToken: await renewAdminToken(db) };
+}
+
+/** @returns the new one: from now on the one before is good for nothing. */
+export async function renewAdminToken(db: Kysely<Schema>): Promise<string> {
+  const adminToken = `sluice-admin-${randomBytes(16).toString('hex')}`;
   await keepSecret(db, 'admin', adminToken);
-  return { key, adminToken };
+  return adminToken;
 }

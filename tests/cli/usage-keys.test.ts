@@ -10,6 +10,7 @@ import { hashSecret } from '../../src/core/secret.ts';
 import { openJournal } from '../../src/ledger/journal.ts';
 import { listKeys } from '../../src/store/keys.ts';
 import { openStore } from '../../src/store/open.ts';
+import { readSecretHash } from '../../src/store/secrets.ts';
 import { applyAll, dispatch, settle, tempDir } from '../ledger/attempts.ts';
 
 afterEach(() => {
@@ -159,6 +160,17 @@ describe('usage', () => {
 });
 
 describe('keys', () => {
+  test('admin-token makes another one, and prints it alone', async () => {
+    const dir = join(tempDir(), 'new');
+    const first = await sluice('keys', 'admin-token', '--data', dir);
+    const second = await sluice('keys', 'admin-token', '--data', dir);
+    expect(second.out).toMatch(/^sluice-admin-[0-9a-f]{32}\n$/);
+    expect(second.out).not.toBe(first.out);
+    const store = await openStore(dir, 'sqlite');
+    expect(await readSecretHash(store.db, 'admin')).toBe(hashSecret(second.out.trim()));
+    await store.close();
+  });
+
   test('create prints the secret once; list and revoke know the key', async () => {
     const dir = join(tempDir(), 'new');
     const made = await sluice(

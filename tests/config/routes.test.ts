@@ -128,7 +128,7 @@ describe('mistakes', () => {
       '{ split: [{ to: mock/a, weight: 1 }], on: [timeout] }',
       'models.r.on: goes with fallback, not with split',
     ],
-    ['{ sticky: [mock/a], by: colour }', 'models.r.by: must be conversation, session'],
+    ['{ sticky: [mock/a], by: colour }', 'models.r.by: must be one of conversation, session'],
     ['{ mirror: mock/a }', 'models.r.to: is missing'],
     ['{ hedge: [mock/a] }', 'models.r.hedge: needs at least two routes'],
     ['{ hedge: [mock/a, mock/b], share: 2 }', 'models.r.share: must be a share from 0 to 1'],
@@ -140,7 +140,7 @@ describe('mistakes', () => {
     ['{ when: [{ if: "request.tokens >", to: mock/a }] }', 'is no condition: Unexpected token: EOF'],
     ['{ when: [{ if: "true", to: mok/a }] }', 'models.r.when[0].to: no provider "mok"; did you mean "mock"?'],
     ['{ fallback: [mock/a], retries: 9 }', 'models.r.retries: must be a whole number from 0 to 5'],
-    ['{ fallback: [mock/a], resume: maybe }', 'models.r.resume: must be never, continue, restart'],
+    ['{ fallback: [mock/a], resume: maybe }', 'models.r.resume: must be one of never, continue, restart'],
     ['{ fallback: [mock/a], timeout: { idle: 5 } }', 'models.r.timeout.idle: write it as 30s, 10m or 500ms'],
   ])('%s → %s', (route, mistake) => {
     expect(mistakesOf(route)).toContain(mistake);
@@ -216,13 +216,14 @@ models:
   outer: { fallback: [inner, mock/o] }
   alone: mock/z
 keys:
-  - { name: k, key: secret, team: t, models: [twice, fine, dark, outer], limits: [{ usd: 10, per: day }, { usd: 1, per: hour }] }
+  - { name: k, key: secret, team: t, models: [twice, fine, dark, outer], limits: [{ usd: 10, per: day }, { usd: 1, per: hour }, { requests: 9, per: day }, { requests: 5, per: day }] }
 teams: { t: { limits: [{ usd: 5, per: day }] } }`),
     ).toEqual([
       'models.twice.fallback[1].split[1]: mock/a is tried before, and no target is tried twice',
       'models.dark.to: its share is 0',
       'models.alone: no key here may use it',
       'keys.k: its limit of usd is wider than that of its team t',
+      'keys.k: it has a narrower limit of requests, too',
     ]);
   });
 });

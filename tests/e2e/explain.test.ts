@@ -23,6 +23,7 @@ models:
     else: { cheapest: [mock/dear, mock/fair] }
   cheap: { cheapest: [mock/dear, mock/fair] }
   words: talk/m
+  watched: { mirror: mock/echo, to: mock/long }
   plain: mock/echo
   thrift: { cheapest: [mock/echo-slow, mock/echo] }
   other: { fallback: [away/m, { split: [{ to: mock/echo, weight: 1 }] }] }
@@ -118,6 +119,11 @@ describe('beforehand', () => {
     const body = { ...hello, model: 'words', logprobs: true, seed: 4 };
     const [target] = (await explained({ body })).targets;
     expect([target?.passed_over ?? '', ...(target?.lost ?? [])].join()).toMatch(/logprobs|seed/);
+  });
+
+  test('who is asked unseen', async () => {
+    const { route } = await explained({ model: 'watched' });
+    expect(route?.children).toMatchObject([{ target: 'mock/echo' }, { target: 'mock/long', unseen: true }]);
   });
 
   test('the very plan that the call then has', async () => {
@@ -246,6 +252,18 @@ describe('the admin API', () => {
       ],
       targets: [{ target: 'down/m', state: 'open', last_error: 'upstream_network' }],
     });
+  });
+
+  test('takes JSON that does not say so, and says what a page takes', async () => {
+    const url = `${gateway.url}/admin/v1/explain`;
+    const headers = { authorization: `Bearer ${token}` };
+    expect((await fetch(url, { method: 'POST', headers, body: '{"model":"smart"}' })).status).toBe(200);
+    expect((await fetch(url, { method: 'POST', headers, body: '{' })).status).toBe(400);
+    const wrong = await fetch(url, { headers });
+    expect(wrong.status).toBe(405);
+    expect(await wrong.text()).toContain('takes POST, not GET');
+    const large = new Uint8Array(33 * 1024 * 1024).fill(32);
+    expect((await fetch(url, { method: 'POST', headers, body: large })).status).toBe(413);
   });
 
   test('describes itself', async () => {

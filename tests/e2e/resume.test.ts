@@ -494,3 +494,22 @@ test('it is counted how often that went well', async () => {
   expect(await numberOf('resumed')).toBe(well + 1);
   expect(await numberOf('failed')).toBe(badly + 1);
 });
+
+test('the built-in mock goes on with its own words, for a first try without any account', async () => {
+  const mock = await startGateway(
+    "providers: { mock: }\nmodels: { m: { fallback: ['mock/cut:chunks=10', 'mock/echo:chunks=10'], resume: continue } }",
+  );
+  try {
+    const content = 'Please say: all the lights of the harbour are on.';
+    const stream = await mock.openai.chat.completions.create({
+      model: 'm',
+      stream: true,
+      messages: [{ role: 'user', content }],
+    });
+    let text = '';
+    for await (const { choices } of stream) text += choices[0]?.delta.content ?? '';
+    expect(text).toBe(content);
+  } finally {
+    await mock.stop();
+  }
+});
