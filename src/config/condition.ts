@@ -1,5 +1,5 @@
 /** Conditions of `when`: expressions in CEL (https://cel.dev), checked when the configuration is read. */
-import { type ASTNode, Environment } from '@marcbachmann/cel-js';
+import type { ASTNode, Environment } from '@marcbachmann/cel-js';
 import type { Condition } from './route.ts';
 
 /** What a condition can ask about health: `health.up("provider/model")`. */
@@ -27,33 +27,43 @@ export interface Facts {
   health: HealthFacts;
 }
 
-const environment = new Environment()
-  .registerType('Request', {
-    fields: {
-      model: 'string',
-      operation: 'string',
-      stream: 'bool',
-      tokens: 'int',
-      max_tokens: 'int',
-      session: 'string',
-      user: 'string',
-    },
-  })
-  .registerType('Key', { fields: { name: 'string', team: 'string', organisation: 'string' } })
-  .registerType('Time', { fields: { hour: 'int', minute: 'int', weekday: 'int' } })
-  .registerType('Health', { ctor: HealthFacts, fields: {} })
-  .registerFunction('Health.up(string): bool', (health: HealthFacts, target: string) => health.up(target))
-  .registerVariable('request', 'Request')
-  .registerVariable('key', 'Key')
-  .registerVariable('tags', 'map<string, string>')
-  .registerVariable('time', 'Time')
-  .registerVariable('health', 'Health');
+let environment: Environment | undefined;
+
+/** CEL is loaded with the first condition: most configurations have none, and nobody waits for it at the start. */
+function environmentOf(): Environment {
+  environment ??= makeEnvironment(require('@marcbachmann/cel-js'));
+  return environment;
+}
+
+function makeEnvironment(cel: typeof import('@marcbachmann/cel-js')): Environment {
+  return new cel.Environment()
+    .registerType('Request', {
+      fields: {
+        model: 'string',
+        operation: 'string',
+        stream: 'bool',
+        tokens: 'int',
+        max_tokens: 'int',
+        session: 'string',
+        user: 'string',
+      },
+    })
+    .registerType('Key', { fields: { name: 'string', team: 'string', organisation: 'string' } })
+    .registerType('Time', { fields: { hour: 'int', minute: 'int', weekday: 'int' } })
+    .registerType('Health', { ctor: HealthFacts, fields: {} })
+    .registerFunction('Health.up(string): bool', (health: HealthFacts, target: string) => health.up(target))
+    .registerVariable('request', 'Request')
+    .registerVariable('key', 'Key')
+    .registerVariable('tags', 'map<string, string>')
+    .registerVariable('time', 'Time')
+    .registerVariable('health', 'Health');
+}
 
 /** @throws Error whose message says in one line what is wrong with the text. */
 export function parseCondition(source: string): Condition {
   let parsed: ReturnType<Environment['parse']>;
   try {
-    parsed = environment.parse(source);
+    parsed = environmentOf().parse(source);
   } catch (error) {
     throw new Error(firstLine(error));
   }
@@ -72,7 +82,7 @@ export function parseCondition(source: string): Condition {
 
 /** The text of a condition that was parsed before, as a tree. */
 export function conditionTree(source: string): ASTNode {
-  return environment.parse(source).ast;
+  return environmentOf().parse(source).ast;
 }
 
 function firstLine(error: unknown): string {

@@ -103,13 +103,26 @@ export function tellStream(
   attempt: Attempt,
   upstream: Upstream,
 ): Answer {
+  const mending = resumes(tries) ? new Mending(tries, fail) : undefined;
+  const type = tries.inbound.peek.array ? 'application/json' : 'text/event-stream; charset=utf-8';
+  return tellParts(open, stage, type, tries, attempt, upstream, mending);
+}
+
+/** An answer that has begun, part by part as it comes. */
+export function tellParts(
+  open: OpenStream,
+  stage: Stage,
+  type: string,
+  tries: Tries<Renderer & Countable>,
+  attempt: Attempt,
+  upstream: Upstream,
+  mending?: Mending,
+): Answer {
   const { inbound } = tries;
   tries.begun(attempt);
   upstream.onGone = () => settleGone(attempt, stage, inbound);
   if (tries.request.gone) upstream.abandon();
-  const mending = resumes(tries) ? new Mending(tries, fail) : undefined;
   const body = (out: Outlet) => passOn(open, stage, upstream, attempt, inbound, out, mending);
-  const type = inbound.peek.array ? 'application/json' : 'text/event-stream; charset=utf-8';
   const headers = answerHeaders(attempt, type, false);
   headers['cache-control'] = 'no-cache';
   return { status: 200, headers, body };

@@ -2,7 +2,7 @@
  * How many tokens a request has, before it is sent: asked of the provider where it speaks the client's dialect, counted
  * here otherwise. No charge, no attempt, no limit: nothing is generated.
  */
-import type { Endpoint, Target } from '../config/snapshot.ts';
+import type { Endpoint, Target, Timeouts } from '../config/snapshot.ts';
 import { clientGone, GatewayError, toGatewayError } from '../core/error.ts';
 import { newCallId } from '../core/id.ts';
 import { isObject, type Json, type JsonObject } from '../core/json.ts';
@@ -20,7 +20,7 @@ import { unknownModel } from './handle.ts';
 import { readLabels } from './labels.ts';
 import { keyMarked, type Pins } from './objects/kept-objects.ts';
 import { isAnswer, readBytes } from './read-reply.ts';
-import { type Outbound, parseObject } from './render.ts';
+import { type Outbound, parseObject, plainOutbound } from './render.ts';
 import { errorResponse } from './respond.ts';
 import { Upstream } from './upstream.ts';
 
@@ -120,7 +120,7 @@ async function askProvider(
   pins: Pins | undefined,
 ): Promise<Uint8Array | undefined> {
   const outbound = render(bytes, counting, target, endpoint);
-  const upstream = new Upstream(outbound, gateway.deadlines, request);
+  const upstream = new Upstream(outbound, gateway.deadlines, request, hurried(target.provider.timeouts));
   try {
     const mark = pins?.get(target.provider.name);
     const key = mark ? keyMarked(target.provider, mark) : gateway.health.pickKey(target, Date.now());
@@ -141,25 +141,14 @@ function render(bytes: Uint8Array, counting: Counting, target: Target, endpoint:
   const members = scanMembers(bytes);
   const named = members.some(({ name }) => name === 'model');
   const edits = { ...(named ? { model: target.modelJson } : undefined), ...endpoint.edits };
-  const path = counting.path(target.model);
-  const { firstByteMs, idleMs, totalMs } = target.provider.timeouts;
-  const timeouts = {
-    ...target.provider.timeouts,
+  return plainOutbound(target, endpoint, counting.path(target.model), splice(bytes, members, edits), true);
+}
+
+function hurried({ firstByteMs, idleMs, totalMs }: Timeouts): Partial<Timeouts> {
+  return {
     firstByteMs: Math.min(firstByteMs, patienceMs),
     idleMs: Math.min(idleMs, patienceMs),
     totalMs: Math.min(totalMs, patienceMs),
-  };
-  return {
-    target: { ...target, provider: { ...target.provider, timeouts } },
-    endpoint,
-    path,
-    url: endpoint.base + path,
-    body: splice(bytes, members, edits),
-    relay: true,
-    hideUsage: false,
-    lost: [],
-    names: undefined,
-    form: undefined,
   };
 }
 

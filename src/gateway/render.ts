@@ -305,6 +305,29 @@ function isApart({ apart }: Message): boolean {
   return apart === true;
 }
 
+/** A request that is sent as it stands: nothing of it was said in other words. @param path below the endpoint's base URL. */
+export function plainOutbound(
+  target: Target,
+  endpoint: Endpoint,
+  path: string,
+  body: Uint8Array | string,
+  relay: boolean,
+): Outbound {
+  const url = endpoint.base + path;
+  return {
+    target,
+    endpoint,
+    path,
+    url,
+    body,
+    relay,
+    hideUsage: false,
+    lost: [],
+    names: undefined,
+    form: undefined,
+  };
+}
+
 const asItIs = { names: undefined, form: undefined, copies: 1 };
 
 /** @throws GatewayError `bad_request` when it is none. */

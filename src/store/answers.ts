@@ -1,7 +1,7 @@
 /** Kept answers, in the store. */
 import type { Compilable, CompiledQuery, Kysely, Selectable } from 'kysely';
 import type { Answers, KeptAnswer } from '../core/answers.ts';
-import { openStore, type Store } from './open.ts';
+import { openLater } from './open.ts';
 import type { AnswersTable, Schema } from './schema.ts';
 
 /** As long as OpenAI keeps them: https://platform.openai.com/docs/guides/conversation-state */
@@ -15,7 +15,7 @@ const rowsPerInsert = 16;
 
 /** Opens a connection of its own, when it is first needed. */
 export function openAnswers(dataDir: string, url: string): Answers {
-  let opening: Promise<Store> | undefined;
+  const { db, close } = openLater(dataDir, url);
   let inserts: Inserts | undefined;
   let kept = 0;
   /** To be written, and when they are. */
@@ -23,16 +23,6 @@ export function openAnswers(dataDir: string, url: string): Answers {
   let gathering: Promise<void> | undefined;
   /** The writing that was begun last, which ends last. */
   let writing: Promise<void> | undefined;
-
-  async function db(): Promise<Store['db']> {
-    opening ??= openStore(dataDir, url);
-    try {
-      return (await opening).db;
-    } catch (error) {
-      opening = undefined;
-      throw error;
-    }
-  }
 
   async function writeSoon(): Promise<void> {
     await Bun.sleep(gatherMs);
@@ -79,8 +69,7 @@ export function openAnswers(dataDir: string, url: string): Answers {
     },
     async close() {
       await writing?.catch(() => {});
-      const store = await opening?.catch(() => undefined);
-      await store?.close();
+      await close();
     },
   };
 }

@@ -1,7 +1,7 @@
 /** Files and batches that providers keep, in the store. */
 import type { Insertable, Selectable } from 'kysely';
 import type { KeptObject, ObjectKind, ObjectPage, Objects } from '../core/objects.ts';
-import { openStore, type Store } from './open.ts';
+import { openLater, type Store } from './open.ts';
 import type { ObjectsTable } from './schema.ts';
 
 /** What is gone is remembered for so long: a list may be read on from it, and its id stays somebody's. */
@@ -11,18 +11,8 @@ const sweepEvery = 100;
 
 /** Opens a connection of its own, when it is first needed. */
 export function openObjects(dataDir: string, url: string): Objects {
-  let opening: Promise<Store> | undefined;
+  const { db, close } = openLater(dataDir, url);
   let noted = 0;
-
-  async function db(): Promise<Store['db']> {
-    opening ??= openStore(dataDir, url);
-    try {
-      return (await opening).db;
-    } catch (error) {
-      opening = undefined;
-      throw error;
-    }
-  }
 
   async function sweep(now: number): Promise<void> {
     const longGone = now - rememberedMs;
@@ -84,10 +74,7 @@ export function openObjects(dataDir: string, url: string): Objects {
         .where('id', '=', id)
         .execute();
     },
-    async close() {
-      const store = await opening?.catch(() => undefined);
-      await store?.close();
-    },
+    close,
   };
 }
 

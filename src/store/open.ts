@@ -13,6 +13,33 @@ export interface Store {
   close(): Promise<void>;
 }
 
+/** A store that is opened when it is first needed, and again where that failed. */
+export interface LaterStore {
+  /** @throws as openStore. */
+  db(): Promise<Store['db']>;
+  close(): Promise<void>;
+}
+
+/** A connection of its own. */
+export function openLater(dataDir: string, url: string): LaterStore {
+  let opening: Promise<Store> | undefined;
+  return {
+    async db() {
+      opening ??= openStore(dataDir, url);
+      try {
+        return (await opening).db;
+      } catch (error) {
+        opening = undefined;
+        throw error;
+      }
+    },
+    async close() {
+      const store = await opening?.catch(() => undefined);
+      await store?.close();
+    },
+  };
+}
+
 /** Where the SQLite file of a data directory is. */
 function sqlitePath(dataDir: string): string {
   return join(dataDir, 'sluice.db');

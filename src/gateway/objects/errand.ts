@@ -8,7 +8,7 @@ import { isStreamed } from '../../wire/http/streamed.ts';
 import type { Gateway } from '../gateway.ts';
 import type { Errand } from '../headers.ts';
 import { isAnswer, readBytes, readRefusal } from '../read-reply.ts';
-import type { Outbound } from '../render.ts';
+import { type Outbound, plainOutbound } from '../render.ts';
 import type { Reply } from '../reply.ts';
 import { Upstream } from '../upstream.ts';
 
@@ -94,18 +94,7 @@ export function outboundTo(target: Target, endpoint: Endpoint, below: string): O
   // What every URL of a host has to have stands in that of a call.
   const usual = endpoint.path('', false).split('?')[1];
   const path = usual === undefined ? below : `${below}${below.includes('?') ? '&' : '?'}${usual}`;
-  return {
-    target,
-    endpoint,
-    path,
-    url: endpoint.base + path,
-    body: '',
-    relay: true,
-    hideUsage: false,
-    lost: [],
-    names: undefined,
-    form: undefined,
-  };
+  return plainOutbound(target, endpoint, path, '', true);
 }
 
 /** The whole answer. @throws GatewayError */

@@ -3,15 +3,15 @@ import { GatewayError } from '../../core/error.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import type { Answered } from '../../dialects/operations/operation.ts';
 import { classifyErrorPayload } from '../../dialects/upstream-error.ts';
-import type { Answer, Outlet } from '../../wire/http/server/messages.ts';
-import { fail } from '../attempt.ts';
+import type { Answer } from '../../wire/http/server/messages.ts';
+import { fail, tellParts } from '../attempt.ts';
 import type { Attempt } from '../call.ts';
 import { settleCounted } from '../estimate.ts';
 import { isAnswer, readBytes, readRefusal } from '../read-reply.ts';
 import type { Reply } from '../reply.ts';
 import { answerHeaders } from '../respond.ts';
 import type { Part, Stage } from '../stages.ts';
-import { openStream, passOn, settleGone } from '../stream.ts';
+import { openStream } from '../stream.ts';
 import type { Tries } from '../tries.ts';
 import { Upstream } from '../upstream.ts';
 import { parse, scanTop } from '../whole.ts';
@@ -105,16 +105,9 @@ async function answerStream(
   attempt: Attempt,
   upstream: Upstream,
 ): Promise<Answer> {
-  const { inbound } = tries;
   attempt.heard = stage;
   const open = await openStream(reply, stage, attempt);
-  tries.begun(attempt);
-  upstream.onGone = () => settleGone(attempt, stage, inbound);
-  if (tries.request.gone) upstream.abandon();
-  const body = (out: Outlet) => passOn(open, stage, upstream, attempt, inbound, out);
-  const headers = answerHeaders(attempt, type, false);
-  headers['cache-control'] = 'no-cache';
-  return { status: 200, headers, body };
+  return tellParts(open, stage, type, tries, attempt, upstream);
 }
 
 // Answers that are translated

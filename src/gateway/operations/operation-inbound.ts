@@ -8,7 +8,7 @@ import type { Amounts } from '../../governance/leases.ts';
 import type { Call } from '../call.ts';
 import { type Countable, maxChars } from '../estimate.ts';
 import { needsOf } from '../expected-usage.ts';
-import type { Outbound } from '../render.ts';
+import { type Outbound, plainOutbound } from '../render.ts';
 import { unpriced } from '../tries.ts';
 import type { Form } from './operation-form.ts';
 
@@ -56,16 +56,8 @@ export class OperationInbound implements Countable {
     const body =
       bodies[0] ?? (this.ask.model === target.model ? this.form.body : this.form.withModel(target));
     return {
-      target,
-      endpoint,
-      path,
-      url: endpoint.base + path,
-      body,
-      relay: translation === undefined,
-      hideUsage: false,
+      ...plainOutbound(target, endpoint, path, body, translation === undefined),
       lost,
-      names: undefined,
-      form: undefined,
       ...(translation === undefined && { contentType: this.form.contentType }),
       translation,
       bodies,

@@ -29,7 +29,7 @@ import { type Attempt, Call } from '../call.ts';
 import type { Gateway } from '../gateway.ts';
 import { admit, openRoute, refuse } from '../handle.ts';
 import { readRefusal } from '../read-reply.ts';
-import type { Outbound } from '../render.ts';
+import { type Outbound, plainOutbound } from '../render.ts';
 import { answerHeaders, errorResponse } from '../respond.ts';
 import { type Renderer, Tries } from '../tries.ts';
 import { Upstream } from '../upstream.ts';
@@ -119,18 +119,7 @@ class RealtimeInbound implements Renderer {
       throw unable(target, 'is reached through a proxy');
     if (keys.some(({ authorise }) => authorise !== undefined)) throw unable(target, 'wants each call signed');
     const path = sessionPath(endpoint.realtime, target.model, this.wish);
-    return {
-      target,
-      endpoint,
-      path,
-      url: endpoint.base + path,
-      body: '',
-      relay: false,
-      hideUsage: false,
-      lost: [],
-      names: undefined,
-      form: undefined,
-    };
+    return plainOutbound(target, endpoint, path, '', false);
   }
 }
 

@@ -5,6 +5,7 @@ import type { Carrier, Exchange } from './exchange.ts';
 import { HttpError } from './head.ts';
 import type { HttpPool, Origin } from './pool.ts';
 import { framed, framingLine, isStreamed, type RequestBody, type StreamedBody } from './streamed.ts';
+import { Unsent } from './unsent.ts';
 
 /** A request up to this size leaves in one write. */
 const joinedBytes = 64 * 1024;
@@ -17,8 +18,7 @@ export class Connection implements Carrier {
   /** It has waited for work before. */
   private reused = false;
   /** What the socket has not taken yet. */
-  private readonly unsent: Uint8Array[] = [];
-  unsentBytes = 0;
+  private readonly unsent = new Unsent();
   /** Nothing follows what is unsent. */
   private ending = false;
   /** The request has not been sent whole. */
@@ -36,6 +36,10 @@ export class Connection implements Carrier {
   ) {
     // Whether anybody waits for it depends on what fails first.
     this.secured.promise.catch(() => {});
+  }
+
+  get unsentBytes(): number {
+    return this.unsent.bytes;
   }
 
   /**
@@ -108,20 +112,7 @@ export class Connection implements Carrier {
   }
 
   sendRest(): void {
-    const { unsent } = this;
-    if (unsent.length === 0) return;
-    let sent = 0;
-    for (const bytes of unsent) {
-      const taken = Math.max(0, this.socket.write(bytes));
-      this.unsentBytes -= taken;
-      if (taken < bytes.length) {
-        unsent[sent] = bytes.subarray(taken);
-        break;
-      }
-      sent++;
-    }
-    unsent.splice(0, sent);
-    if (unsent.length > 0) return;
+    if (this.unsent.bytes === 0 || !this.unsent.sendTo(this.socket)) return;
     this.onRoom?.();
     if (this.ending) this.socket.end();
     else this.exchange?.drained();
@@ -205,8 +196,7 @@ export class Connection implements Carrier {
     if (this.closed || this.ending) return;
     const taken = this.unsentBytes > 0 ? 0 : Math.max(0, this.socket.write(bytes));
     if (taken === bytes.length) return;
-    this.unsent.push(taken === 0 ? bytes : bytes.subarray(taken));
-    this.unsentBytes += bytes.length - taken;
+    this.unsent.add(taken === 0 ? bytes : bytes.subarray(taken));
   }
 }
 

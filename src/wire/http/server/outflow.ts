@@ -1,6 +1,7 @@
 /** Bytes on their way to a client: written at once as far as the socket takes them, the rest when there is room. */
 import type { Socket } from 'bun';
 import { copyRange, writeLatin1, writeUtf8 } from '../../bytes.ts';
+import { Unsent } from '../unsent.ts';
 import type { Part } from './messages.ts';
 
 /** Heads and bodies up to these sizes are put together in one place, so that they leave in one write. */
@@ -10,12 +11,15 @@ const place = Buffer.allocUnsafeSlow(headRoom + bodyRoom + 2);
 const lineEnd = Buffer.from('\r\n', 'latin1');
 
 export class Outflow {
-  private readonly unsent: Uint8Array[] = [];
-  unsentBytes = 0;
+  private readonly unsent = new Unsent();
   private waiting: PromiseWithResolvers<void> | undefined;
   private closed = false;
 
   constructor(private readonly socket: Pick<Socket<unknown>, 'write'>) {}
+
+  get unsentBytes(): number {
+    return this.unsent.bytes;
+  }
 
   /** `bytes` are kept where they cannot be sent now. */
   write(bytes: Uint8Array): void {
@@ -69,19 +73,7 @@ export class Outflow {
 
   /** There is room. @returns whether all is out. */
   drain(): boolean {
-    const { unsent } = this;
-    let sent = 0;
-    for (const bytes of unsent) {
-      const taken = Math.max(0, this.socket.write(bytes));
-      this.unsentBytes -= taken;
-      if (taken < bytes.length) {
-        unsent[sent] = bytes.subarray(taken);
-        break;
-      }
-      sent++;
-    }
-    unsent.splice(0, sent);
-    if (unsent.length > 0) return false;
+    if (!this.unsent.sendTo(this.socket)) return false;
     this.release();
     return true;
   }
@@ -89,8 +81,7 @@ export class Outflow {
   /** Nothing is sent any more. */
   close(): void {
     this.closed = true;
-    this.unsent.length = 0;
-    this.unsentBytes = 0;
+    this.unsent.clear();
     this.release();
   }
 
@@ -117,8 +108,7 @@ export class Outflow {
     const taken = this.unsentBytes > 0 ? 0 : Math.max(0, this.socket.write(bytes, from, length));
     if (taken === length) return;
     const rest = bytes.subarray(from + taken, from + length);
-    this.unsent.push(shared ? Buffer.from(rest) : rest);
-    this.unsentBytes += length - taken;
+    this.unsent.add(shared ? Buffer.from(rest) : rest);
   }
 }
 

@@ -74,7 +74,7 @@ export function dropBody({ body }: WrittenAnswer | Response): Promise<void> | un
   return undefined;
 }
 
-async function write(flow: Flow, outlet: ChunkedOutlet | PlainOutlet): Promise<void> {
+async function write(flow: Flow, outlet: PlainOutlet): Promise<void> {
   const writing = flow(outlet);
   // Whatever the first part waits for, the client knows already that it is coming.
   outlet.begin();
@@ -101,45 +101,13 @@ function pour(parts: AsyncIterable<Part>, request: Incoming): Flow {
   };
 }
 
-/** Parts as chunks. https://www.rfc-editor.org/rfc/rfc9112#name-chunked-transfer-coding */
-class ChunkedOutlet implements Outlet {
-  constructor(
-    private readonly request: Incoming,
-    private readonly out: Outflow,
-    /** What has not been written yet of what stands before the parts. */
-    private head: string,
-  ) {}
-
-  get gone(): boolean {
-    return this.request.gone;
-  }
-
-  write(part: Part): Promise<void> | undefined {
-    // An empty chunk would be the last one.
-    if (part.length > 0) {
-      this.out.writeChunk(this.head, part);
-      this.head = '';
-    }
-    return this.out.room();
-  }
-
-  begin(): void {
-    if (this.head !== '') this.out.writeText(this.head);
-    this.head = '';
-  }
-
-  end(): void {
-    this.out.write(lastChunk);
-  }
-}
-
-const lastChunk = Buffer.from('0\r\n\r\n', 'latin1');
-
+/** Parts as they are: the end of the connection is the end of the body. */
 class PlainOutlet implements Outlet {
   constructor(
     private readonly request: Incoming,
-    private readonly out: Outflow,
-    private head: string,
+    protected readonly out: Outflow,
+    /** What has not been written yet of what stands before the parts. */
+    protected head: string,
   ) {}
 
   get gone(): boolean {
@@ -159,3 +127,21 @@ class PlainOutlet implements Outlet {
 
   end(): void {}
 }
+
+/** Parts as chunks. https://www.rfc-editor.org/rfc/rfc9112#name-chunked-transfer-coding */
+class ChunkedOutlet extends PlainOutlet {
+  override write(part: Part): Promise<void> | undefined {
+    // An empty chunk would be the last one.
+    if (part.length > 0) {
+      this.out.writeChunk(this.head, part);
+      this.head = '';
+    }
+    return this.out.room();
+  }
+
+  override end(): void {
+    this.out.write(lastChunk);
+  }
+}
+
+const lastChunk = Buffer.from('0\r\n\r\n', 'latin1');
