@@ -1,31 +1,12 @@
 /** What a refusal says of a provider's key, over real sockets: for all models, for one, or nothing. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test';
 import { healthPage, toHealthPage } from '../../src/admin/health-page.ts';
+import { type Answer, startAnswering, well } from './answering.ts';
 import { startGateway, type TestGateway } from './gateway.ts';
 
-interface Asked {
-  provider: string;
-  model: string;
-  key: string | null;
-}
-
-type Answer = (asked: Asked) => Response;
-
-let asked: Asked[] = [];
-/** By provider: whoever has none does well. */
-const answers = new Map<string, Answer>();
-let upstream: ReturnType<typeof Bun.serve>;
+const upstream = startAnswering();
+const { asked, answers } = upstream;
 let gateway: TestGateway;
-
-const well: Answer = ({ model }) =>
-  Response.json({
-    id: 'chatcmpl-1',
-    object: 'chat.completion',
-    created: 1,
-    model,
-    choices: [{ index: 0, message: { role: 'assistant', content: 'hello' }, finish_reason: 'stop' }],
-    usage: { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 },
-  });
 
 const refusing =
   (status: number, message: string, headers: Record<string, string> = {}): Answer =>
@@ -33,21 +14,7 @@ const refusing =
     Response.json({ error: { message, type: 'permission_error' } }, { status, headers });
 
 beforeAll(async () => {
-  upstream = Bun.serve({
-    hostname: '127.0.0.1',
-    port: 0,
-    // Connections that wait for the next call stay open.
-    idleTimeout: 255,
-    async fetch(request) {
-      const [, provider = ''] = new URL(request.url).pathname.split('/');
-      const { model } = (await request.json()) as { model: string };
-      const each = { provider, model, key: request.headers.get('authorization') };
-      asked.push(each);
-      return (answers.get(provider) ?? well)(each);
-    },
-  });
-  const provider = (name: string, keys = 'key: up') =>
-    `  ${name}: { speaks: openai-chat, url: "http://127.0.0.1:${upstream.port}/${name}", ${keys} }`;
+  const { provider } = upstream;
   gateway = await startGateway(`
 providers:
 ${['limits', 'forbids', 'revoked', 'spare'].map((name) => provider(name)).join('\n')}
@@ -63,11 +30,11 @@ models:
 
 afterAll(async () => {
   await gateway.stop();
-  await upstream.stop(true);
+  await upstream.stop();
 });
 
 beforeEach(() => {
-  asked = [];
+  asked.length = 0;
 });
 
 const call = (model: string) =>
@@ -125,7 +92,7 @@ describe('a 403', () => {
     for (let i = 0; i < 6; i++) expect((await call('forbids-one/m')).status).toBe(200);
     // It has its turn all the same: others may ask it for what it may.
     expect(asked.filter(({ key }) => key === 'Bearer one').length).toBeGreaterThan(1);
-    asked = [];
+    asked.length = 0;
     expect((await call('forbids-all/m')).status).toBe(502);
     expect(new Set(asked.map(({ key }) => key)).size).toBe(2);
     expect(asked).toHaveLength(2);

@@ -3,32 +3,12 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:tes
 import type { HealthReport } from '../../src/core/health.ts';
 import { Probes } from '../../src/gateway/probes.ts';
 import { RetryBudget } from '../../src/routing/retry-budget.ts';
+import { type Answer, startAnswering, well } from './answering.ts';
 import { startGateway, type TestGateway, until } from './gateway.ts';
 
-interface Asked {
-  method: string;
-  path: string;
-  model: string;
-  key: string | null;
-}
-
-type Answer = (asked: Asked) => Response | Promise<Response>;
-
-let asked: Asked[] = [];
-/** By provider, as the path begins: whoever has none does well. */
-const answers = new Map<string, Answer>();
-let upstream: ReturnType<typeof Bun.serve>;
+const upstream = startAnswering();
+const { asked, answers } = upstream;
 let gateway: TestGateway;
-
-const well: Answer = ({ model }) =>
-  Response.json({
-    id: 'chatcmpl-1',
-    object: 'chat.completion',
-    created: 1,
-    model,
-    choices: [{ index: 0, message: { role: 'assistant', content: 'hello' }, finish_reason: 'stop' }],
-    usage: { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 },
-  });
 
 const refusing =
   (status: number, headers: Record<string, string> = {}): Answer =>
@@ -45,22 +25,7 @@ const saying =
   };
 
 beforeAll(async () => {
-  upstream = Bun.serve({
-    hostname: '127.0.0.1',
-    port: 0,
-    // Connections that wait for the next call stay open.
-    idleTimeout: 255,
-    async fetch(request) {
-      const [, name = '', ...path] = new URL(request.url).pathname.split('/');
-      const body = request.method === 'POST' ? ((await request.json()) as { model: string }) : { model: '' };
-      const key = request.headers.get('authorization');
-      const each = { method: request.method, path: `${name}/${path.join('/')}`, model: body.model, key };
-      asked.push(each);
-      return (answers.get(name) ?? well)(each);
-    },
-  });
-  const provider = (name: string, rest = 'key: up') =>
-    `  ${name}: { speaks: openai-chat, url: "http://127.0.0.1:${upstream.port}/${name}", ${rest} }`;
+  const { provider } = upstream;
   gateway = await startGateway(`
 providers:
 ${['breaks', 'spare', 'single', 'out1', 'out2', 'fall1', 'fall2', 'again', 'later', 'leaves', 'final', 'held', 'empty1', 'empty2', 'new1', 'new2', 'first', 'unheard', 'answering', 'rounds'].map((name) => provider(name)).join('\n')}
@@ -87,11 +52,11 @@ models:
 
 afterAll(async () => {
   await gateway.stop();
-  await upstream.stop(true);
+  await upstream.stop();
 });
 
 beforeEach(() => {
-  asked = [];
+  asked.length = 0;
 });
 
 const call = (model: string, init: { signal?: AbortSignal } = {}) =>
@@ -174,7 +139,7 @@ describe('a general outage', () => {
   ])('of targets %s is not made worse by more than a tenth and a few to begin with', async (...given) => {
     const [, model, first, second, wereWell] = given;
     if (wereWell) for (const name of [first, second]) expect((await call(`${name}/m`)).status).toBe(200);
-    asked = [];
+    asked.length = 0;
     answers.set(first, refusing(503));
     answers.set(second, refusing(503));
     const startMs = performance.now();
@@ -248,7 +213,7 @@ describe('an empty retry budget', () => {
         '2',
       ]);
       expect(asksOf('unheard')).toHaveLength(0);
-      asked = [];
+      asked.length = 0;
       gateway.app.gateway.sight = { ...sight, isHealthy: () => false };
       expect((await call('sound')).status).toBe(503);
       expect(asked).toHaveLength(1);
