@@ -8,6 +8,7 @@ import type { Config } from './config/schema.ts';
 import type { Key, Limit, Snapshot, Window } from './config/snapshot.ts';
 import { targetsOf } from './config/targets.ts';
 import { watchConfig } from './config/watch.ts';
+import { type Alert, type Alerts, identityOf } from './core/alert.ts';
 import type { ExplainQuery, Explanation } from './core/explain.ts';
 import type { HealthChange } from './core/health.ts';
 import type { Observer } from './core/observer.ts';
@@ -79,7 +80,8 @@ export async function startApp(options: AppOptions): Promise<App> {
   const keyring = createKeyring();
   const configuration = keepConfiguration(options, keyring);
   const { settings } = configuration.snapshot();
-  const ledger = await openLedger(configuration, log);
+  const alerts = createAlerts(log);
+  const ledger = await openLedger(configuration, alerts, log);
   const metrics = createMetrics();
   const tokenizer = createTokenizer();
   const schemas = createSchemaChecker();
@@ -92,7 +94,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     log.error({ error: (error as Error).message }, `alarm: ${what}`),
   );
   const health = createHealth({
-    onAlarm: (alarm) => reportDeadKey(alarm, log),
+    onAlarm: (alarm) => alerts.raise(deadKey(alarm)),
     onChange: (change) => reportChange(change, metrics, log),
     providers: () => configuration.snapshot().providers,
   });
@@ -237,7 +239,7 @@ function keepConfiguration(options: AppOptions, keyring: Keyring): Configuration
 }
 
 /** Journal, store and what was spent before. @throws Error with a one-line message. */
-async function openLedger(configuration: Configuration, log: Logger) {
+async function openLedger(configuration: Configuration, alerts: Alerts, log: Logger) {
   const { settings, keys } = configuration.snapshot();
   const dataDir = resolve(settings.dataDir);
   const journal = openJournal(dataDir);
@@ -254,8 +256,10 @@ async function openLedger(configuration: Configuration, log: Logger) {
     onKeys: configuration.setStoreKeys,
     onState: (now) => {
       const { ok, error, backlogBytes } = now;
-      if (!ok) log.error({ error, backlogBytes }, 'the store cannot be written');
-      else if (state?.ok === false) log.info('the store is written again');
+      if (!ok) {
+        log.error({ error, backlogBytes }, 'the store cannot be written');
+        alerts.raise({ kind: 'store', reason: error ?? '', at: Date.now() });
+      } else if (state?.ok === false) log.info('the store is written again');
       state = now;
     },
   });
@@ -303,9 +307,35 @@ function operate(path: string, ready: () => boolean, expose: () => string): Resp
   }
 }
 
-function reportDeadKey({ provider, key, untilMs, error }: Alarm, log: Logger): void {
-  const fields = { provider, key, until: new Date(untilMs), error: error.message };
-  log.error(fields, 'a provider refuses its key: replace it');
+function deadKey({ provider, key, untilMs, error }: Alarm): Alert {
+  return { kind: 'key_refused', provider, key, reason: error.message, untilMs, at: Date.now() };
+}
+
+/** What the log says of each kind. */
+const told: Record<Alert['kind'], string> = {
+  limit: 'a limit is used up to a threshold',
+  exhausted: 'a budget is used up',
+  key_refused: 'a provider refuses its key: replace it',
+  store: 'alert: the store cannot be written',
+  journal: 'the journal grows: the store does not keep up',
+};
+const maxRemembered = 1000;
+
+/** Everything that is raised goes into the log, once. */
+function createAlerts(log: Logger): Alerts {
+  const raised = new Set<string>();
+  return {
+    raise(alert) {
+      const identity = Object.values(identityOf(alert)).join('\n');
+      if (raised.has(identity)) return;
+      // Sets keep the order of insertion: the first is the oldest.
+      if (raised.size >= maxRemembered) raised.delete(raised.values().next().value!);
+      raised.add(identity);
+      const { kind, at: _, ...fields } = alert;
+      const level = kind === 'limit' ? 'warn' : 'error';
+      log[level](fields, told[kind]);
+    },
+  };
 }
 
 function reportChange(change: HealthChange, metrics: Metrics, log: Logger): void {
