@@ -45,8 +45,7 @@ import { openAnswers } from './store/answers.ts';
 import { createFirstSecrets, type FirstSecrets } from './store/first-start.ts';
 import type { StoreKey } from './store/keys.ts';
 import { openObjects } from './store/objects.ts';
-import { openStore } from './store/open.ts';
-import { readSecretHash } from './store/secrets.ts';
+import { openLater, openStore } from './store/open.ts';
 import { type ShadowsSpent, shadowsSince, spentSince } from './store/spent.ts';
 import { HttpPool } from './wire/http/pool.ts';
 import { webRequest } from './wire/http/server/web-request.ts';
@@ -126,8 +125,9 @@ export async function startApp(options: AppOptions): Promise<App> {
   const ready = () => !inflight.draining && ledger.writable();
   const expose = () => metrics.expose({ ...health.describe(Date.now()), heldBack: retries.heldBack });
   const { host, port } = settings;
+  const adminStore = openLater(settings.dataDir, settings.store);
   const administer = administrate({
-    tokenHash: ledger.adminHash,
+    store: adminStore.db,
     version: packageJson.version,
     health: () => health.describe(Date.now()),
     alarm: gateway.observer.alarm,
@@ -169,6 +169,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       http.close();
       await answers.close();
       await objects.close();
+      await adminStore.close();
       await ledger.applier.stop();
       ledger.journal.close();
       tokenizer.stop();
@@ -248,7 +249,6 @@ async function openLedger(configuration: Configuration, alerts: Alerts, log: Log
     log.warn({ attempts: interrupted }, 'settled attempts that the last process left open');
   const store = await openStore(dataDir, settings.store);
   const firstSecrets = await createFirstSecrets(store.db, keys.size > 0);
-  const adminHash = await readSecretHash(store.db, 'admin');
   let state: ApplierState | undefined;
   const applier = startApplier({
     dataDir,
@@ -269,7 +269,7 @@ async function openLedger(configuration: Configuration, alerts: Alerts, log: Log
   const now = Date.now();
   counters.restore(await spentBefore(store.db, now), now);
   await store.close();
-  return { journal, applier, counters, firstSecrets, adminHash, writable: () => state?.ok !== false };
+  return { journal, applier, counters, firstSecrets, writable: () => state?.ok !== false };
 }
 
 /** The admin API: loaded when it is first asked for, so that nobody waits for it at the start. */

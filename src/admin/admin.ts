@@ -6,13 +6,15 @@ import { GatewayError } from '../core/error.ts';
 import type { ExplainQuery, Explanation } from '../core/explain.ts';
 import type { HealthReport } from '../core/health.ts';
 import { hashSecret } from '../core/secret.ts';
+import type { Store } from '../store/open.ts';
+import { findToken } from '../store/tokens.ts';
 import { healthPage, toHealthPage } from './health-page.ts';
 import { errorShape, explainQuery, explanation } from './shapes.ts';
 
 /** What the API can do, handed in by app.ts. */
 export interface AdminPowers {
-  /** SHA-256 (hex) of the admin token; undefined: there is none, and nobody is let in. */
-  tokenHash: string | undefined;
+  /** @throws where it cannot be opened. */
+  store(): Promise<Store['db']>;
   version: string;
   /** @throws GatewayError */
   explain(query: ExplainQuery): Explanation;
@@ -29,7 +31,11 @@ export function createAdmin(powers: AdminPowers): (request: Request) => Response
   });
   app.use('/admin/v1/*', async (c, next) => {
     const token = /^Bearer (.+)$/.exec(c.req.header('authorization') ?? '')?.[1];
-    if (token !== undefined && hashSecret(token) === powers.tokenHash) return next();
+    if (
+      token !== undefined &&
+      (await findToken(await powers.store(), hashSecret(token), Date.now())) !== undefined
+    )
+      return next();
     return c.json(errorOf('unauthorized', 'Send the admin token as `Authorization: Bearer TOKEN`.'), 401);
   });
   app.use('/admin/v1/*', bodyLimit({ maxSize: maxBodyBytes, onError: (c) => c.json(tooLarge, 413) }));

@@ -5,10 +5,10 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Kysely } from 'kysely';
 import { nearestOr } from '../config/mistakes.ts';
 import { formatUsd, parseUsd } from '../core/money.ts';
-import { renewAdminToken } from '../store/first-start.ts';
 import { createKey, listKeys, revokeKey, type StoreKey, type StoreLimit } from '../store/keys.ts';
 import { openStore, storeExists } from '../store/open.ts';
 import type { Schema } from '../store/schema.ts';
+import { renewFirstToken } from '../store/tokens.ts';
 import { commandName } from './command-name.ts';
 import {
   addDataOptions,
@@ -76,17 +76,15 @@ export function addKeysCommand(program: Command): void {
   );
 
   addDataOptions(
-    keys
-      .command('admin-token')
-      .description('make a new admin token in place of the one before, and print it'),
+    keys.command('admin-token').description('make a new admin token in place of the first one, and print it'),
   ).action((flags: DataFlags) => runCommand(() => withStore(flags, true, renew)));
 }
 
 /** The secret alone goes to standard output, so that it can be taken from there. */
 async function renew(db: Kysely<Schema>): Promise<string> {
-  const token = await renewAdminToken(db);
+  const token = await renewFirstToken(db);
   process.stderr.write(
-    'This is the only time it is shown: keep it now. A running gateway takes it when it starts next.\n',
+    'This is the only time it is shown: keep it now. A running gateway takes it at once.\n',
   );
   return `${token}\n`;
 }

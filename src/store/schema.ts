@@ -7,7 +7,11 @@ export interface Schema {
   plans: PlansTable;
   rollups: RollupsTable;
   keys: KeysTable;
-  secrets: SecretsTable;
+  tokens: TokensTable;
+  audit: AuditTable;
+  repeats: RepeatsTable;
+  provider_keys: ProviderKeysTable;
+  price_overrides: PriceOverridesTable;
   answers: AnswersTable;
   objects: ObjectsTable;
   meta: MetaTable;
@@ -113,12 +117,68 @@ export interface KeysTable {
   revoked_at: number | null;
 }
 
-/** Hashes of secrets that are not keys, such as the admin token. */
-export interface SecretsTable {
+/** Tokens of the admin API. */
+export interface TokensTable {
+  id: string;
   name: string;
   /** SHA-256 of the secret, hex. */
   hash: string;
+  /** `owner`, `admin`, `billing`, `viewer` or `member`. */
+  role: string;
+  /** All that it sees and changes; null: everything. A team's has its organisation too. */
+  organisation: string | null;
+  team: string | null;
   created_at: number;
+  expires_at: number | null;
+  revoked_at: number | null;
+}
+
+/** Every change: written with what it tells of, or not at all. */
+export interface AuditTable {
+  /** Ids sort by time. */
+  id: string;
+  at: number;
+  /** Id and name of an admin token, `cli`, or what else changed something. */
+  actor: string;
+  /** `create`, `update`, `revoke` … */
+  action: string;
+  /** What was changed, with its id: `key:key_1a2b`. */
+  subject: string;
+  /** JSON, without any secret; null: there was nothing, or there is nothing any more. */
+  before: string | null;
+  after: string | null;
+  /** Whose it was; null: the gateway's. */
+  scope_organisation: string | null;
+  scope_team: string | null;
+}
+
+/** Requests of the admin API that may be sent again, by the token and its `Idempotency-Key`. */
+export interface RepeatsTable {
+  token: string;
+  key: string;
+  /** SHA-256 of method, path and body, hex. */
+  request: string;
+  /** Encrypted for whoever has the token's secret; null: it is being made. */
+  answer: string | null;
+  created_at: number;
+}
+
+/** Keys of providers, encrypted with a key that is derived from `SLUICE_SECRET`. */
+export interface ProviderKeysTable {
+  id: string;
+  provider: string;
+  name: string;
+  /** Tells secrets apart, and no more. */
+  fingerprint: string;
+  sealed: string;
+  created_at: number;
+}
+
+/** Prices that operators set at run time, in the words of the configuration file, JSON. */
+export interface PriceOverridesTable {
+  target: string;
+  price: string;
+  changed_at: number;
 }
 
 /** Answers kept for clients that go on from them by id; the only table with words of prompts and answers in it. */

@@ -2,15 +2,18 @@
 import { expect, test } from 'bun:test';
 import { type AdminPowers, createAdmin } from '../../src/admin/admin.ts';
 import { GatewayError } from '../../src/core/error.ts';
-import { hashSecret } from '../../src/core/secret.ts';
+import { openStore } from '../../src/store/open.ts';
+import { createFirstToken } from '../../src/store/tokens.ts';
+import { tempDir } from '../ledger/attempts.ts';
 
-const token = 'admin-token';
+const { db } = await openStore(tempDir(), 'sqlite');
+const token = await createFirstToken(db);
 
 /** The answer to `body`, and what alarms were raised, of an API whose every power does `act`. */
 async function ask(body: string, act: () => never) {
   const alarms: unknown[][] = [];
   const powers: AdminPowers = {
-    tokenHash: hashSecret(token),
+    store: async () => db,
     version: '1',
     explain: act,
     health: act,

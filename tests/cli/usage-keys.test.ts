@@ -10,7 +10,7 @@ import { hashSecret } from '../../src/core/secret.ts';
 import { openJournal } from '../../src/ledger/journal.ts';
 import { listKeys } from '../../src/store/keys.ts';
 import { openStore } from '../../src/store/open.ts';
-import { readSecretHash } from '../../src/store/secrets.ts';
+import { findToken } from '../../src/store/tokens.ts';
 import { applyAll, dispatch, settle, tempDir } from '../ledger/attempts.ts';
 
 afterEach(() => {
@@ -167,7 +167,11 @@ describe('keys', () => {
     expect(second.out).toMatch(/^sluice-admin-[0-9a-f]{32}\n$/);
     expect(second.out).not.toBe(first.out);
     const store = await openStore(dir, 'sqlite');
-    expect(await readSecretHash(store.db, 'admin')).toBe(hashSecret(second.out.trim()));
+    const secrets = [first, second].map(({ out }) => hashSecret(out.trim()));
+    expect(await findToken(store.db, secrets[0]!, Date.now())).toBeUndefined();
+    expect(await findToken(store.db, secrets[1]!, Date.now())).toMatchObject({ role: 'owner' });
+    const told = await store.db.selectFrom('audit').select(['actor', 'action', 'subject']).execute();
+    expect(told).toEqual(Array(2).fill({ actor: 'cli', action: 'renew', subject: 'token:token_first' }));
     await store.close();
   });
 

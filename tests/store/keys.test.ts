@@ -1,11 +1,10 @@
-/** Keys and secrets in the store: only hashes are kept. */
+/** Keys in the store: only hashes are kept. */
 import { expect, test } from 'bun:test';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hashSecret } from '../../src/core/secret.ts';
 import { createKey, KeyError, keysRevision, listKeys, revokeKey } from '../../src/store/keys.ts';
 import { openStore } from '../../src/store/open.ts';
-import { keepSecret, readSecretHash } from '../../src/store/secrets.ts';
 import { tempDir } from '../ledger/attempts.ts';
 
 test('a key is found by the hash of its secret, which is nowhere in the data directory', async () => {
@@ -49,15 +48,6 @@ test('every change of keys changes their revision', async () => {
   await revokeKey(store.db, 'a');
   revisions.push(await keysRevision(store.db));
   expect(new Set(revisions).size).toBe(3);
-  await store.close();
-});
-
-test('a secret is kept as a hash and can be replaced', async () => {
-  const store = await openStore(tempDir(), 'sqlite');
-  expect(await readSecretHash(store.db, 'admin')).toBeUndefined();
-  await keepSecret(store.db, 'admin', 'one');
-  await keepSecret(store.db, 'admin', 'two');
-  expect(await readSecretHash(store.db, 'admin')).toBe(hashSecret('two'));
   await store.close();
 });
 
