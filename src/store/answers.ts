@@ -13,10 +13,13 @@ const gatherMs = 10;
 /** Rows per insert: more of them are not cheaper. */
 const rowsPerInsert = 16;
 
-/** Opens a connection of its own, when it is first needed. */
+/**
+ * Opens a connection of its own, when it is first needed, on a thread of its own: a call must not wait for the disk, nor
+ * for the applier that is writing.
+ */
 export function openAnswers(dataDir: string, url: string): Answers {
-  const { db, close } = openLater(dataDir, url);
-  let inserts: Inserts | undefined;
+  const { db, close } = openLater(dataDir, url, { thread: 'beside' });
+  let insert: Insert | undefined;
   let kept = 0;
   /** To be written, and when they are. */
   let gathered: KeptAnswer[] = [];
@@ -30,8 +33,8 @@ export function openAnswers(dataDir: string, url: string): Answers {
     gathered = [];
     gathering = undefined;
     const store = await db();
-    inserts ??= { one: insertRows(store, 1).compile(), many: insertRows(store, rowsPerInsert).compile() };
-    await insert(store, inserts, answers);
+    insert ??= createInsert(store);
+    await insert(answers);
     const before = kept;
     kept += answers.length;
     // The first one is a reason too: who starts often sweeps often enough.
@@ -74,26 +77,30 @@ export function openAnswers(dataDir: string, url: string): Answers {
   };
 }
 
-/** Compiled once: building them anew would cost as much as running them. */
-interface Inserts {
-  one: CompiledQuery;
-  many: CompiledQuery;
-}
+/** Stores all or none; one that is there already stays as it is. */
+type Insert = (answers: readonly KeptAnswer[]) => Promise<void>;
 
-/** All or none; one that is there already stays as it is. */
-async function insert(
-  db: Kysely<Schema>,
-  { one, many }: Inserts,
-  answers: readonly KeptAnswer[],
-): Promise<void> {
-  const whole = answers.length - (answers.length % rowsPerInsert);
-  await db.transaction().execute(async (trx) => {
-    for (let at = 0; at < answers.length; ) {
-      const [query, rows] = at < whole ? [many, rowsPerInsert] : [one, 1];
-      await trx.executeQuery({ ...query, parameters: answers.slice(at, at + rows).flatMap(toRow) });
-      at += rows;
+/** Statements are compiled once for each number of rows: building them anew would cost as much as running them. */
+function createInsert(db: Kysely<Schema>): Insert {
+  const compiled = new Map<number, CompiledQuery>();
+
+  async function run(on: Kysely<Schema>, answers: readonly KeptAnswer[]): Promise<void> {
+    let query = compiled.get(answers.length);
+    if (query === undefined) {
+      query = insertRows(db, answers.length).compile();
+      compiled.set(answers.length, query);
     }
-  });
+    await on.executeQuery({ ...query, parameters: answers.flatMap(toRow) });
+  }
+
+  return async (answers) => {
+    // One statement needs no transaction around it, which would cost as much again.
+    if (answers.length <= rowsPerInsert) return run(db, answers);
+    await db.transaction().execute(async (trx) => {
+      for (let at = 0; at < answers.length; at += rowsPerInsert)
+        await run(trx, answers.slice(at, at + rowsPerInsert));
+    });
+  };
 }
 
 function insertRows(db: Kysely<Schema>, rows: number): Compilable {

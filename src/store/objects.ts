@@ -9,9 +9,9 @@ const rememberedMs = 30 * 24 * 3_600_000;
 /** What may go is looked for with every so many that are noted. */
 const sweepEvery = 100;
 
-/** Opens a connection of its own, when it is first needed. */
+/** Opens a connection of its own, when it is first needed, on a thread of its own. */
 export function openObjects(dataDir: string, url: string): Objects {
-  const { db, close } = openLater(dataDir, url);
+  const { db, close } = openLater(dataDir, url, { thread: 'beside' });
   let noted = 0;
 
   async function sweep(now: number): Promise<void> {

@@ -1,10 +1,16 @@
-/** SQLite through Kysely: Kysely's own dialect over Bun's built-in driver. */
-import { Database, type SQLQueryBindings } from 'bun:sqlite';
-import { SqliteAdapter, type SqliteDatabase, SqliteDialect } from 'kysely';
+/** SQLite through Kysely: Kysely's own dialect over Bun's built-in driver, on this thread or on one of its own. */
+import { type Driver, SqliteAdapter, SqliteDialect } from 'kysely';
+import { openSqliteFile } from './sqlite-file.ts';
+import { ThreadDriver } from './sqlite-thread.ts';
 
 /** Opens, and creates where missing, an SQLite file that several threads and processes use at once. */
 export function sqliteDialect(path: string): SqliteDialect {
-  return new BunSqliteDialect({ database: async () => adapt(openDatabase(path)) });
+  return new BunSqliteDialect({ database: async () => openSqliteFile(path) });
+}
+
+/** The same, but the calling thread never waits for the disk, nor for others that write: statements run on a thread beside. */
+export function sqliteThreadDialect(path: string): SqliteDialect {
+  return new ThreadSqliteDialect(path);
 }
 
 /**
@@ -17,50 +23,18 @@ class BunSqliteDialect extends SqliteDialect {
   }
 }
 
+class ThreadSqliteDialect extends BunSqliteDialect {
+  constructor(private readonly path: string) {
+    super({ database: () => Promise.reject(new Error('statements run on another thread')) });
+  }
+
+  override createDriver(): Driver {
+    return new ThreadDriver(this.path);
+  }
+}
+
 class TransactionalAdapter extends SqliteAdapter {
   override get supportsTransactionalDdl(): boolean {
     return true;
   }
-}
-
-function openDatabase(path: string): Database {
-  const db = new Database(path, { create: true, readwrite: true });
-  db.run('PRAGMA busy_timeout = 5000');
-  // Readers go on while the applier writes. https://www.sqlite.org/wal.html
-  db.run('PRAGMA journal_mode = WAL');
-  // Safe against a crash of the process; after a power cut the journal is applied again from where the store was.
-  db.run('PRAGMA synchronous = NORMAL');
-  // 16 MiB of log before it is worked into the file: half the page writes of the default.
-  db.run('PRAGMA wal_autocheckpoint = 4000');
-  db.run('PRAGMA journal_size_limit = 67108864');
-  return db;
-}
-
-/** The driver takes the values as one array too, which spares spreading hundreds of them; its types do not say so. */
-type Bindings = SQLQueryBindings & readonly unknown[];
-
-const nothing: ReturnType<SqliteDatabase['prepare']> = {
-  reader: false,
-  all: () => [],
-  run: () => ({ changes: 0, lastInsertRowid: 0 }),
-  iterate: () => [][Symbol.iterator](),
-};
-
-function adapt(db: Database): SqliteDatabase {
-  return {
-    close: () => db.close(),
-    prepare(sql: string) {
-      // On a full disk SQLite has rolled back by itself; doing it again would fail, and hide why.
-      if (sql === 'rollback' && !db.inTransaction) return nothing;
-      // Every transaction of ours writes. Begun as a reader, it fails at its first write when another process has
-      // written in between; begun as a writer, it waits. https://www.sqlite.org/lang_transaction.html
-      const statement = db.query(sql === 'begin' ? 'begin immediate' : sql);
-      return {
-        reader: statement.columnNames.length > 0,
-        all: (parameters) => statement.all(parameters as Bindings),
-        run: (parameters) => statement.run(parameters as Bindings),
-        iterate: (parameters) => statement.iterate(parameters as Bindings) as IterableIterator<unknown>,
-      };
-    },
-  };
 }
