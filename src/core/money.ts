@@ -1,4 +1,5 @@
 /** Money: usage → price → charge, in whole numbers only. */
+import { hash } from 'node:crypto';
 import { countedUnits, emptyUsage, type Units, type Usage } from './usage.ts';
 
 /** 10⁻⁹ USD: what charges are counted in. */
@@ -16,6 +17,8 @@ export interface Rates {
   /** Absent: images cost as much as other input and output. */
   imageInput?: number;
   imageOutput?: number;
+  /** Absent: reasoning costs as much as other output. */
+  reasoning?: number;
   /** Absent: it costs as much as cached text. */
   cacheReadAudio?: number;
   cacheReadImage?: number;
@@ -32,16 +35,44 @@ export interface UnitRates {
   search?: number;
 }
 
-/** A resolved price: what one target costs now. `tiers` (sorted by `above`) replace the base rates for the whole call. */
-export interface Price {
+/** Rates of tokens. `tiers` (sorted by `above`, tokens of input) replace the base rates for the whole call. */
+export interface TokenRates {
   rates: Rates;
   tiers: { above: number; rates: Rates }[];
+}
+
+/** A resolved price: what one target costs now. */
+export interface Price extends TokenRates {
+  /** Rates of answers that were given in another service tier than the usual one: `flex`. */
+  serviceTiers?: ReadonlyMap<string, TokenRates>;
   /** Charge for each call, beside its tokens. */
   perCall: NanoUsd;
   /** Absent: nothing but tokens is sold. */
   units?: UnitRates;
-  /** Where it came from and which version, kept with every charge: `genai-prices@0.1.8`, `config`. */
+  /** Pico-dollars for each search of the web that a model made for its answer; absent: that has no known price. */
+  webSearch?: number;
+  /** Where it came from, kept with every charge: `genai-prices@0.1.8`, `config`. */
   source: string;
+  /** Which price it is, kept with every charge: the same for the same rates from the same source. */
+  version: string;
+}
+
+/** A price that knows its version: twelve hex digits of the SHA-256 of what it says. */
+export function withVersion(price: Omit<Price, 'version'>): Price {
+  const version = hash('sha256', `${price.source}\n${writePrice(price)}`, 'hex').slice(0, 12);
+  return Object.freeze({ ...price, version });
+}
+
+/** All a price says but its source and version, as JSON with members in order: the same text for the same price. */
+export function writePrice(price: Omit<Price, 'version'>): string {
+  return JSON.stringify(price, (name, value: unknown) => {
+    if (name === 'source' || name === 'version' || typeof value !== 'object' || value === null) {
+      return name === 'source' || name === 'version' ? undefined : value;
+    }
+    if (Array.isArray(value)) return value;
+    const members = value instanceof Map ? [...value] : Object.entries(value);
+    return Object.fromEntries(members.sort(([a], [b]) => (a < b ? -1 : 1)));
+  });
 }
 
 /**
@@ -52,8 +83,9 @@ export function charge(counted: Usage, price: Price): NanoUsd {
   const { billed, units } = counted;
   const usage: Usage =
     billed === undefined ? counted : { ...emptyUsage(), ...billed, ...(units && { units }) };
-  let rates = price.rates;
-  for (const tier of price.tiers) if (usage.input > tier.above) rates = tier.rates;
+  const sold = (counted.tier === undefined ? undefined : price.serviceTiers?.get(counted.tier)) ?? price;
+  let rates = sold.rates;
+  for (const tier of sold.tiers) if (usage.input > tier.above) rates = tier.rates;
   const cached = usage.cacheRead + usage.cacheWrite5m + usage.cacheWrite1h;
   const fresh = Math.max(0, usage.input - cached);
   const cachedAudio = Math.min(usage.cacheReadAudio ?? 0, usage.cacheRead);
@@ -61,6 +93,8 @@ export function charge(counted: Usage, price: Price): NanoUsd {
   const audioIn = Math.min(Math.max(0, usage.audioInput - cachedAudio), fresh);
   const imageIn = Math.min(Math.max(0, (usage.imageInput ?? 0) - cachedImage), fresh - audioIn);
   const imageOut = Math.min(usage.imageOutput ?? 0, Math.max(0, usage.output - usage.audioOutput));
+  const textOut = Math.max(0, usage.output - usage.audioOutput - imageOut);
+  const thought = Math.min(usage.reasoning, textOut);
   const pico =
     (fresh - audioIn - imageIn) * rates.input +
     (usage.cacheRead - cachedAudio - cachedImage) * rates.cacheRead +
@@ -70,12 +104,14 @@ export function charge(counted: Usage, price: Price): NanoUsd {
     usage.cacheWrite1h * rates.cacheWrite1h +
     audioIn * rates.audioInput +
     imageIn * (rates.imageInput ?? rates.input) +
-    Math.max(0, usage.output - usage.audioOutput - imageOut) * rates.output +
+    (textOut - thought) * rates.output +
+    thought * (rates.reasoning ?? rates.output) +
     usage.audioOutput * rates.audioOutput +
     imageOut * (rates.imageOutput ?? rates.output) +
-    (usage.units === undefined || price.units === undefined ? 0 : chargeUnits(usage.units, price.units));
+    (usage.units === undefined || price.units === undefined ? 0 : chargeUnits(usage.units, price.units)) +
+    (counted.webSearches ?? 0) * (price.webSearch ?? 0);
   // Beyond 9,000 USD for one call doubles are no longer whole; such a call is an error of counting, not of charging.
-  if (!Number.isSafeInteger(pico)) return Math.min(Math.floor(pico / 1000), maxNanoUsd);
+  if (!Number.isSafeInteger(pico)) return Math.min(Math.floor(pico / 1000) + price.perCall, maxNanoUsd);
   return Math.floor((pico + 500) / 1000) + price.perCall;
 }
 
@@ -109,9 +145,10 @@ function rateOf(
 
 /**
  * Whether `price` says what `usage` costs. One that is stated in units alone says nothing of tokens, and one in tokens
- * nothing of images or seconds, unless it is free.
+ * nothing of images or seconds, unless it is free. What nobody knows the price of is never taken for free.
  */
-export function covers(price: Price, { input, output, units }: Usage): boolean {
+export function covers(price: Price, { input, output, units, webSearches }: Usage): boolean {
+  if (webSearches && price.webSearch === undefined) return false;
   if (price.units === undefined && units === undefined) return true;
   if (units !== undefined && price.units !== undefined) {
     for (const unit of countedUnits) {

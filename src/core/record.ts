@@ -1,6 +1,6 @@
 /** What the data plane tells the ledger about attempts: the lines of the journal, as values. */
 import type { ErrorKind } from './error.ts';
-import type { NanoUsd } from './money.ts';
+import type { NanoUsd, Price } from './money.ts';
 import type { Usage } from './usage.ts';
 
 /** What many attempts have in common: the same object for the same names, so that ledger and metrics can know it again. */
@@ -17,6 +17,10 @@ export interface Names {
   tags: string;
   /** Where the price comes from: see Price.source; '' where there is none. */
   priceSource: string;
+  /** Which price it is: see Price.version; absent where there is none. */
+  priceVersion?: string;
+  /** That price, for whoever writes it down; names that are read back only say its version. */
+  price?: Price;
   /** What was asked for, where it is not chat: `embeddings`. */
   operation?: string;
   /** Why this target: the way through the route, `fallback 2 > cheapest 1`. Absent: the client named it. */
@@ -35,6 +39,8 @@ export interface Dispatched {
   endUser: string;
   /** Upper bound of what it can cost, for limits of a gateway that starts again after a crash. */
   reservedNanoUsd: NanoUsd;
+  /** What limits hold for it, where that is not what it can cost: the organisation pays another price. */
+  reservedSellNanoUsd?: NanoUsd;
 }
 
 /** An attempt came to its end, well or not. Written before the client's last byte. */
@@ -57,6 +63,11 @@ export interface Settled {
   estimated: boolean;
   /** Undefined when the target has no known price: the attempt is `unpriced`. */
   nanoUsd: NanoUsd | undefined;
+  /**
+   * What the organisation is charged and its limits count, where that is not `nanoUsd`: at its own price, or at the
+   * fallback price where none is known. Absent: the same.
+   */
+  sellNanoUsd?: NanoUsd | undefined;
   /** Paths of request members that could not be said in the target's dialect. */
   lost: string[];
 }
@@ -70,6 +81,13 @@ export interface Planned {
   at: number;
   /** JSON of a RecordedPlan. */
   text: string;
+}
+
+/** A price that was charged by, as it is kept: `json` says all its rates. */
+export interface PriceRecord {
+  version: string;
+  source: string;
+  json: string;
 }
 
 /**

@@ -29,6 +29,10 @@ export interface Usage {
   cacheReadImage?: number;
   /** What was used beside tokens, or instead of them. */
   units?: Units;
+  /** How often the model searched the web for its answer; absent: never, or nobody says. */
+  webSearches?: number;
+  /** The service tier that answered, in the provider's word (`flex`), where it is not the usual one. */
+  tier?: string;
 }
 
 /** What is sold otherwise than by the token, in whole numbers. */
@@ -46,7 +50,8 @@ export interface Units {
 }
 
 /** Nothing was used: neither tokens nor anything else. */
-export function usedNothing({ input, output, units }: Usage): boolean {
+export function usedNothing({ input, output, units, webSearches }: Usage): boolean {
+  if (webSearches) return false;
   return input === 0 && output === 0 && (units === undefined || !countedUnits.some((unit) => units[unit]));
 }
 
@@ -70,13 +75,15 @@ export function sumUsage(all: readonly Usage[]): Usage {
   const sum = emptyUsage();
   for (const usage of all) {
     for (const name of tokenCounts) sum[name] += usage[name];
-    for (const name of imageCounts) if (usage[name]) sum[name] = (sum[name] ?? 0) + usage[name];
+    for (const name of rareCounts) if (usage[name]) sum[name] = (sum[name] ?? 0) + usage[name];
+    if (usage.tier !== undefined) sum.tier ??= usage.tier;
     if (usage.units !== undefined) sum.units = sumUnits(sum.units ?? {}, usage.units);
   }
   return sum;
 }
 
-const imageCounts = ['imageInput', 'imageOutput'] as const;
+/** Counts that few answers have. */
+const rareCounts = ['imageInput', 'imageOutput', 'cacheReadAudio', 'cacheReadImage', 'webSearches'] as const;
 
 function sumUnits(one: Units, other: Units): Units {
   const sum = { ...one, ...other };

@@ -71,6 +71,7 @@ function dearest(prices: readonly (Price | undefined)[]): Price | undefined {
       tiers: [],
       perCall: Math.max(price.perCall, other.perCall),
       source: price.source,
+      version: price.version,
     };
   }
   return price;

@@ -44,6 +44,7 @@ export function namesOf(
       provider: target.provider.name,
       tags,
       priceSource: target.price?.source ?? '',
+      ...(target.price && { priceVersion: target.price.version, price: target.price }),
       ...(chat ? {} : { operation }),
       ...(why === '' ? {} : { why }),
     });

@@ -1,5 +1,5 @@
 /** Follows the journal and brings its attempts and plans into the store: the applier's work, on whatever thread it runs. */
-import type { Planned } from '../core/record.ts';
+import type { Planned, PriceRecord } from '../core/record.ts';
 import { type Attempt, createRecorder } from '../store/attempts.ts';
 import type { Store } from '../store/open.ts';
 import { openEntries } from './entries.ts';
@@ -32,10 +32,12 @@ export async function followJournal(dataDir: string, store: Store): Promise<Foll
     for (let part = reader.read(position); part !== undefined; part = reader.read(position)) {
       const attempts: Attempt[] = [];
       const plans: Planned[] = [];
+      const prices: PriceRecord[] = [];
       let skipped = 0;
       for (const entry of part.entries) {
         if (entry === undefined) skipped++;
         else if (entry.kind === 'p') plans.push(entry.plan);
+        else if (entry.kind === 'v') prices.push(entry.price);
         else if (entry.kind === 'd') open.set(entry.id, part.segment);
         else if (entry.kind === 's') {
           attempts.push(entry.attempt);
@@ -43,8 +45,8 @@ export async function followJournal(dataDir: string, store: Store): Promise<Foll
         }
       }
       // Lines of dispatches alone change nothing in the store; reading them again is free of consequences.
-      if (attempts.length > 0 || plans.length > 0)
-        await recorder.record(attempts, writePosition(part.next), plans);
+      if (attempts.length > 0 || plans.length > 0 || prices.length > 0)
+        await recorder.record(attempts, writePosition(part.next), plans, prices);
       position = part.next;
       unreadable += skipped;
     }

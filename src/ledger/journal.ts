@@ -1,7 +1,7 @@
 /** The journal: append-only files of lines that say which attempts began and how they ended. */
 import type { Dispatched, Journal, Names, Planned, Settled } from '../core/record.ts';
 import { LedgerError, type Lock, lockDataDir, reasonOf } from './data-dir.ts';
-import { writeDispatched, writeNames, writePlanned, writeSettled } from './lines.ts';
+import { writeDispatched, writeNames, writePlanned, writePriceLine, writeSettled } from './lines.ts';
 import { defaultSegmentOptions, Segment, type SegmentOptions } from './segment.ts';
 import { listSegments, mendSegment } from './segments.ts';
 
@@ -45,6 +45,8 @@ function openLocked(dataDir: string, lock: Lock, options: JournalOptions): Journ
   /** Numbers of the names that stand in the segment. */
   let numbers = new WeakMap<Names, number>();
   let named = 0;
+  /** Versions of the prices that stand in the segment. */
+  let priced = new Set<string>();
   let owed: { dispatch: Dispatched; record: Settled }[] = [];
   let closed = false;
 
@@ -70,6 +72,7 @@ function openLocked(dataDir: string, lock: Lock, options: JournalOptions): Journ
   function numberOf(names: Names): number {
     const known = numbers.get(names);
     if (known !== undefined) return known;
+    writePriceOf(names);
     let line = writeNames(named, names);
     if (!segment.fits(line.length)) {
       rotate();
@@ -78,6 +81,14 @@ function openLocked(dataDir: string, lock: Lock, options: JournalOptions): Journ
     put(line);
     numbers.set(names, named);
     return named++;
+  }
+
+  function writePriceOf({ price }: Names): void {
+    if (price === undefined || priced.has(price.version)) return;
+    const line = writePriceLine(price);
+    if (!segment.fits(line.length)) rotate();
+    put(line);
+    priced.add(price.version);
   }
 
   function put(line: string): void {
@@ -98,6 +109,7 @@ function openLocked(dataDir: string, lock: Lock, options: JournalOptions): Journ
     segment = next;
     numbers = new WeakMap();
     named = 0;
+    priced = new Set();
   }
 
   function payOwed(): void {

@@ -4,19 +4,23 @@
  * Each line is one JSON array, so that nothing but values is written on the call's path. What many attempts have in
  * common stands once in a segment, under a number that counts up from 0; the lines after it name the number.
  *
- *     ["n", number, key, team, organisation, model, target, provider, tags, priceSource, (operation, why), 0]
+ *     ["v", version, source, price, 0]
+ *     ["n", number, key, team, organisation, model, target, provider, tags, priceSource, (operation, why, priceVersion), 0]
  *     ["p", call, at, plan, 0]
- *     ["d", call, attempt, names, stream, session, endUser, at, reservedNanoUsd]
+ *     ["d", call, attempt, names, stream, session, endUser, at, reservedNanoUsd, (reservedSellNanoUsd)]
  *     ["s", call, attempt, names, stream, session, endUser, at, final, outcome, upstreamStatus, clientStatus,
  *      firstByteMs|null, durationMs, estimated, nanoUsd|null, [lost...], input, cacheRead, cacheWrite5m, cacheWrite1h,
  *      output, reasoning, audioInput, audioOutput,
- *      (image, millisecond, character, search, imageInput, imageOutput, billedInput, billedOutput)]
+ *      (image, millisecond, character, search, imageInput, imageOutput, billedInput, billedOutput,
+ *       (cacheReadAudio, cacheReadImage, webSearches, tier, imageKind, sellNanoUsd))]
  *
- * Flags are 0 or 1. Members are only ever added at the end, numbers only; a reader takes what is missing as zero. Those
- * in parentheses stand where they say something: an operation that is not chat, the way through a route, what is not told in tokens (-1: none). A plan
+ * Flags are 0 or 1. Members are only ever added at the end, and the last one is a number; a reader takes what is missing as zero. Those
+ * in parentheses stand where they say something: an operation that is not chat, the way through a route, what is not told in tokens (-1: none),
+ * what the organisation is charged where that is not what it cost (-1: the same). A price (its rates as JSON in a string) stands in a segment before the names that have it. A plan
  * is JSON in a string, of calls only whose route chose. A settled line repeats what its dispatch says of the call: whoever applies it needs no other line but its names.
  */
-import type { Dispatched, Names, Outcome, Planned, Settled } from '../core/record.ts';
+import { type Price, writePrice } from '../core/money.ts';
+import type { Dispatched, Names, Outcome, Planned, PriceRecord, Settled } from '../core/record.ts';
 import { countedUnits, type Units, type Usage } from '../core/usage.ts';
 import type { Attempt } from '../store/attempts.ts';
 
@@ -26,10 +30,16 @@ export type NamesList = (Names | undefined)[];
 /** @returns the line with its newline, as all of these. */
 export function writeNames(number: number, n: Names): string {
   const values = [n.key, n.team, n.organisation, n.model, n.target, n.provider, n.tags, n.priceSource];
-  if (n.operation !== undefined || n.why !== undefined) values.push(n.operation ?? '');
-  if (n.why !== undefined) values.push(n.why);
+  const more = [n.operation, n.why, n.priceVersion];
+  while (more.length > 0 && more.at(-1) === undefined) more.pop();
+  for (const value of more) values.push(value ?? '');
   // A line is known to be whole by the number it ends in.
   return `${JSON.stringify(['n', number, ...values, 0])}\n`;
+}
+
+/** @returns the line with its newline. */
+export function writePriceLine(price: Price): string {
+  return `${JSON.stringify(['v', price.version, price.source, writePrice(price), 0])}\n`;
 }
 
 export function writePlanned(p: Planned): string {
@@ -37,7 +47,8 @@ export function writePlanned(p: Planned): string {
 }
 
 export function writeDispatched(d: Dispatched, names: number): string {
-  return `["d","${beginning(d, names)},${d.at},${d.reservedNanoUsd}]\n`;
+  const sell = d.reservedSellNanoUsd === undefined ? '' : `,${d.reservedSellNanoUsd}`;
+  return `["d","${beginning(d, names)},${d.at},${d.reservedNanoUsd}${sell}]\n`;
 }
 
 export function writeSettled(d: Dispatched, s: Settled, names: number): string {
@@ -47,15 +58,27 @@ export function writeSettled(d: Dispatched, s: Settled, names: number): string {
     `${s.firstByteMs === undefined ? 'null' : Math.round(s.firstByteMs)},${Math.round(s.durationMs)},` +
     `${s.estimated ? 1 : 0},${s.nanoUsd ?? null},${s.lost.length === 0 ? '[]' : JSON.stringify(s.lost)},${u.input},` +
     `${u.cacheRead},${u.cacheWrite5m},${u.cacheWrite1h},${u.output},${u.reasoning},${u.audioInput},${u.audioOutput}` +
-    `${u.units === undefined && u.billed === undefined && !u.imageInput && !u.imageOutput ? '' : moreOf(u)}]\n`
+    `${moreOf(u, s.sellNanoUsd)}]\n`
   );
 }
 
 /** What few attempts have. */
-function moreOf({ units = {}, imageInput = 0, imageOutput = 0, billed }: Usage): string {
+function moreOf(u: Usage, sellNanoUsd: number | undefined): string {
+  const last = lastOf(u, sellNanoUsd);
+  if (u.units === undefined && u.billed === undefined && !u.imageInput && !u.imageOutput && last === '')
+    return '';
+  const { units = {}, imageInput = 0, imageOutput = 0, billed } = u;
   const { image = 0, millisecond = 0, character = 0, search = 0 } = units;
   const { input = -1, output = -1 } = billed ?? {};
-  return ['', image, millisecond, character, search, imageInput, imageOutput, input, output].join(',');
+  return ['', image, millisecond, character, search, imageInput, imageOutput, input, output].join(',') + last;
+}
+
+function lastOf(u: Usage, sellNanoUsd: number | undefined): string {
+  const { cacheReadAudio = 0, cacheReadImage = 0, webSearches = 0, tier = '' } = u;
+  const kind = u.units?.imageKind ?? '';
+  const none = cacheReadAudio + cacheReadImage + webSearches === 0 && tier === '' && kind === '';
+  if (none && sellNanoUsd === undefined) return '';
+  return `,${cacheReadAudio},${cacheReadImage},${webSearches},${quote(tier)},${quote(kind)},${sellNanoUsd ?? -1}`;
 }
 
 /** What lines of both kinds go on with. A call's id is of the gateway's own making: nothing in it needs escaping. */
@@ -71,6 +94,7 @@ function quote(text: string): string {
 export type Entry =
   | { kind: 'n' }
   | { kind: 'p'; plan: Planned }
+  | { kind: 'v'; price: PriceRecord }
   | Begun
   | { kind: 's'; id: string; attempt: Attempt }
   | undefined;
@@ -124,6 +148,8 @@ function entryOf(values: unknown, names: NamesList): Entry {
   if (typeof values[1] !== 'string') return undefined;
   if (values[0] === 'p')
     return { kind: 'p', plan: { call: values[1], at: whole(values[2]), text: text(values[3]) } };
+  if (values[0] === 'v')
+    return { kind: 'v', price: { version: values[1], source: text(values[2]), json: text(values[3]) } };
   const id = `${values[1]} ${values[2]}`;
   // Names that were damaged cost nobody the charge.
   const named = names[whole(values[3])] ?? unknownNames;
@@ -157,7 +183,8 @@ function namesOf(values: unknown[]): Names {
     tags: text(values[8]),
     priceSource: text(values[9]),
     ...(typeof values[10] === 'string' && values[10] !== '' && { operation: values[10] }),
-    ...(typeof values[11] === 'string' && { why: values[11] }),
+    ...(typeof values[11] === 'string' && values[11] !== '' && { why: values[11] }),
+    ...(typeof values[12] === 'string' && { priceVersion: values[12] }),
   };
 }
 
@@ -171,6 +198,7 @@ function dispatchOf(values: unknown[], names: Names): Dispatched {
     endUser: text(values[6]),
     at: whole(values[7]),
     reservedNanoUsd: values[0] === 'd' ? whole(values[8]) : 0,
+    ...(values[0] === 'd' && values.length > 9 && { reservedSellNanoUsd: whole(values[9]) }),
   };
 }
 
@@ -190,6 +218,7 @@ function attemptOf(values: unknown[], names: Names): Attempt {
       durationMs: whole(values[13]),
       estimated: values[14] === 1,
       nanoUsd: typeof values[15] === 'number' ? whole(values[15]) : undefined,
+      ...(typeof values[38] === 'number' && values[38] >= 0 && { sellNanoUsd: whole(values[38]) }),
       lost: Array.isArray(values[16]) ? values[16].map(text) : [],
       usage: {
         input: whole(values[17]),
@@ -206,6 +235,15 @@ function attemptOf(values: unknown[], names: Names): Attempt {
   };
 }
 
+/** Where counts that few attempts have stand in their lines. */
+const rareAt = [
+  ['imageInput', 29],
+  ['imageOutput', 30],
+  ['cacheReadAudio', 33],
+  ['cacheReadImage', 34],
+  ['webSearches', 35],
+] as const;
+
 function readMore(values: unknown[]): Partial<Usage> {
   const more: Partial<Usage> = {};
   const units: Units = {};
@@ -213,10 +251,12 @@ function readMore(values: unknown[]): Partial<Usage> {
     const amount = whole(values[25 + i]);
     if (amount > 0) units[unit] = amount;
   });
+  if (text(values[37]) !== '') units.imageKind = text(values[37]);
   if (Object.keys(units).length > 0) more.units = units;
-  const [imageInput, imageOutput] = [whole(values[29]), whole(values[30])];
-  if (imageInput > 0) more.imageInput = imageInput;
-  if (imageOutput > 0) more.imageOutput = imageOutput;
+  rareAt.forEach(([name, at]) => {
+    if (whole(values[at]) > 0) more[name] = whole(values[at]);
+  });
+  if (text(values[36]) !== '') more.tier = text(values[36]);
   const [input, output] = [values[31] ?? -1, values[32] ?? -1].map(whole);
   if (input! >= 0 && output! >= 0) more.billed = { input: input!, output: output! };
   return more;

@@ -56,7 +56,14 @@ function interrupted(dispatch: Dispatched, final: boolean): Settled {
     durationMs: 0,
     usage: emptyUsage(),
     estimated: true,
-    nanoUsd: dispatch.reservedNanoUsd,
+    // Where no price was known, what limits held for it is all there is to say.
+    nanoUsd: unpriced(dispatch) ? undefined : dispatch.reservedNanoUsd,
+    sellNanoUsd: dispatch.reservedSellNanoUsd,
     lost: [],
   };
+}
+
+/** Something was held at a fallback price. */
+function unpriced({ names, reservedNanoUsd, reservedSellNanoUsd = 0 }: Dispatched): boolean {
+  return names.priceSource === '' && reservedNanoUsd === 0 && reservedSellNanoUsd > 0;
 }

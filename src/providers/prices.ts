@@ -5,7 +5,7 @@
 import { calcPrice, findProvider } from '@pydantic/genai-prices';
 import manifest from '../../package.json' with { type: 'json' };
 import type { Price, Rates, UnitRates } from '../core/money.ts';
-import { parseUsd, perMillion } from '../core/money.ts';
+import { parseUsd, perMillion, withVersion } from '../core/money.ts';
 import type { CatalogueEntry } from './entry.ts';
 import { unitPrices } from './unit-prices.ts';
 
@@ -65,7 +65,7 @@ export function resolvePrice(
 
 function statedPrice(price: StatedPrice, source: string): Price {
   const units = unitRates(price);
-  return {
+  return withVersion({
     rates: ratesOf({
       input: price.input ?? 0,
       output: price.output ?? 0,
@@ -81,7 +81,7 @@ function statedPrice(price: StatedPrice, source: string): Price {
     perCall: parseUsd(price.request ?? 0),
     ...(units === undefined ? {} : { units }),
     source,
-  };
+  });
 }
 
 /** Undefined where nothing but tokens and calls is priced. */
@@ -124,7 +124,7 @@ function listedPrice(listId: string, model: string, at: number): Price | undefin
     if (typeof rate === 'object') for (const tier of rate.tiers) starts.add(tier.start);
   }
   const perThousandCalls = listed.requests_kcount;
-  return {
+  return withVersion({
     rates: listedRates(model, listed, 0),
     tiers: [...starts]
       .sort((a, b) => a - b)
@@ -132,7 +132,7 @@ function listedPrice(listId: string, model: string, at: number): Price | undefin
     perCall: typeof perThousandCalls === 'number' ? parseUsd(perThousandCalls / 1000) : 0,
     ...(units === undefined ? {} : { units }),
     source: listSource,
-  };
+  });
 }
 
 function listedRates(model: string, listed: Record<string, ListedRate>, inputTokens: number): Rates {

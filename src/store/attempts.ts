@@ -1,7 +1,8 @@
 /** Attempts and plans into the store: rows, roll-ups and the journal's position in one transaction, each exactly once. */
 import type { Compilable, CompiledQuery, Insertable, Kysely, Transaction } from 'kysely';
-import type { Dispatched, Names, Planned, Settled } from '../core/record.ts';
+import type { Dispatched, Names, Planned, PriceRecord, Settled } from '../core/record.ts';
 import { type Usage, usedNothing } from '../core/usage.ts';
+import { addPrices } from './prices.ts';
 import type { AttemptsTable, PlansTable, RollupsTable, Schema } from './schema.ts';
 
 /** An attempt that came to its end, with what was known when it began. */
@@ -14,10 +15,15 @@ export interface Recorder {
   /** Up to where the journal was applied, as given to `record`; undefined when nothing was. */
   position(): Promise<string | undefined>;
   /**
-   * Stores attempts and plans that were not stored before, adds the former to the roll-ups and notes the position: all or
-   * nothing. @throws the database's error; the same call may be made again.
+   * Stores attempts, plans and prices that were not stored before, adds the attempts to the roll-ups and notes the
+   * position: all or nothing. @throws the database's error; the same call may be made again.
    */
-  record(attempts: readonly Attempt[], position: string, plans?: readonly Planned[]): Promise<void>;
+  record(
+    attempts: readonly Attempt[],
+    position: string,
+    plans?: readonly Planned[],
+    prices?: readonly PriceRecord[],
+  ): Promise<void>;
 }
 
 const attemptColumns = [
@@ -46,6 +52,7 @@ const attemptColumns = [
   'nano_usd',
   'lost',
   'units',
+  'sell_nano_usd',
 ] as const satisfies readonly (keyof AttemptsTable)[];
 
 const planColumns = ['call', 'at', 'plan'] as const satisfies readonly (keyof PlansTable)[];
@@ -62,6 +69,7 @@ const sumColumns = [
   'output',
   'reasoning',
   'nano_usd',
+  'sell_nano_usd',
 ] as const satisfies readonly (keyof RollupsTable)[];
 
 /** Rows per insert: the fewest microseconds per row on SQLite, and few statements to prepare. */
@@ -106,6 +114,7 @@ export function createRecorder(db: Kysely<Schema>): Recorder {
     attempts: readonly Attempt[],
     position: string,
     plans: readonly Planned[],
+    prices: readonly PriceRecord[],
   ): Promise<boolean> {
     const series = await resolveSeries(attempts);
     const rows = attempts.map((attempt, i) => rowOf(attempt, series[i]!));
@@ -116,6 +125,7 @@ export function createRecorder(db: Kysely<Schema>): Recorder {
         const stored = await insertRows(trx, insertAttempts, rows);
         if (stored !== BigInt(rows.length)) throw new AlreadyStored();
         await insertRows(trx, insertPlans, planRows);
+        await addPrices(trx, prices, Date.now());
         for (const values of sums) await run(trx, addSums, values);
         await writePosition(trx, position);
       });
@@ -128,10 +138,10 @@ export function createRecorder(db: Kysely<Schema>): Recorder {
 
   return {
     position: () => readPosition(db),
-    async record(attempts, position, plans = []) {
+    async record(attempts, position, plans = [], prices = []) {
       let fresh = attempts;
       // Rare: the position was lost, or a segment is read again.
-      while (!(await store(fresh, position, plans))) fresh = await withoutStored(db, fresh);
+      while (!(await store(fresh, position, plans, prices))) fresh = await withoutStored(db, fresh);
     },
   };
 }
@@ -177,7 +187,7 @@ function upsertRollup(db: Kysely<Schema>): Compilable {
   const example = Object.fromEntries(['hour', 'series', ...sumColumns].map((column) => [column, 0]));
   return db
     .insertInto('rollups')
-    .values(example as unknown as RollupsTable)
+    .values(example as unknown as Insertable<RollupsTable>)
     .onConflict((conflict) =>
       conflict
         .columns(['hour', 'series'])
@@ -234,13 +244,23 @@ function rowOf({ dispatch, settled }: Attempt, series: number): unknown[] {
     settled.nanoUsd ?? null,
     settled.lost.length === 0 ? '' : settled.lost.join('\n'),
     unitsOf(usage),
+    settled.sellNanoUsd ?? null,
   ];
 }
 
-function unitsOf({ units, imageInput, imageOutput, billed }: Usage): string {
-  if (units === undefined && imageInput === undefined && imageOutput === undefined && billed === undefined)
-    return '';
-  return JSON.stringify({ ...units, imageInput, imageOutput, billed });
+function unitsOf(usage: Usage): string {
+  const { units, imageInput, imageOutput, billed, cacheReadAudio, cacheReadImage, webSearches, tier } = usage;
+  const text = JSON.stringify({
+    ...units,
+    imageInput,
+    imageOutput,
+    billed,
+    cacheReadAudio,
+    cacheReadImage,
+    webSearches,
+    tier,
+  });
+  return text === '{}' ? '' : text;
 }
 
 /** Sums per hour and series: hour, series, then the order of sumColumns. */
@@ -254,7 +274,7 @@ function sumUp(attempts: readonly Attempt[], series: readonly number[]): number[
     const slot = series[i]! * 2_097_152 + hour;
     let sum = sums.get(slot);
     if (sum === undefined) {
-      sum = [hour, series[i]!, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+      sum = [hour, series[i]!, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
       sums.set(slot, sum);
     }
     const failed = settled.outcome !== 'ok' && settled.outcome !== 'cancelled';
@@ -269,16 +289,24 @@ function sumUp(attempts: readonly Attempt[], series: readonly number[]): number[
     sum[10]! += usage.output;
     sum[11]! += usage.reasoning;
     sum[12]! += settled.nanoUsd ?? 0;
+    sum[13]! += settled.sellNanoUsd ?? settled.nanoUsd ?? 0;
   }
   return [...sums.values()];
 }
 
-function seriesOf({ priceSource, operation = 'chat', why = '', ...rest }: Names) {
-  return { ...rest, price_source: priceSource, operation, why };
+function seriesOf({
+  priceSource,
+  priceVersion = '',
+  price: _,
+  operation = 'chat',
+  why = '',
+  ...rest
+}: Names) {
+  return { ...rest, price_source: priceSource, operation, why, price_version: priceVersion };
 }
 
 function seriesName(n: Names): string {
-  return `${n.key}\n${n.team}\n${n.organisation}\n${n.model}\n${n.target}\n${n.provider}\n${n.tags}\n${n.priceSource}\n${n.operation ?? ''}\n${n.why ?? ''}`;
+  return `${n.key}\n${n.team}\n${n.organisation}\n${n.model}\n${n.target}\n${n.provider}\n${n.tags}\n${n.priceSource}\n${n.operation ?? ''}\n${n.why ?? ''}\n${n.priceVersion ?? ''}`;
 }
 
 async function findSeries(

@@ -6,6 +6,7 @@ import { up as operations } from './migrations/0003-operations.ts';
 import { up as objects } from './migrations/0004-objects.ts';
 import { up as why } from './migrations/0005-why.ts';
 import { up as plans } from './migrations/0006-plans.ts';
+import { up as prices } from './migrations/0008-prices.ts';
 import { up as administration } from './migrations/0010-administration.ts';
 import type { Schema } from './schema.ts';
 
@@ -17,6 +18,7 @@ const migrations: Record<string, Migration> = {
   '0004-objects': { up: objects },
   '0005-why': { up: why },
   '0006-plans': { up: plans },
+  '0008-prices': { up: prices },
   '0010-administration': { up: administration },
 };
 

@@ -5,6 +5,7 @@ export interface Schema {
   series: SeriesTable;
   attempts: AttemptsTable;
   plans: PlansTable;
+  prices: PricesTable;
   rollups: RollupsTable;
   keys: KeysTable;
   tokens: TokensTable;
@@ -34,6 +35,8 @@ export interface SeriesTable {
   /** `chat`, or what else was asked for. */
   operation: string;
   why: string;
+  /** See PricesTable; '' where no price is known. */
+  price_version: Generated<string>;
 }
 
 /** One row per attempt: (call, attempt) is its identity. */
@@ -66,6 +69,8 @@ export interface AttemptsTable {
   units: Generated<string>;
   /** Null: unpriced. */
   nano_usd: number | null;
+  /** What the organisation was charged and its limits counted; null: as much as it cost. */
+  sell_nano_usd: Generated<number | null>;
   /** Paths of request members that were lost, one per line. */
   lost: string;
 }
@@ -77,6 +82,15 @@ export interface PlansTable {
   at: number;
   /** JSON of a RecordedPlan. */
   plan: string;
+}
+
+/** Prices that were charged by, by their versions. */
+export interface PricesTable {
+  version: string;
+  source: string;
+  /** All its rates as JSON, in pico-dollars. */
+  price: string;
+  first_seen: number;
 }
 
 /** Sums of attempts per hour: what usage, limits and charts are answered from. */
@@ -98,6 +112,8 @@ export interface RollupsTable {
   output: number;
   reasoning: number;
   nano_usd: number;
+  /** What was charged for them; for attempts without a price of their own, what they cost. */
+  sell_nano_usd: Generated<number>;
 }
 
 /** Virtual keys made at run time; those of the configuration file are not here. */

@@ -10,6 +10,7 @@ export interface Spent {
   organisation: string;
   calls: number;
   tokens: number;
+  /** What was charged, where that is not what it cost. */
   nanoUsd: NanoUsd;
 }
 
@@ -60,7 +61,7 @@ function fromRollups(db: Kysely<Schema>, hour: number) {
     .select([
       sql<number>`sum(rollups.calls)`.as('calls'),
       sql<number>`sum(rollups.input + rollups.output)`.as('tokens'),
-      sql<number>`sum(rollups.nano_usd)`.as('nanoUsd'),
+      sql<number>`sum(rollups.sell_nano_usd)`.as('nanoUsd'),
     ])
     .where('rollups.hour', '>=', hour);
 }
@@ -72,7 +73,7 @@ function fromAttempts(db: Kysely<Schema>, since: number) {
     .select([
       sql<number>`sum(attempts.final)`.as('calls'),
       sql<number>`sum(attempts.input + attempts.output)`.as('tokens'),
-      sql<number>`sum(coalesce(attempts.nano_usd, 0))`.as('nanoUsd'),
+      sql<number>`sum(coalesce(attempts.sell_nano_usd, attempts.nano_usd, 0))`.as('nanoUsd'),
     ])
     .where('attempts.at', '>=', since);
 }

@@ -519,7 +519,7 @@ describe('usage', () => {
     audioInput: 0,
     audioOutput: 0,
   };
-  const price = { rates, tiers: [], perCall: 0, source: 'test' };
+  const price = { rates, tiers: [], perCall: 0, source: 'test', version: '' };
 
   test('is what went through the model; what is billed is charged', () => {
     const usage = cohereV2.readResponse(load('stop-sequence', 'response.json'), {}).usage!;

@@ -16,6 +16,7 @@ const price: Price = {
   tiers: [],
   perCall: 0,
   source: 'test',
+  version: '',
 };
 const priced = (model: string, more: Partial<Target> = {}): Target => ({
   ...makeTarget(model),

@@ -96,6 +96,7 @@ describe('applying', () => {
         audio_input: 1,
         audio_output: 2,
         nano_usd: null,
+        sell_nano_usd: null,
         lost: 'seed\ntools[0].strict',
         units: '',
       },

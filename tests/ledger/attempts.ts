@@ -24,10 +24,11 @@ export function tempDir(): string {
 export const noon = Date.UTC(2030, 0, 15, 10, 30);
 
 export function dispatch(call: string, more: Partial<Omit<Dispatched, 'names'> & Names> = {}): Dispatched {
-  const { key, team, organisation, model, target, provider, tags, priceSource, operation, ...rest } = {
+  const { key, team, organisation, model, target, provider, tags, priceSource, ...others } = {
     ...usual,
     ...more,
   };
+  const { operation, price, priceVersion = price?.version, ...rest } = others;
   return {
     call,
     attempt: 1,
@@ -47,6 +48,8 @@ export function dispatch(call: string, more: Partial<Omit<Dispatched, 'names'> &
       tags,
       priceSource,
       ...(operation !== undefined && { operation }),
+      ...(priceVersion !== undefined && { priceVersion }),
+      ...(price !== undefined && { price }),
     },
   };
 }
@@ -120,6 +123,7 @@ export async function stored(dataDir: string) {
         eb.fn.sum<number>('errors').as('errors'),
         eb.fn.sum<number>('input').as('input'),
         eb.fn.sum<number>('nano_usd').as('nanoUsd'),
+        eb.fn.sum<number>('sell_nano_usd').as('sellNanoUsd'),
       ])
       .executeTakeFirstOrThrow();
     return { attempts, sums };

@@ -26,6 +26,7 @@ describe('listed prices', () => {
       tiers: [],
       perCall: 0,
       source: expect.stringMatching(/^genai-prices@\d+\.\d+\.\d+$/),
+      version: expect.stringMatching(/^[0-9a-f]{12}$/),
     });
   });
 
@@ -186,6 +187,7 @@ describe('prices of the configuration', () => {
       tiers: [],
       perCall: 1_000_000,
       source: 'config',
+      version: expect.stringMatching(/^[0-9a-f]{12}$/),
     });
   });
 

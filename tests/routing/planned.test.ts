@@ -25,6 +25,7 @@ const target = (model: string, input = 1): Target => ({
     tiers: [],
     perCall: 0,
     source: 'test',
+    version: '',
   },
 });
 const [a, b, c] = [target('a', 3), target('b', 1), target('c', 2)];

@@ -172,6 +172,7 @@ describe('conversations of 20 turns, with 8 equal targets', () => {
     tiers: [],
     perCall: 0,
     source: 'test',
+    version: '',
   };
   const routes: [string, Route][] = [
     ['sticky', { type: 'sticky', by: 'conversation', children }],

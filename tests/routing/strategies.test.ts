@@ -30,7 +30,7 @@ function priced(model: string, input: number, output: number, cached = input): T
   const [inputRate, cacheRead, outputRate] = [input * 1e6, cached * 1e6, output * 1e6];
   const writes = { cacheWrite5m: inputRate, cacheWrite1h: inputRate };
   const rates = { input: inputRate, cacheRead, ...writes, output: outputRate, audioInput: 0, audioOutput: 0 };
-  const price: Price = { rates, tiers: [], perCall: 0, source: 'test' };
+  const price: Price = { rates, tiers: [], perCall: 0, source: 'test', version: '' };
   return { ...makeTarget(model), price };
 }
 
