@@ -122,7 +122,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     forceTranslate: options.env.SLUICE_FORCE_TRANSLATE === '1',
   };
   const probes = new Probes(gateway);
-  const ready = () => !inflight.draining && ledger.writable();
+  const ready = () => !inflight.stopping && ledger.writable();
   const expose = () => metrics.expose({ ...health.describe(Date.now()), heldBack: retries.heldBack });
   const { host, port } = settings;
   const adminStore = openLater(settings.dataDir, settings.store);
@@ -161,6 +161,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       probes.stop();
       const { drainMs } = configuration.snapshot().settings;
       log.info({ calls: inflight.count, drainMs }, 'stopping');
+      server.retire();
       const [drained] = await Promise.all([inflight.drain(drainMs), gateway.shadows.stop()]);
       if (!drained) {
         log.warn({ calls: inflight.count }, 'calls were still running when the drain time was over');

@@ -16,7 +16,7 @@ import { askingFor, CallAsk } from './ask.ts';
 import { checkModel, readBody } from './body.ts';
 import { estimateRequest } from './estimate.ts';
 import type { Gateway } from './gateway.ts';
-import { unknownModel } from './handle.ts';
+import { shuttingDown, unknownModel } from './handle.ts';
 import { readLabels } from './labels.ts';
 import { keyMarked, type Pins } from './objects/kept-objects.ts';
 import { isAnswer, readBytes } from './read-reply.ts';
@@ -58,7 +58,7 @@ async function count(
   id: string,
 ): Promise<Answer> {
   const { counting } = dialect;
-  if (gateway.inflight.draining) throw new GatewayError('draining', 'This gateway is shutting down; retry.');
+  if (gateway.inflight.draining) throw shuttingDown();
   if (counting === undefined) throw new GatewayError('not_found', 'Tokens are not counted in this dialect.');
   const key = gateway.keyring.authenticate(extractSecret(request.headers, request.url), Date.now());
   const snapshot = gateway.snapshot();

@@ -95,9 +95,13 @@ export function admit(
   secret = extractSecret(request.headers, request.url),
 ): void {
   const { gateway } = call;
-  if (gateway.inflight.draining) throw new GatewayError('draining', 'This gateway is shutting down; retry.');
+  if (gateway.inflight.draining) throw shuttingDown();
   call.key = gateway.keyring.authenticate(secret, Date.now());
   call.labels = readLabels(request.headers);
+}
+
+export function shuttingDown(): GatewayError {
+  return new GatewayError('draining', 'This gateway is shutting down; retry.');
 }
 
 function planTries(call: Call, body: Uint8Array, asked: Asked, request: ClientRequest): Tries {

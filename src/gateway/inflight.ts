@@ -2,6 +2,9 @@
 
 export class Inflight {
   count = 0;
+  /** No other node should send calls here any more. */
+  stopping = false;
+  /** New calls are refused. */
   draining = false;
   private idle: (() => void) | undefined;
   /** Calls that do not end by themselves: told when the time is over. */
@@ -16,9 +19,16 @@ export class Inflight {
     if (this.count === 0) this.idle?.();
   }
 
-  /** Refuses new calls and waits for the running ones. @returns false when `drainMs` was not enough. */
+  /** Waits until no call is running, and refuses new ones from then on. @returns false when `drainMs` was not enough. */
   async drain(drainMs: number): Promise<boolean> {
+    const finished = await this.finish(drainMs);
     this.draining = true;
+    for (const session of this.sessions) session.drain();
+    return finished;
+  }
+
+  private async finish(drainMs: number): Promise<boolean> {
+    this.stopping = true;
     if (this.count === 0) return true;
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<boolean>((resolve) => {
@@ -29,7 +39,6 @@ export class Inflight {
     });
     const finished = await Promise.race([idle, late]);
     clearTimeout(timer);
-    for (const session of this.sessions) session.drain();
     return finished;
   }
 }

@@ -1,6 +1,6 @@
 /** Both ends of a realtime session: a client over a real socket, and a provider that does as it is told. For tests. */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createServer } from 'node:tls';
@@ -81,14 +81,15 @@ export function knock(
   url: string,
   path: string,
   headers: Record<string, string> = {},
+  socket = connectTo(url),
 ): Promise<{
   status: number;
   headers: Headers;
   body: { error: { code: string; message: string; type: string } };
 }> {
-  const { hostname, port } = new URL(url);
+  const { host } = new URL(url);
   const asked: Record<string, string> = {
-    host: `${hostname}:${port}`,
+    host,
     connection: 'Upgrade',
     upgrade: 'websocket',
     'sec-websocket-version': '13',
@@ -97,7 +98,6 @@ export function knock(
   };
   const lines = Object.entries(asked).map(([name, value]) => `${name}: ${value}\r\n`);
   return new Promise((resolve, reject) => {
-    const socket = connect(Number(port), hostname);
     let text = '';
     socket.on('error', reject);
     socket.on('data', (bytes) => {
@@ -114,6 +114,11 @@ export function knock(
     });
     socket.write(`GET ${path} HTTP/1.1\r\n${lines.join('')}\r\n`);
   });
+}
+
+export function connectTo(url: string): Socket {
+  const { hostname, port } = new URL(url);
+  return connect(Number(port), hostname);
 }
 
 export interface Held {

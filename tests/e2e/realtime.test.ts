@@ -1,5 +1,6 @@
 /** Realtime sessions: opened by whoever may, held with whoever can, passed on unchanged, and ended in good order. */
 import { afterAll, beforeAll, beforeEach, describe, expect, spyOn, test } from 'bun:test';
+import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import OpenAI from 'openai';
 import { OpenAIRealtimeWebSocket } from 'openai/realtime/websocket';
@@ -10,6 +11,7 @@ import { type FakeProvider, startFakeProvider } from '../fake-provider.ts';
 import { key, startGateway, type TestGateway, until } from './gateway.ts';
 import {
   Client,
+  connectTo,
   knock,
   makeCertificate,
   startTlsFront,
@@ -662,9 +664,11 @@ providers: { rt: { speaks: openai-chat, url: "${upstream.url}/v1", key: up } }
     const client = await Client.dial(url, { headers: { ...bearer, 'x-sluice-session': 'drained' } });
     await until(() => upstream.last().path === '/v1/realtime?model=gpt');
     const provider = upstream.last();
+    const kept = connectTo(own.url);
+    await once(kept, 'connect');
     const stopped = own.app.stop();
-    await Bun.sleep(50);
-    const { status, body } = await knock(own.url, '/v1/realtime?model=rt/gpt', bearer);
+    await expect(fetch(`${own.url}/healthz`)).rejects.toThrow();
+    const { status, body } = await knock(own.url, '/v1/realtime?model=rt/gpt', bearer, kept);
     expect([status, body.error.code]).toEqual([503, 'draining']);
     client.send('{"type":"still.talking"}');
     await until(() => provider.heard.length === 1);

@@ -372,6 +372,20 @@ describe('told to stop', () => {
     await until(() => client.ended);
   });
 
+  test('retired, it answers what comes on connections it has, each once, and accepts no more', async () => {
+    const { client, served } = await serve(echo);
+    client.send(get());
+    const before = await client.answer();
+    expect(before.headers.connection).toBeUndefined();
+    served.server.retire();
+    await expect(fetch(served.url)).rejects.toThrow();
+    client.send(get());
+    const last = await client.answer();
+    expect([last.status, last.headers.connection]).toEqual([200, 'close']);
+    await until(() => client.ended);
+    await served.server.stop(false);
+  });
+
   test('with force it cuts everything', async () => {
     const { client, served } = await serve(() => new Promise(() => {}));
     client.send(get());

@@ -27,7 +27,7 @@ import { askingFor } from '../ask.ts';
 import { checkModel } from '../body.ts';
 import { type Attempt, Call } from '../call.ts';
 import type { Gateway } from '../gateway.ts';
-import { admit, openRoute, refuse } from '../handle.ts';
+import { admit, openRoute, refuse, shuttingDown } from '../handle.ts';
 import { readRefusal } from '../read-reply.ts';
 import { type Outbound, plainOutbound } from '../render.ts';
 import { answerHeaders, errorResponse } from '../respond.ts';
@@ -52,6 +52,7 @@ export async function handleRealtime(
     const offer = readOffer(request.headers);
     const secret = extractSecret(request.headers, request.url) ?? offer.secret;
     admit(call, request, secret);
+    if (gateway.inflight.stopping) throw shuttingDown();
     const wish = readWish(query);
     const tries = plan(call, request, wish);
     for (;;) {

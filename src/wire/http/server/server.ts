@@ -46,12 +46,20 @@ export class HttpServer implements House {
   }
 
   /**
+   * Accepts no more connections. Requests that come on those there are are answered, each as the last of its
+   * connection, so that a load balancer which keeps connections open finds out without losing one.
+   */
+  retire(): void {
+    this.closing = true;
+    this.listener.stop();
+  }
+
+  /**
    * Accepts no more. Idle connections are ended, the others when their answer is out; with `force` all are cut.
    * Resolves when none is left.
    */
   stop(force: boolean): Promise<void> {
-    this.closing = true;
-    this.listener.stop();
+    if (!this.closing) this.retire();
     for (const connection of this.connections) {
       if (force) connection.cut();
       else connection.endIdle();
