@@ -5,7 +5,7 @@ import type { AdminPowers, createAdmin } from './admin/admin.ts';
 import { compile, type Transport } from './config/compile.ts';
 import { formatMistakes } from './config/mistakes.ts';
 import type { Config } from './config/schema.ts';
-import type { Key, Limit, Snapshot, Window } from './config/snapshot.ts';
+import type { Key, Limit, Shared, Snapshot, Window } from './config/snapshot.ts';
 import { targetsOf } from './config/targets.ts';
 import { watchConfig } from './config/watch.ts';
 import { type Alert, type Alerts, identityOf } from './core/alert.ts';
@@ -38,9 +38,11 @@ import { expositionType } from './observe/exposition.ts';
 import type { Logger } from './observe/log.ts';
 import { createMetrics, type Metrics } from './observe/metrics.ts';
 import type { Alarm } from './routing/health/keys.ts';
-import { createHealth } from './routing/health.ts';
+import { createHealth, type Health } from './routing/health.ts';
 import { createSight, Measures } from './routing/measures.ts';
 import { RetryBudget } from './routing/retry-budget.ts';
+import type { HealthChannel } from './shared/health-channel.ts';
+import type { SharedRedis } from './shared/redis.ts';
 import { openAnswers } from './store/answers.ts';
 import { createFirstSecrets, type FirstSecrets } from './store/first-start.ts';
 import type { StoreKey } from './store/keys.ts';
@@ -92,11 +94,17 @@ export async function startApp(options: AppOptions): Promise<App> {
   const objects = new KeptObjects(openObjects(settings.dataDir, settings.store), (what, error) =>
     log.error({ error: (error as Error).message }, `alarm: ${what}`),
   );
+  const redis = await openShared(settings.shared, log);
+  let others: HealthChannel | undefined;
   const health = createHealth({
     onAlarm: (alarm) => alerts.raise(deadKey(alarm)),
-    onChange: (change) => reportChange(change, metrics, log),
+    onChange: (change) => {
+      reportChange(change, metrics, log);
+      others?.publish(change);
+    },
     providers: () => configuration.snapshot().providers,
   });
+  others = await shareHealth(redis, health, log);
   const retries = new RetryBudget();
   const measures = new Measures();
   const gateway: Gateway = {
@@ -146,6 +154,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       path.startsWith('/admin/') ? administer(webRequest(request)) : operate(path, ready, expose),
   });
   configuration.watch();
+  redis?.connect();
   probes.start();
   void objects.open();
   void chargeLeftovers(gateway);
@@ -271,6 +280,30 @@ async function openLedger(configuration: Configuration, alerts: Alerts, log: Log
   counters.restore(await spentBefore(store.db, now), now);
   await store.close();
   return { journal, applier, counters, firstSecrets, writable: () => state?.ok !== false };
+}
+
+/** What is shared with other nodes; loaded only where there are any. */
+async function openShared(shared: Shared | undefined, log: Logger): Promise<SharedRedis | undefined> {
+  if (shared === undefined) return undefined;
+  const { openRedis } = await import('./shared/redis.ts');
+  return await openRedis(
+    { url: shared.redis, prefix: shared.prefix },
+    {
+      onUp: () => log.info('connected to the Redis that nodes share'),
+      onDown: (reason) => log.error({ reason }, 'alarm: the Redis that nodes share is away'),
+    },
+  );
+}
+
+async function shareHealth(redis: SharedRedis | undefined, health: Health, log: Logger) {
+  if (redis === undefined) return undefined;
+  const { HealthChannel } = await import('./shared/health-channel.ts');
+  return new HealthChannel(redis, {
+    adopt(change) {
+      health.adopt(change);
+      log.debug({ ...change }, 'another node has learned of health');
+    },
+  });
 }
 
 /** The admin API: loaded when it is first asked for, so that nobody waits for it at the start. */

@@ -28,6 +28,7 @@ const mayImport: Record<string, { from: string[]; because: string }> = {
     because: 'the ledger brings records into the store and knows no gateway',
   },
   store: { from: ['core'], because: 'the store knows rows' },
+  shared: { from: ['core'], because: 'what nodes tell each other is plain data: app.ts hands it on' },
   admin: {
     from: ['core', 'config', 'store'],
     because: 'the control plane stands above the store; what lives in the running gateway, app.ts hands it',
@@ -87,7 +88,7 @@ describe('vendors are data', () => {
   /** Names that are also words. */
   const words = new Set(['mock', 'together']);
   const vendors = Object.keys(catalogue).filter((name) => !words.has(name));
-  const plane = /^src\/(wire|routing|governance|gateway|ledger|store|observe)\//;
+  const plane = /^src\/(wire|routing|governance|gateway|ledger|store|shared|observe)\//;
 
   test.each(files.filter(({ path }) => plane.test(path)))('$path names none', ({ text }) => {
     const code = text.replace(/'(openai-chat|openai-responses|anthropic-messages|ollama)'/g, '');

@@ -7,6 +7,7 @@ import { identities } from '../providers/identity.ts';
 import { type SettingName, settingForms } from '../providers/places.ts';
 import { limit } from './limit-schema.ts';
 import { route } from './route-schema.ts';
+import { shared } from './shared-schema.ts';
 import { timeout } from './timeout-schema.ts';
 import { amount, duration, size, text } from './values.ts';
 
@@ -181,10 +182,9 @@ export const configSchema = z
       .refine((value) => value === 'sqlite', { error: 'only sqlite is available yet; write store: sqlite' })
       .default('sqlite')
       .describe('Where calls and keys are kept.'),
-    shared: text
-      .refine((value) => value === 'none', { error: 'only one node is available yet; write shared: none' })
-      .default('none')
-      .describe('What several nodes share their limits through.'),
+    shared: shared
+      .prefault('none')
+      .describe('What several nodes share their health and limits through: none, or a Redis.'),
     body_limit: size.prefault('32mb').describe('Largest request body.'),
     file_limit: size
       .prefault('512mb')

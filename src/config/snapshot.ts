@@ -39,7 +39,8 @@ export interface Settings {
   port: number;
   dataDir: string;
   store: string;
-  shared: string;
+  /** Undefined: this is the only node. */
+  shared: Shared | undefined;
   bodyLimitBytes: number;
   /** Of files, which pass through without being held. */
   fileLimitBytes: number;
@@ -47,6 +48,16 @@ export interface Settings {
   fetchMedia: 'public' | 'any' | 'off';
   drainMs: number;
   logLevel: string;
+}
+
+/** What several nodes share health and limits through. */
+export interface Shared {
+  /** redis:// or rediss:// */
+  redis: string;
+  /** While it is away, and a slice is used up: refuse (`closed`), or let each node count by itself (`open`). */
+  whenLost: 'open' | 'closed';
+  /** What the names of all keys and channels begin with. */
+  prefix: string;
 }
 
 export interface Provider {

@@ -214,7 +214,7 @@ test('settings are in the units their names say', () => {
     port: 1,
     dataDir: '/d',
     store: 'sqlite',
-    shared: 'none',
+    shared: undefined,
     bodyLimitBytes: 33_554_432,
     fileLimitBytes: 536_870_912,
     fetchMedia: 'public',

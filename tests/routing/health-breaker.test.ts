@@ -416,4 +416,28 @@ describe('what is known of targets', () => {
     fresh.health.adopt(one.changes.at(-1)!);
     expect(fresh.health.describe(start).targets).toEqual([]);
   });
+
+  test('knows better what it found out itself', () => {
+    const one = setUp();
+    const other = setUp();
+    const told = (from: typeof one, to: typeof one) => {
+      for (const change of from.changes.splice(0)) to.health.adopt(change);
+    };
+    // Only from one of them it cannot be reached.
+    one.fail(5);
+    told(one, other);
+    other.begin(start + second);
+    other.end('ok', start + second);
+    expect(other.stateAt(start + second)).toBe('closed');
+    told(other, one);
+    expect(one.stateAt(start + second - 1)).toBe('open');
+    one.begin(start + 2 * second);
+    one.fail(1, start + 2 * second);
+    told(one, other);
+    expect(other.stateAt(start + 2 * second)).toBe('closed');
+    // After a calm minute it takes the other's word again.
+    one.fail(1, start + 62 * second);
+    told(one, other);
+    expect(other.stateAt(start + 62 * second)).toBe('open');
+  });
 });

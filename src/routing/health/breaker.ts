@@ -33,6 +33,10 @@ export class Breaker {
   private trialMs = -Infinity;
   /** A request of the gateway's own has found nobody there since it opened. */
   private away = false;
+  /** The last change is another node's word. */
+  private adopted = false;
+  /** Until then others' openings change nothing: calls of this node have found that it does well from here. */
+  private sureUntilMs = -Infinity;
   private readonly window = new Window();
 
   /** Open or half-open. */
@@ -115,10 +119,16 @@ export class Breaker {
     return { state: this.open ? 'open' : 'closed', sinceMs, untilMs, lengthMs };
   }
 
-  /** Another node's word, where it is newer than what is known here. @returns whether it was. */
+  /**
+   * Another node's word, where it is newer than what is known here. What this node has found out itself stands: it may be
+   * the other one's network that fails, or this one's. @returns whether it was taken.
+   */
   adopt(turn: Turn): boolean {
     if (turn.sinceMs <= this.sinceMs) return false;
-    this.change(turn.state === 'open', turn.sinceMs);
+    const open = turn.state === 'open';
+    if (open ? turn.sinceMs < this.sureUntilMs : this.open && !this.adopted) return false;
+    this.change(open, turn.sinceMs);
+    this.adopted = true;
     this.untilMs = turn.untilMs;
     this.lengthMs = turn.lengthMs;
     return true;
@@ -141,6 +151,7 @@ export class Breaker {
   }
 
   private close(nowMs: number): void {
+    if (this.adopted) this.sureUntilMs = nowMs + calmMs;
     this.change(false, nowMs);
     this.failures = 0;
   }
@@ -150,6 +161,7 @@ export class Breaker {
     this.sinceMs = sinceMs;
     this.trialMs = -Infinity;
     this.away = false;
+    this.adopted = false;
     this.window.clear();
   }
 }
