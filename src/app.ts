@@ -1,7 +1,8 @@
 /** Puts the gateway together: the only file that knows every part. */
 import { resolve } from 'node:path';
 import packageJson from '../package.json';
-import type { AdminPowers, createAdmin } from './admin/admin.ts';
+import type { createAdmin } from './admin/admin.ts';
+import type { AdminPowers } from './admin/powers.ts';
 import { compile, type Transport } from './config/compile.ts';
 import { formatMistakes } from './config/mistakes.ts';
 import type { Config } from './config/schema.ts';
@@ -133,11 +134,12 @@ export async function startApp(options: AppOptions): Promise<App> {
   const ready = () => !inflight.stopping && ledger.writable();
   const expose = () => metrics.expose({ ...health.describe(Date.now()), heldBack: retries.heldBack });
   const { host, port } = settings;
-  const adminStore = openLater(settings.dataDir, settings.store);
+  const adminStore = openLater(settings.dataDir, settings.store, { thread: 'beside' });
   const administer = administrate({
     store: adminStore.db,
     version: packageJson.version,
     health: () => health.describe(Date.now()),
+    keyNamed: keyring.named,
     alarm: gateway.observer.alarm,
     explain: (query) =>
       explain(query, {

@@ -53,6 +53,18 @@ export async function listTokens(db: Kysely<Schema>): Promise<AdminToken[]> {
   return rows.map(tokenOf);
 }
 
+/** Whether it may still be used or not. */
+export async function readToken(db: Kysely<Schema>, id: string): Promise<AdminToken | undefined> {
+  const row = await db.selectFrom('tokens').selectAll().where('id', '=', id).executeTakeFirst();
+  return row && tokenOf(row);
+}
+
+/** How many tokens of owners may be used. */
+export async function liveOwners(db: Kysely<Schema>, now: number): Promise<number> {
+  const tokens = await listTokens(db);
+  return tokens.filter((token) => token.role === 'owner' && isLive(token, now)).length;
+}
+
 /** For good. */
 export async function revokeToken(trx: Transaction<Schema>, id: string, now: number): Promise<void> {
   await trx.updateTable('tokens').set({ revoked_at: now }).where('id', '=', id).execute();

@@ -1,6 +1,7 @@
 /** The admin API by itself: whose fault a failure is, and who hears of it. */
 import { expect, test } from 'bun:test';
-import { type AdminPowers, createAdmin } from '../../src/admin/admin.ts';
+import { createAdmin } from '../../src/admin/admin.ts';
+import type { AdminPowers } from '../../src/admin/powers.ts';
 import { GatewayError } from '../../src/core/error.ts';
 import { openStore } from '../../src/store/open.ts';
 import { createFirstToken } from '../../src/store/tokens.ts';
@@ -17,6 +18,7 @@ async function ask(body: string, act: () => never) {
     version: '1',
     explain: act,
     health: act,
+    keyNamed: act,
     alarm: (...told) => alarms.push(told),
   };
   const response = await createAdmin(powers)(

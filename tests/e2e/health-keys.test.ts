@@ -1,6 +1,6 @@
 /** What a refusal says of a provider's key, over real sockets: for all models, for one, or nothing. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test';
-import { healthPage, toHealthPage } from '../../src/admin/health-page.ts';
+import { healthPage, toHealthPage } from '../../src/admin/health.ts';
 import { type Answer, startAnswering, well } from './answering.ts';
 import { startGateway, type TestGateway } from './gateway.ts';
 

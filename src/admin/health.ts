@@ -1,6 +1,8 @@
 /** Health as the admin API tells it. */
-import { z } from '@hono/zod-openapi';
+import { createRoute, z } from '@hono/zod-openapi';
 import type { HealthReport } from '../core/health.ts';
+import type { AdminPowers } from './powers.ts';
+import { guard, json, newResource, refusals } from './resource.ts';
 
 const moment = z.iso.datetime();
 
@@ -38,6 +40,18 @@ export const healthPage = z
       .describe('Those that failed lately; all others are well.'),
   })
   .openapi('Health');
+
+const read = createRoute({
+  method: 'get',
+  path: '/admin/v1/health',
+  summary: 'How the provider keys are, and the targets that failed lately.',
+  ...guard('health'),
+  responses: { 200: json(healthPage, 'As it is now.'), ...refusals },
+});
+
+export function healthResource(powers: AdminPowers) {
+  return newResource().openapi(read, (c) => c.json(toHealthPage(powers.health()), 200));
+}
 
 export function toHealthPage({ atMs, providers, targets }: HealthReport): z.infer<typeof healthPage> {
   return {

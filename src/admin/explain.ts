@@ -1,21 +1,16 @@
-/** What the admin API takes and gives, as schemas: the one source of its validation and of its OpenAPI description. */
-import { z } from '@hono/zod-openapi';
+/** What would become of a request, without sending it. */
+import { createRoute, z } from '@hono/zod-openapi';
 import { clientDialectNames } from '../core/chat.ts';
 import type { ExplainedRoute, ExplainQuery, Explanation } from '../core/explain.ts';
 import type { JsonObject } from '../core/json.ts';
+import { covers, isConfined, scopeOf } from './access.ts';
+import { unknown } from './errors.ts';
+import type { AdminPowers } from './powers.ts';
+import { body, guard, json, moment, newResource, refusals, word } from './resource.ts';
 
-const text = z.string().max(512);
-const moment = z.iso
-  .datetime({ offset: true, error: 'must be a moment, such as 2030-01-31T12:00:00Z' })
-  .transform((said) => Date.parse(said));
-
-export const errorShape = z
-  .object({ error: z.object({ code: z.string(), message: z.string() }) })
-  .openapi('Error');
-
-export const explainQuery = z
+const explainQuery = z
   .strictObject({
-    model: text.optional().describe('Public model name, or provider/model. Default: the one in body.'),
+    model: word.optional().describe('Public model name, or provider/model. Default: the one in body.'),
     body: z
       .custom<JsonObject>((value) => typeof value === 'object' && value !== null && !Array.isArray(value), {
         error: 'must be an object: the request as a client would send it',
@@ -23,16 +18,16 @@ export const explainQuery = z
       .optional()
       .openapi({ type: 'object', description: 'A request, as a client would send it.' }),
     dialect: z.enum(clientDialectNames).default('openai-chat').describe('The language of body.'),
-    key: text.optional().describe('Name of the key that asks; absent: one without any restriction.'),
-    tags: z.record(text, text).default({}),
-    session: text.default(''),
-    end_user: text.default(''),
+    key: word.optional().describe('Name of the key that asks; absent: one without any restriction.'),
+    tags: z.record(word, word).default({}),
+    session: word.default(''),
+    end_user: word.default(''),
     tokens: z.int().min(0).default(0).describe('Tokens of the request, where no body tells.'),
     max_tokens: z.int().min(0).optional(),
     stream: z.boolean().default(false),
     at: moment.optional().describe('The moment; default: now.'),
     down: z
-      .array(text)
+      .array(word)
       .max(1000)
       .default([])
       .describe('Targets that are taken not to be well; provider/* for all of a provider.'),
@@ -59,7 +54,7 @@ const explainedRoute: z.ZodType<ExplainedRoute> = z
   })
   .openapi('ExplainedRoute');
 
-export const explanation: z.ZodType<Explanation> = z
+const explanation: z.ZodType<Explanation> = z
   .object({
     model: z.string(),
     key: z.string().nullable(),
@@ -93,3 +88,25 @@ export const explanation: z.ZodType<Explanation> = z
     ),
   })
   .openapi('Explanation');
+
+const ask = createRoute({
+  method: 'post',
+  path: '/admin/v1/explain',
+  summary: 'Why a request would go where it goes: the plan, the limits and the costs, without sending it.',
+  ...guard('explain'),
+  request: { body: body(explainQuery) },
+  responses: { 200: json(explanation, 'The plan.'), ...refusals },
+});
+
+export function explainResource(powers: AdminPowers) {
+  return newResource().openapi(ask, (c) => {
+    const query = c.req.valid('json');
+    const scope = scopeOf(c.get('token'));
+    // Whoever is confined to a tenant asks as one of its keys: what others may do is not theirs to know.
+    if (isConfined(scope)) {
+      const key = query.key === undefined ? undefined : powers.keyNamed(query.key);
+      if (key === undefined || !covers(scope, key)) throw unknown('key', query.key ?? '');
+    }
+    return c.json(powers.explain(query), 200);
+  });
+}
