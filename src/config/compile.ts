@@ -5,12 +5,13 @@ import { authHeader } from '../providers/auth.ts';
 import { maxOutputOf, preferredDialect, quirksOf } from '../providers/catalog.ts';
 import type { CatalogueEntry } from '../providers/entry.ts';
 import { credentialNames, identities, isIdentity } from '../providers/identity.ts';
-import { contextLengthOf, nextPriceChange, resolvePrice } from '../providers/prices.ts';
+import { contextLengthOf, fallbackPrice, nextPriceChange, resolvePrice } from '../providers/prices.ts';
 import { compileLimit } from './compile-limit.ts';
 import { compileModels } from './compile-route.ts';
 import { entryOf } from './complete.ts';
 import { endpointOf, schemeOf, servesModel, speaksOf } from './hosting.ts';
 import { keepersOf } from './keepers.ts';
+import { sellPpmOf } from './pricing-schema.ts';
 import type { Route } from './route.ts';
 import type { Config, ProviderConfig } from './schema.ts';
 import type { Endpoint, Key, Provider, ProviderKey, Snapshot, Target, Team, Timeouts } from './snapshot.ts';
@@ -83,11 +84,12 @@ export function compile(config: Config, options: CompileOptions): Snapshot {
       logLevel: config.log.level,
     }),
     organisations: new Map(
-      Object.entries(config.organisations).map(([name, { limits }]) => [
+      Object.entries(config.organisations).map(([name, { limits, pricing }]) => [
         name,
-        { name, limits: limits.map(compileLimit) },
+        { name, limits: limits.map(compileLimit), ...(pricing && { sellPpm: sellPpmOf(pricing) }) },
       ]),
     ),
+    ...(config.unpriced && { fallbackPrice: fallbackPrice(config.unpriced) }),
     listed: [
       ...models.keys(),
       ...[...hosts].flatMap(([name, { entry, provider }]) =>

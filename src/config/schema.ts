@@ -6,15 +6,15 @@ import { type AuthScheme, keySchemes } from '../providers/auth.ts';
 import { identities } from '../providers/identity.ts';
 import { type SettingName, settingForms } from '../providers/places.ts';
 import { limit } from './limit-schema.ts';
+import { price } from './price-schema.ts';
+import { pricing } from './pricing-schema.ts';
 import { route } from './route-schema.ts';
 import { shared } from './shared-schema.ts';
 import { timeout } from './timeout-schema.ts';
-import { amount, duration, size, text } from './values.ts';
+import { duration, size, text } from './values.ts';
 
 /** Those a provider can be called in. */
 const spoken: readonly DialectName[] = [...dialects.keys()];
-
-const perMillionUsd = amount('must be USD per million tokens, from 0 to 10000', (n) => n >= 0 && n <= 10_000);
 
 const secret = text
   .trim()
@@ -133,47 +133,6 @@ const team = z.strictObject({
   limits,
 });
 
-const oneUsd = amount('must be USD for one, from 0 to 1000', (n) => n >= 0 && n <= 1000);
-
-const price = z
-  .strictObject({
-    input: perMillionUsd.optional().describe('Input tokens.'),
-    output: perMillionUsd.optional().describe('Output tokens, reasoning included.'),
-    cached: perMillionUsd.optional().describe('Input read from a cache (default: input).'),
-    cache_read: perMillionUsd.optional().describe('The same as cached.'),
-    cache_write: perMillionUsd.optional().describe('Input written to a cache (default: input).'),
-    cache_write_1h: perMillionUsd
-      .optional()
-      .describe('Input written to a cache for an hour (default: cache_write).'),
-    audio_input: perMillionUsd.optional().describe('Audio input (default: input).'),
-    audio_output: perMillionUsd.optional().describe('Audio output (default: output).'),
-    image_input: perMillionUsd.optional().describe('Image input (default: input).'),
-    image_output: perMillionUsd.optional().describe('Image output (default: output).'),
-    request: amount('must be USD per call, from 0 to 1000', (n) => n >= 0 && n <= 1000)
-      .optional()
-      .describe('Charge for each call beside its tokens, in USD.'),
-    image: oneUsd.optional().describe('Each image made, in USD.'),
-    images: z
-      .record(z.string(), oneUsd)
-      .optional()
-      .describe('The same by quality, size or both (hd, 1024x1792, hd/1024x1792), where it differs.'),
-    second: oneUsd.optional().describe('Each second of audio heard, in USD.'),
-    character: perMillionUsd.optional().describe('Characters spoken, in USD per million.'),
-    search: oneUsd.optional().describe('Each query over a list of documents, in USD.'),
-  })
-  .superRefine((value, context) => {
-    const { input, output } = value;
-    const mistake = (message: string, path: string[]) => context.addIssue({ code: 'custom', message, path });
-    const stated = ownUnits.some((unit) => value[unit] !== undefined);
-    if (input === undefined && output === undefined) {
-      if (!stated) mistake(`says no price; write input and output, or one of ${ownUnits.join(', ')}`, []);
-    } else if (output === undefined) mistake('is missing', ['output']);
-    else if (input === undefined) mistake('is missing', ['input']);
-  });
-
-/** What a price may be stated in where tokens have none. */
-const ownUnits = ['request', 'image', 'images', 'second', 'character', 'search'] as const;
-
 export const configSchema = z
   .strictObject({
     listen: listen.prefault('127.0.0.1:4000').describe('Address to listen on, host:port.'),
@@ -220,14 +179,19 @@ export const configSchema = z
     keys: z.array(key).default([]).describe('Keys applications use.'),
     teams: z.record(z.string(), team).default({}).describe('Teams and their limits.'),
     organisations: z
-      .record(z.string(), z.strictObject({ limits }))
+      .record(z.string(), z.strictObject({ limits, pricing: pricing.optional() }))
       .default({})
-      .describe('Limits of organisations, by name; an organisation without any needs no entry.'),
+      .describe('Limits of organisations and what they pay, by name; one without either needs no entry.'),
     prices: z
       .record(z.string(), price)
       .default({})
       .describe(
         'Prices by provider/model, USD per million tokens or in units of their own; they override the catalogue.',
+      ),
+    unpriced: price
+      .optional()
+      .describe(
+        'What limits in USD are charged for calls that no price is known for, which stay marked unpriced. Default: keys with such limits cannot call them.',
       ),
   })
   .describe(

@@ -22,6 +22,8 @@ export interface Snapshot {
   teams: ReadonlyMap<string, Team>;
   /** Organisation name → limits; absent where no organisation has any. */
   organisations?: ReadonlyMap<string, Organisation>;
+  /** What limits in USD are charged for what has no known price; absent: such targets are not called under them. */
+  fallbackPrice?: Price;
   settings: Settings;
   /** When a price in it changes next (milliseconds since 1970), so that it is compiled anew then. */
   pricesChangeAt?: number;
@@ -169,6 +171,8 @@ export interface Team {
 export interface Organisation {
   name: string;
   limits: readonly Limit[];
+  /** What it pays, in parts per million of what its calls cost; absent: just that. */
+  sellPpm?: number;
 }
 
 /** At most `max` of a unit per window. `usd` limits count nano-dollars. Concurrency has no window. */

@@ -166,6 +166,22 @@ export function chargeKnown(usage: Usage, price: Price | undefined): NanoUsd | u
   return price !== undefined && covers(price, usage) ? charge(usage, price) : undefined;
 }
 
+/** What `usage` costs of what is known: where one part of it has a price and another has none, the former. */
+export function chargeKnownPart(usage: Usage, price: Price | undefined): NanoUsd {
+  return price === undefined ? 0 : charge(usage, price);
+}
+
+/**
+ * What is asked for something that costs `nanoUsd`, rounded half up.
+ * @param partsPerMillion 1 000 000: the same; 1 200 000: a fifth more.
+ */
+export function sellPrice(nanoUsd: NanoUsd, partsPerMillion: number): NanoUsd {
+  // In two steps: the product of both may be more than a double holds exactly.
+  const millions = Math.floor(nanoUsd / 1e6);
+  const rest = Math.round(((nanoUsd % 1e6) * partsPerMillion) / 1e6);
+  return Math.min(millions * partsPerMillion + rest, maxNanoUsd);
+}
+
 /** Sums of charges stay whole below 2^53: a million USD is more than any call costs. */
 const maxNanoUsd = 1e15;
 

@@ -17,6 +17,7 @@ import { namesOf } from './names.ts';
 import type { Pins } from './objects/kept-objects.ts';
 import { type PlanDraft, writePlan } from './plan-record.ts';
 import type { Outbound } from './render.ts';
+import { heldFor, soldFor } from './sold.ts';
 
 export class Call {
   readonly id = newCallId();
@@ -47,6 +48,7 @@ export class Call {
   /** The dialect of the last attempt's provider, where it is the client's own. */
   answeredBy: ClientDialect | undefined;
   spentTokens = 0;
+  /** What its organisation is charged so far. */
   spentNanoUsd: NanoUsd = 0;
   /** Attempts that are not written as settled yet: the last one, or several that run at once. */
   private readonly open: Attempt[] = [];
@@ -74,8 +76,9 @@ export class Call {
       stream,
       session: labels.session,
       endUser: labels.endUser,
-      reservedNanoUsd: this.reserved,
+      reservedNanoUsd: this.needs.costNanoUsd ?? this.reserved,
     });
+    if (this.needs.costNanoUsd !== undefined) attempt.dispatch.reservedSellNanoUsd = this.reserved;
     attempt.lost = bounded(lost);
     if (this.plan !== undefined) this.recordPlan(this.plan, attempt.dispatch.at);
     // Only what is written counts: if it cannot be, the attempt before it stays the last.
@@ -110,7 +113,7 @@ export class Call {
     this.target = attempt.target.id;
   }
 
-  /** What the attempt at the target to ask next may cost. */
+  /** What the attempt at the target to ask next may be charged. */
   get reserved(): NanoUsd {
     return this.needs.nanoUsd;
   }
@@ -217,7 +220,10 @@ export class Attempt implements Ended {
   restedMs = 0;
   usage: Usage | undefined;
   estimated = false;
+  /** What it cost; undefined: no price is known. */
   nanoUsd: NanoUsd | undefined;
+  /** What its organisation is charged for it, where that is something else. */
+  private sellNanoUsd: NanoUsd | undefined;
   lost: string[] = [];
   /** What it was asked beside the client's request: counted where the provider does not. */
   addedTokens = 0;
@@ -307,7 +313,12 @@ export class Attempt implements Ended {
     // What used nothing costs nothing, also where the price is unknown.
     this.nanoUsd = usedNothing(this.usage) ? 0 : chargeKnown(this.usage, this.target.price);
     this.call.spentTokens += this.usage.input + this.usage.output;
-    this.call.spentNanoUsd += this.nanoUsd ?? 0;
+    const sold =
+      this.nanoUsd === undefined
+        ? heldFor(this.usage, this.target, this.call)
+        : soldFor(this.nanoUsd, this.call);
+    if (sold !== (this.nanoUsd ?? 0)) this.sellNanoUsd = sold;
+    this.call.spentNanoUsd += sold;
     learn(this, this.atOf(this.endedMs));
   }
 
@@ -338,6 +349,7 @@ export class Attempt implements Ended {
       usage: this.usage!,
       estimated: this.estimated,
       nanoUsd: this.nanoUsd,
+      sellNanoUsd: this.sellNanoUsd,
       lost: this.lost,
     };
     try {

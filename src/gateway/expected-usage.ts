@@ -1,9 +1,10 @@
 /** What a chat may use, told from its request before anything is sent. */
 import type { Target } from '../config/snapshot.ts';
-import { charge } from '../core/money.ts';
+import { chargeKnown, chargeKnownPart } from '../core/money.ts';
 import { emptyUsage, type Usage } from '../core/usage.ts';
 import type { Amounts } from '../governance/leases.ts';
 import type { Peek } from './body.ts';
+import { type Buyer, heldFor, soldFor } from './sold.ts';
 
 type Size = Pick<Peek, 'tokens' | 'maxTokens' | 'answers'>;
 
@@ -17,10 +18,11 @@ export function usageOf({ tokens, maxTokens, answers }: Size, { quirks }: Target
   return usage;
 }
 
-/** What limits have to hold for that much; what has no price costs nothing. */
-export function needsOf(usage: Usage, { price }: Pick<Target, 'price'>): Amounts {
-  return {
-    tokens: usage.input + usage.output,
-    nanoUsd: price === undefined ? 0 : charge(usage, price),
-  };
+/** What limits have to hold for that much; what has no price, and for which nothing stands in, costs nothing. */
+export function needsOf(usage: Usage, target: Pick<Target, 'price'>, buyer: Buyer): Amounts {
+  const tokens = usage.input + usage.output;
+  const known = chargeKnown(usage, target.price);
+  const nanoUsd = known === undefined ? heldFor(usage, target, buyer) : soldFor(known, buyer);
+  const costNanoUsd = known ?? chargeKnownPart(usage, target.price);
+  return nanoUsd === costNanoUsd ? { tokens, nanoUsd } : { tokens, nanoUsd, costNanoUsd };
 }

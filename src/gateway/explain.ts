@@ -19,6 +19,7 @@ import { needsOf, usageOf } from './expected-usage.ts';
 import { askingOf, noTarget, unknownModel } from './handle.ts';
 import type { Labels } from './labels.ts';
 import { expectedNanoUsd } from './plan-record.ts';
+import { type Buyer, canHold } from './sold.ts';
 import { unpriced } from './tries.ts';
 
 /** What an explanation is made from: the live gateway's, or a configuration's alone. */
@@ -42,15 +43,16 @@ export function explain(query: ExplainQuery, from: ExplainFrom): Explanation {
   const asking = peek === undefined ? askingBy(query) : askingOf(peek, dialect);
   const moment = momentOf(query, from, model, key, asking);
   const limits = from.limiter.limitsOf(from.snapshot, key);
+  const buyer: Buyer = { snapshot: from.snapshot, key };
   const size = peek ?? { tokens: query.tokens, maxTokens: query.max_tokens, answers: 1 };
   const limitsAt = ({ target }: Step): ExplainedLimit[] =>
-    explainLimits(limits, needsOf(usageOf(size, target), target), from.limiter, query.at);
+    explainLimits(limits, needsOf(usageOf(size, target), target, buyer), from.limiter, query.at);
   const looked = new Map<Step, ExplainedTarget>();
   let overLimit: Explanation['refused'];
   const look = (step: Step): ExplainedTarget => {
     const known = looked.get(step);
     if (known !== undefined) return known;
-    const explained = explainStep(step, moment, limits, peek, dialect);
+    const explained = explainStep(step, moment, limits, buyer, peek, dialect);
     // What limits do not bear of the first refuses the call: they pass over any other.
     const refused =
       looked.size === 0 || explained.passed_over !== undefined ? undefined : refusalBy(limitsAt(step));
@@ -127,6 +129,7 @@ function explainStep(
   step: Step,
   moment: Moment,
   limits: readonly BoundLimit[],
+  buyer: Buyer,
   peek: Peek | undefined,
   dialect: ClientDialect,
 ): ExplainedTarget {
@@ -142,8 +145,7 @@ function explainStep(
     lost: [],
   };
   try {
-    if (target.price === undefined && limits.some(({ limit }) => limit.unit === 'usd'))
-      throw unpriced(target);
+    if (!canHold(target, buyer) && limits.some(({ limit }) => limit.unit === 'usd')) throw unpriced(target);
     if (peek !== undefined) explained.lost = lossesAt(target, peek, dialect);
   } catch (thrown) {
     if (!(thrown instanceof GatewayError)) throw thrown;

@@ -128,7 +128,7 @@ export class Inbound implements Countable {
   }
 
   needs(target: Target, added?: number): Amounts {
-    return needsOf(usageOf(this.peek, target, added), target);
+    return needsOf(usageOf(this.peek, target, added), target, this.call);
   }
 
   /** What the form of the answer depends on. */

@@ -11,6 +11,7 @@ import { keyMarked, type Pins } from './objects/kept-objects.ts';
 import { pause } from './pause.ts';
 import type { Caller, Change, Inbound, Outbound } from './render.ts';
 import type { Reply } from './reply.ts';
+import { canHold } from './sold.ts';
 
 /** With these another key of the same provider may do better. */
 const keyTrouble: ReadonlySet<string> = new Set(['upstream_auth', 'upstream_quota', 'upstream_rate_limited']);
@@ -356,7 +357,7 @@ export class Tries<I extends Renderer = Inbound> {
 
   private render(target: Target, change = this.change): boolean | Promise<boolean> {
     try {
-      if (target.price === undefined && this.call.hasBudget) throw unpriced(target);
+      if (this.call.hasBudget && !canHold(target, this.call)) throw unpriced(target);
       const { pins } = this.call;
       if (pins?.has(target.provider.name) === false) throw elsewhere(target, pins);
       const rendered = this.inbound.render(target, change);

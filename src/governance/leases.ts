@@ -5,7 +5,10 @@ import type { NanoUsd } from '../core/money.ts';
 /** What a call needs of its limits, beside being one request that runs. */
 export interface Amounts {
   tokens: number;
+  /** What it is charged. */
   nanoUsd: NanoUsd;
+  /** What it costs, where that is something else. */
+  costNanoUsd?: NanoUsd;
 }
 
 /** `mirror`: the shadows of a model. */

@@ -63,6 +63,11 @@ export function resolvePrice(
   return known === undefined ? listedPrice(entry.prices, model, at) : statedPrice(known.price, 'built-in');
 }
 
+/** What is held where no price is known: it is charged to limits, and is no price of anything. */
+export function fallbackPrice(price: StatedPrice): Price {
+  return statedPrice(price, 'unpriced');
+}
+
 function statedPrice(price: StatedPrice, source: string): Price {
   const units = unitRates(price);
   return withVersion({

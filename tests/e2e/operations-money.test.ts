@@ -370,7 +370,7 @@ test('what a killed gateway had reserved is in the journal: the operation, the p
   const texts = readdirSync(`${gateway.dataDir}/journal`).map((name) =>
     readFileSync(`${gateway.dataDir}/journal/${name}`, 'utf8'),
   );
-  expect(texts.join('')).toMatch(/,"images",0\]\n/);
+  expect(texts.join('')).toMatch(/,"images","","[0-9a-f]{12}",0\]\n/);
   expect(texts.join('')).toMatch(/\["d",.*,80000000\]\n/);
   await pending;
 });

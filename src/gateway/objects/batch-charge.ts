@@ -9,6 +9,7 @@ import { sumUsage, type Usage } from '../../core/usage.ts';
 import type { BatchCollection, Used } from '../../dialects/objects/surface.ts';
 import type { Gateway } from '../gateway.ts';
 import { namesOf } from '../names.ts';
+import { type Buyer, heldFor, soldFor } from '../sold.ts';
 import { linesOf, nobody, parseDocument, run, wholeProvider } from './errand.ts';
 import { type Located, locate } from './object-places.ts';
 
@@ -34,10 +35,10 @@ export async function chargeBatch(object: KeptObject, document: JsonObject, gate
   const bills = await billsOf(document, located, gateway);
   const key = gateway.keyring.find(object.maker.keyId) ?? formerKey(object.maker);
   bills.forEach((bill, i) => {
-    const { nanoUsd } = write(bill, i, bills.length, object, key, gateway);
+    const { nanoUsd = 0, sellNanoUsd = nanoUsd } = write(bill, i, bills.length, object, key, gateway);
     const { input, output } = bill.usage;
     const limits = gateway.limiter.limitsOf(gateway.snapshot(), key);
-    gateway.limiter.book(limits, { tokens: input + output, nanoUsd: nanoUsd ?? 0 }, Date.now());
+    gateway.limiter.book(limits, { tokens: input + output, nanoUsd: sellNanoUsd }, Date.now());
   });
 }
 
@@ -87,10 +88,12 @@ function write(
   count: number,
   { maker }: KeptObject,
   key: Key,
-  { journal, observer }: Gateway,
+  { journal, observer, snapshot }: Gateway,
 ): Settled {
   const share = target.provider.batchShare;
   const nanoUsd = usual === undefined ? undefined : Math.round(usual * (share ?? 1));
+  const buyer: Buyer = { snapshot: snapshot(), key };
+  const sold = nanoUsd === undefined ? heldFor(usage, target, buyer) : soldFor(nanoUsd, buyer);
   const now = Date.now();
   const dispatch: Dispatched = {
     call: maker.call,
@@ -102,6 +105,7 @@ function write(
     endUser: maker.endUser,
     // If the process ended between these two lines, this is what would be charged.
     reservedNanoUsd: nanoUsd ?? 0,
+    ...(sold !== (nanoUsd ?? 0) && { reservedSellNanoUsd: sold }),
   };
   const record: Settled = {
     call: maker.call,
@@ -117,6 +121,7 @@ function write(
     usage,
     estimated: rough || (share === undefined && nanoUsd !== undefined && nanoUsd > 0),
     nanoUsd,
+    ...(sold !== (nanoUsd ?? 0) && { sellNanoUsd: sold }),
     lost: [],
   };
   journal.dispatched(dispatch);

@@ -8,6 +8,7 @@ import { utf8 } from '../../wire/bytes.ts';
 import type { Answer } from '../../wire/http/server/messages.ts';
 import { JsonSyntaxError, type Member, scanElements, scanMembers, valueText } from '../../wire/splice.ts';
 import { readBody, readModel, scan, wrong } from '../body.ts';
+import { canHold } from '../sold.ts';
 import { unpriced } from '../tries.ts';
 import { type Keeping, linesOf, parseDocument, readAll } from './errand.ts';
 import { keyMarked } from './kept-objects.ts';
@@ -118,7 +119,7 @@ class Check {
     authorise(key!, id);
     const route = snapshot.resolve(id);
     const target = route && targetsOf(route).find((each) => each.id === id);
-    if (this.hasBudget && target?.price === undefined) throw unpriced(target ?? { id });
+    if (this.hasBudget && !(target && canHold(target, this.visit.call))) throw unpriced(target ?? { id });
     this.models.add(model);
   }
 

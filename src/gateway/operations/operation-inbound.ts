@@ -9,6 +9,7 @@ import type { Call } from '../call.ts';
 import { type Countable, maxChars } from '../estimate.ts';
 import { needsOf } from '../expected-usage.ts';
 import { type Outbound, plainOutbound } from '../render.ts';
+import { canHold } from '../sold.ts';
 import { unpriced } from '../tries.ts';
 import type { Form } from './operation-form.ts';
 
@@ -39,9 +40,7 @@ export class OperationInbound implements Countable {
   render(target: Target): OperationOutbound {
     const { call } = this;
     this.target = target;
-    if (call.hasBudget && (target.price === undefined || !covers(target.price, this.estimate))) {
-      throw unpriced(target);
-    }
+    if (call.hasBudget && !canHold(target, call, this.estimate)) throw unpriced(target);
     const { endpoint, path, spoken } = this.placeAt(target);
     const { translation } = spoken;
     const lost: string[] = [];
@@ -65,7 +64,7 @@ export class OperationInbound implements Countable {
   }
 
   needs(target: Target): Amounts {
-    return needsOf(this.estimate, target);
+    return needsOf(this.estimate, target, this.call);
   }
 
   /** Where a target is asked for it: in the first of its dialects that has words for it. */

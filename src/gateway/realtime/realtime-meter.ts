@@ -7,14 +7,16 @@
  */
 import type { Target } from '../../config/snapshot.ts';
 import { GatewayError } from '../../core/error.ts';
-import { charge, type Price } from '../../core/money.ts';
+import type { Price } from '../../core/money.ts';
 import { emptyUsage, type Usage } from '../../core/usage.ts';
 import { type RealtimeEvent, readEvent } from '../../dialects/realtime/events.ts';
 import { RealtimeGauge } from '../../dialects/realtime/gauge.ts';
 import type { Amounts, BoundLimit } from '../../governance/leases.ts';
 import type { Message } from '../../wire/websocket/frames.ts';
 import type { Attempt, Call } from '../call.ts';
+import { needsOf } from '../expected-usage.ts';
 import type { Outbound } from '../render.ts';
+import { type Buyer, canHold } from '../sold.ts';
 
 /** What an answer may need, until one has shown how long they are. */
 const usualOutput = 1024;
@@ -31,8 +33,8 @@ export function splitLimits(limits: readonly BoundLimit[]): {
 }
 
 /** What the first answer of a session may need. */
-export function firstEstimate(target: Target): Amounts {
-  return estimateFor({ ...emptyUsage(), ...outputOf(usualOutput, true) }, target.price);
+export function firstEstimate(target: Target, buyer: Buyer): Amounts {
+  return estimateFor({ ...emptyUsage(), ...outputOf(usualOutput, true) }, target, buyer);
 }
 
 export class RealtimeMeter {
@@ -164,7 +166,7 @@ export class RealtimeMeter {
       ...outputOf(Math.max(usualOutput, this.longest), this.speaks),
     };
     try {
-      this.call.renew(this.limits(), estimateFor(usage, this.outbound.target.price));
+      this.call.renew(this.limits(), estimateFor(usage, this.outbound.target, this.call));
       return undefined;
     } catch (thrown) {
       if (thrown instanceof GatewayError) return thrown;
@@ -184,7 +186,7 @@ export class RealtimeMeter {
       );
     }
     const other = this.targetOf(model);
-    if (other.price !== undefined || !this.call.hasBudget || this.soldByTime) return undefined;
+    if (!this.call.hasBudget || this.soldByTime || canHold(other, this.call)) return undefined;
     return new GatewayError(
       'unsupported',
       `No price is known for ${other.id}, and this key has a limit in USD. Have a price for "${other.id}" added to the gateway's configuration (prices), 0 where it is free.`,
@@ -225,9 +227,7 @@ function outputOf(output: number, speaks: boolean): Pick<Usage, 'output' | 'audi
   return { output, audioOutput: speaks ? output : 0 };
 }
 
-function estimateFor(usage: Usage, price: Price | undefined): Amounts {
-  const tokens = usage.input + usage.output;
-  if (price === undefined) return { tokens, nanoUsd: 0 };
-  const millisecond = sellsTime(price) ? settledEveryMs : 0;
-  return { tokens, nanoUsd: charge({ ...usage, units: { millisecond } }, price) };
+function estimateFor(usage: Usage, target: Target, buyer: Buyer): Amounts {
+  const timed = target.price !== undefined && sellsTime(target.price);
+  return needsOf(timed ? { ...usage, units: { millisecond: settledEveryMs } } : usage, target, buyer);
 }

@@ -100,16 +100,19 @@ function plan(call: Call, request: ClientRequest, wish: RealtimeWish): Tries<Rea
   const { standing, spending } = splitLimits(limits);
   call.hasBudget = limits.some(({ limit }) => limit.unit === 'usd');
   call.standing = limiter.reserve(standing, { tokens: 0, nanoUsd: 0 }, Date.now());
-  call.reserve(spending, firstEstimate(first.target), first.target);
-  return new Tries(call, new RealtimeInbound(wish), request, plan, first);
+  call.reserve(spending, firstEstimate(first.target, call), first.target);
+  return new Tries(call, new RealtimeInbound(wish, call), request, plan, first);
 }
 
 /** What a client asks for, as each target is asked for it. */
 class RealtimeInbound implements Renderer {
-  constructor(private readonly wish: RealtimeWish) {}
+  constructor(
+    private readonly wish: RealtimeWish,
+    private readonly call: Call,
+  ) {}
 
   needs(target: Target): Amounts {
-    return firstEstimate(target);
+    return firstEstimate(target, this.call);
   }
 
   render(target: Target): Outbound {
