@@ -1,6 +1,7 @@
-/** What was used and spent, summed by one dimension, from the hourly roll-ups. */
+/** What was used and spent, summed by one or several dimensions, from the roll-ups. */
 import { type Kysely, type RawBuilder, type SqlBool, sql } from 'kysely';
 import { formatUsd } from '../core/money.ts';
+import { matchSeries, type SeriesFilter } from './filter.ts';
 import type { Schema } from './schema.ts';
 
 export const usageDimensions = [
@@ -13,15 +14,21 @@ export const usageDimensions = [
   'target',
   'organisation',
   'operation',
+  'hour',
+  'month',
+  'key_id',
 ] as const;
+/** `key` is its name, `key_id` what tells keys of the same name apart; times are UTC. */
 export type UsageDimension = (typeof usageDimensions)[number];
 
 export interface UsageQuery {
-  by: UsageDimension;
+  /** One row for each combination of values that occurred. */
+  by: UsageDimension | readonly UsageDimension[];
   /** Milliseconds since 1970, in whole hours: the hour `since` lies in is counted whole. */
   since?: number;
   /** The hour `until` lies in is counted whole; one that begins at `until` is not. */
   until?: number;
+  filter?: SeriesFilter;
 }
 
 /** Sums of attempts; `calls` counts final attempts, `input_tokens` includes `cached_tokens` (read from a cache). */
@@ -40,33 +47,47 @@ export interface UsageSums {
 }
 
 /** The dimension's value under its own name, and its sums. */
-export type UsageRow = { [name in UsageDimension]?: string } & UsageSums;
+export type UsageRow = UsageNames & UsageSums;
+
+type UsageNames = { [name in UsageDimension]?: string };
 
 const msPerHour = 3_600_000;
+const times: readonly UsageDimension[] = ['hour', 'day', 'month'];
 
 /**
- * One row per value of the dimension, the most expensive first; days in their order. By tag there is one row for each
- * `key=value`: a call with two tags is in two rows, one without tags in none.
+ * One row per combination of the dimensions' values: by time first, in its order, then the most expensive first. By tag
+ * there is one row for each `key=value`: a call with two tags is in two rows, one without tags in none.
  */
 export async function queryUsage(db: Kysely<Schema>, query: UsageQuery): Promise<UsageRow[]> {
-  const sums = new Map<string, Sums>();
-  for (const row of await readSums(db, query)) {
-    for (const value of valuesOf(query.by, row.value)) {
-      const sum = sums.get(value);
-      if (sum === undefined) sums.set(value, sumsOf(row));
-      else add(sum, sumsOf(row));
+  const by = typeof query.by === 'string' ? [query.by] : [...new Set(query.by)];
+  const groups = new Map<string, { values: string[]; sums: Sums }>();
+  for (const row of await readSums(db, by, query)) {
+    for (const values of combine(by.map((dimension, i) => valuesOf(dimension, row[`v${i}`]!)))) {
+      const name = values.join('\n');
+      const group = groups.get(name);
+      if (group === undefined) groups.set(name, { values, sums: sumsOf(row) });
+      else add(group.sums, sumsOf(row));
     }
   }
-  const rows = [...sums].sort(
-    query.by === 'day'
-      ? ([a], [b]) => (a < b ? -1 : 1)
-      : ([a, x], [b, y]) => (x.nanoUsd === y.nanoUsd ? (a < b ? -1 : 1) : x.nanoUsd > y.nanoUsd ? -1 : 1),
-  );
-  return rows.map(([value, { nanoUsd, ...counts }]) => ({
-    [query.by]: value,
+  const order = by.flatMap((dimension, i) => (times.includes(dimension) ? [i] : []));
+  const rows = [...groups.values()].sort((a, b) => {
+    for (const i of order) if (a.values[i] !== b.values[i]) return a.values[i]! < b.values[i]! ? -1 : 1;
+    if (a.sums.nanoUsd !== b.sums.nanoUsd) return a.sums.nanoUsd > b.sums.nanoUsd ? -1 : 1;
+    return a.values.join('\n') < b.values.join('\n') ? -1 : 1;
+  });
+  return rows.map(({ values, sums: { nanoUsd, ...counts } }) => ({
+    ...(Object.fromEntries(by.map((dimension, i) => [dimension, values[i]])) as UsageNames),
     ...counts,
     usd: formatUsd(nanoUsd),
-  })) as UsageRow[];
+  }));
+}
+
+/** Every way to take one value of each list. */
+function combine(lists: readonly string[][]): string[][] {
+  return lists.reduce<string[][]>(
+    (before, list) => before.flatMap((values) => list.map((value) => [...values, value])),
+    [[]],
+  );
 }
 
 /** The sum over rows; meaningless by tag, where a call may be in several. */
@@ -80,7 +101,8 @@ export function totalUsage(rows: readonly UsageRow[]): UsageSums {
 type Sums = Omit<UsageSums, 'usd'> & { nanoUsd: bigint };
 
 interface SumsRow {
-  value: string | number;
+  /** Of the first dimension, the second, and so on. */
+  [value: `v${number}`]: string | number;
   calls: number;
   attempts: number;
   unpriced: number;
@@ -91,17 +113,21 @@ interface SumsRow {
   nano: string;
 }
 
-async function readSums(db: Kysely<Schema>, query: UsageQuery): Promise<SumsRow[]> {
-  const value = valueSql(query.by);
+async function readSums(
+  db: Kysely<Schema>,
+  by: readonly UsageDimension[],
+  query: UsageQuery,
+): Promise<SumsRow[]> {
+  const values = by.map(valueSql);
   const since = Math.floor((query.since ?? 0) / msPerHour);
   const until = query.until === undefined ? undefined : Math.ceil(query.until / msPerHour);
   const number = (column: string) => sql<number>`cast(sum(${sql.ref(`rollups.${column}`)}) as bigint)`;
-  return await db
+  const rows = await db
     .selectFrom('rollups')
     .innerJoin('series', 'series.id', 'rollups.series')
     .leftJoin('keys', 'keys.id', 'series.key')
     .select([
-      value.as('value'),
+      ...values.map((value, i) => value.as(`v${i}`)),
       number('calls').as('calls'),
       number('attempts').as('attempts'),
       number('unpriced').as('unpriced'),
@@ -114,27 +140,47 @@ async function readSums(db: Kysely<Schema>, query: UsageQuery): Promise<SumsRow[
     ])
     .where('rollups.hour', '>=', since)
     .$if(until !== undefined, (select) => select.where(sql<SqlBool>`rollups.hour < ${until}`))
-    .groupBy(value)
+    .$if(query.filter !== undefined, (select) => select.where(matchSeries(query.filter!)))
+    .$if(values.length > 0, (select) => select.groupBy(values))
     .execute();
+  return rows as unknown as SumsRow[];
 }
 
 function valueSql(by: UsageDimension): RawBuilder<string | number> {
   switch (by) {
+    case 'hour':
+      return sql<number>`rollups.hour`;
     case 'day':
+    case 'month':
       return sql<number>`rollups.hour / 24`;
     case 'tag':
       return sql<string>`series.tags`;
     case 'key':
       return sql<string>`coalesce(keys.name, series.key)`;
+    case 'key_id':
+      return sql<string>`series.key`;
     default:
       return sql<string>`${sql.ref(`series.${by}`)}`;
   }
 }
 
 function valuesOf(by: UsageDimension, value: string | number): string[] {
-  if (by === 'day') return [new Date(Number(value) * 24 * msPerHour).toISOString().slice(0, 10)];
-  if (by === 'tag') return [...new Set(String(value).split(','))].filter((tag) => tag !== '');
-  return [String(value)];
+  switch (by) {
+    case 'hour':
+      return [new Date(Number(value) * msPerHour).toISOString().replace(':00.000Z', 'Z')];
+    case 'day':
+      return [dayOf(value).slice(0, 10)];
+    case 'month':
+      return [dayOf(value).slice(0, 7)];
+    case 'tag':
+      return [...new Set(String(value).split(','))].filter((tag) => tag !== '');
+    default:
+      return [String(value)];
+  }
+}
+
+function dayOf(value: string | number): string {
+  return new Date(Number(value) * 24 * msPerHour).toISOString();
 }
 
 function sumsOf(row: SumsRow | undefined): Sums {

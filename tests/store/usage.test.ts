@@ -1,6 +1,7 @@
 /** What was used, by every dimension; and what limits have used up. */
 import { beforeAll, describe, expect, test } from 'bun:test';
 import { createRecorder } from '../../src/store/attempts.ts';
+import type { SeriesFilter } from '../../src/store/filter.ts';
 import { createKey } from '../../src/store/keys.ts';
 import { openStore, type Store } from '../../src/store/open.ts';
 import { spentSince } from '../../src/store/spent.ts';
@@ -106,6 +107,54 @@ describe('usage', () => {
     expect(await days(undefined, Date.UTC(2030, 0, 16))).toEqual(['2030-01-15']);
     expect(await days(noon + 24 * hourMs, noon + 25 * hourMs)).toEqual(['2030-01-16']);
   });
+
+  test('by several: time first, then what costs most', async () => {
+    const rows = await queryUsage(store.db, { by: ['day', 'model', 'key_id'] });
+    expect(rows.map(({ day, model, key_id, calls, usd }) => [day, model, key_id, calls, usd])).toEqual([
+      ['2030-01-15', 'fast', keyId, 1, '1.500000001'],
+      ['2030-01-16', 'smart', 'ci', 1, '0.000000002'],
+      ['2030-01-17', 'odd', 'ci', 1, '0'],
+    ]);
+  });
+
+  test('by hour and by month', async () => {
+    const hours = await queryUsage(store.db, { by: 'hour' });
+    expect(hours.map(({ hour }) => hour)).toEqual([
+      '2030-01-15T10:00Z',
+      '2030-01-16T10:00Z',
+      '2030-01-17T10:00Z',
+    ]);
+    const months = await queryUsage(store.db, { by: ['month'] });
+    expect(months).toMatchObject([{ month: '2030-01', calls: 3, attempts: 4, usd: '1.500000003' }]);
+  });
+
+  test('by nothing: one row of all', async () => {
+    expect(await queryUsage(store.db, { by: [] })).toMatchObject([{ calls: 3, attempts: 4 }]);
+  });
+
+  const filters: [SeriesFilter, models: string[]][] = [
+    [{}, ['fast', 'smart', 'odd']],
+    [{ team: ['ops'] }, ['smart', 'odd']],
+    [{ team: ['ops'], model: ['odd', 'fast'] }, ['odd']],
+    [{ team: [] }, []],
+    [{ tags: ['app=chat'] }, ['fast', 'smart']],
+    [{ tags: ['app=chat', 'env=prod'] }, ['fast']],
+    [{ tags: ['app=cha'] }, []],
+    [{ tags: ['APP=chat'] }, []],
+    [{ tags: ['app=chat,env=prod'] }, []],
+    [{ tags: ['%'] }, []],
+    [{ tags: [''] }, []],
+    [{ model: ['%'] }, []],
+    [{ model: ['f_st'] }, []],
+    [{ key: ["' or 1=1 --"] }, []],
+    [{ key: ['ci\0'] }, []],
+  ];
+  for (const [filter, models] of filters) {
+    test(`of ${JSON.stringify(filter)} only`, async () => {
+      const rows = await queryUsage(store.db, { by: 'model', filter });
+      expect(rows.map(({ model }) => model!).sort()).toEqual([...models].sort());
+    });
+  }
 
   test('the total is the sum, also beyond what a number holds exactly', () => {
     const row = { ...zero, calls: 1, usd: '9007199.254740993' };
