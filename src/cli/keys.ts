@@ -123,7 +123,7 @@ async function withStore<T>(
 ): Promise<T> {
   const dataDir = findDataDir(flags);
   if (make) makeDir(dataDir);
-  else if (!storeExists(dataDir)) {
+  else if (!storeExists(dataDir, 'sqlite')) {
     throw new CommandError(
       `There are no keys in ${dataDir}. Name the gateway's data directory with --data DIR.`,
     );

@@ -19,7 +19,7 @@ import { formatTable } from './table.ts';
 export async function showRecordedCall(id: string, flags: DataFlags, json: boolean): Promise<string> {
   const dataDir = findDataDir(flags);
   if (existsSync(join(dataDir, 'journal'))) await applyLeftovers(dataDir, 'sqlite');
-  if (!storeExists(dataDir)) throw new CommandError(`Nothing is recorded in ${dataDir}.`);
+  if (!storeExists(dataDir, 'sqlite')) throw new CommandError(`Nothing is recorded in ${dataDir}.`);
   const store = await openStore(dataDir, 'sqlite');
   try {
     const attempts = await readCall(store.db, id);

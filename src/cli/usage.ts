@@ -63,7 +63,7 @@ async function showUsage(flags: Flags): Promise<string> {
   const dataDir = findDataDir(flags);
   // Where a gateway runs, it applies its own journal; after one that died, its last calls are applied here.
   if (existsSync(join(dataDir, 'journal'))) await applyLeftovers(dataDir, 'sqlite');
-  if (!storeExists(dataDir)) {
+  if (!storeExists(dataDir, 'sqlite')) {
     throw new CommandError(
       `Nothing is recorded in ${dataDir}. Start the gateway with \`${commandName} serve\`, or name its data directory with --data DIR.`,
     );

@@ -133,14 +133,24 @@ const team = z.strictObject({
   limits,
 });
 
+function isStore(value: string): boolean {
+  if (value === 'sqlite') return true;
+  const url = URL.canParse(value) ? new URL(value) : undefined;
+  return /^postgres(ql)?:$/.test(url?.protocol ?? '') && url!.pathname.length > 1;
+}
+
 export const configSchema = z
   .strictObject({
     listen: listen.prefault('127.0.0.1:4000').describe('Address to listen on, host:port.'),
     data: text.min(1).default('./sluice-data').describe('Folder of the journal and of the SQLite database.'),
     store: text
-      .refine((value) => value === 'sqlite', { error: 'only sqlite is available yet; write store: sqlite' })
+      .refine(isStore, {
+        error: 'write sqlite, or a URL such as postgres://user:password@host:5432/database',
+      })
       .default('sqlite')
-      .describe('Where calls and keys are kept.'),
+      .describe(
+        'Where calls and keys are kept: `sqlite` (a file in `data`), or a PostgreSQL database that several nodes share, `postgres://user:password@host:5432/database`.',
+      ),
     shared: shared
       .prefault('none')
       .describe('What several nodes share their health and limits through: none, or a Redis.'),

@@ -1,5 +1,6 @@
 /** The applier's thread: every 200 ms it applies what the journal holds, and twice a second it looks for changed keys. */
-import { keysRevision, listKeys } from '../store/keys.ts';
+import { controlRevision } from '../store/control.ts';
+import { listKeys } from '../store/keys.ts';
 import { openStore, type Store } from '../store/open.ts';
 import type { ApplierState, FromWorker, ToWorker } from './applier.ts';
 import { reasonOf } from './data-dir.ts';
@@ -71,7 +72,7 @@ function startWork(dataDir: string, url: string): Work {
     const now = performance.now();
     if (revision !== undefined && now - keysLookedAt < keysEveryMs) return;
     keysLookedAt = now;
-    const current = await keysRevision(db);
+    const current = await controlRevision(db);
     if (current === revision) return;
     post({ type: 'keys', keys: await listKeys(db) });
     revision = current;

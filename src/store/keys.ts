@@ -1,8 +1,9 @@
 /** Virtual keys made at run time: created, listed, revoked; only hashes of their secrets are kept. */
 import { randomBytes } from 'node:crypto';
-import type { Kysely, Selectable, Transaction } from 'kysely';
+import type { Kysely, Selectable } from 'kysely';
 import type { NanoUsd } from '../core/money.ts';
 import { hashSecret } from '../core/secret.ts';
+import { bumpControl } from './control.ts';
 import type { KeysTable, Schema } from './schema.ts';
 
 /** At most `max` of a unit per window (UTC calendar); `usd` counts nano-dollars; concurrency has no window. */
@@ -79,7 +80,7 @@ export async function createKey(
       );
     }
     await trx.insertInto('keys').values(row).execute();
-    await countChange(trx);
+    await bumpControl(trx);
   });
   return { key: keyOf(row), secret };
 }
@@ -110,24 +111,9 @@ export async function revokeKey(db: Kysely<Schema>, nameOrId: string): Promise<S
     if (row.revoked_at !== null) throw new KeyError(`The key ${nameOrId} is revoked already.`);
     const revokedAt = Date.now();
     await trx.updateTable('keys').set({ revoked_at: revokedAt }).where('id', '=', row.id).execute();
-    await countChange(trx);
+    await bumpControl(trx);
     return keyOf({ ...row, revoked_at: revokedAt });
   });
-}
-
-/** Changes whenever any process created or revoked a key; cheap to ask. */
-export async function keysRevision(db: Kysely<Schema>): Promise<string> {
-  const row = await db.selectFrom('meta').select('value').where('name', '=', 'keys').executeTakeFirst();
-  return row?.value ?? '0';
-}
-
-async function countChange(trx: Transaction<Schema>): Promise<void> {
-  const value = String(Number(await keysRevision(trx)) + 1);
-  await trx
-    .insertInto('meta')
-    .values({ name: 'keys', value })
-    .onConflict((conflict) => conflict.column('name').doUpdateSet({ value }))
-    .execute();
 }
 
 function keyOf(row: Selectable<KeysTable>): StoreKey {

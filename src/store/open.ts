@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Kysely, sql } from 'kysely';
-import { migrate } from './migrate.ts';
+import { migrate, NewerStoreError } from './migrate.ts';
 import type { Schema } from './schema.ts';
 import { sqliteDialect, sqliteThreadDialect } from './sqlite.ts';
 
@@ -53,33 +53,42 @@ function sqlitePath(dataDir: string): string {
   return join(dataDir, 'sluice.db');
 }
 
-/** Whether anything was ever stored: what commands that only read ask first. */
-export function storeExists(dataDir: string): boolean {
-  return existsSync(sqlitePath(dataDir));
+/** For people: without the password a URL may have. */
+export function nameStore(url: string): string {
+  if (url === 'sqlite') return 'the SQLite file';
+  const { host, pathname } = new URL(url);
+  return `the PostgreSQL database ${decodeURIComponent(pathname.slice(1))} at ${host}`;
+}
+
+/** Several addresses of one host may each have said no. */
+function reasonOf(error: unknown): string {
+  const { message, code } = error as { message?: string; code?: string };
+  return (message || code || String(error)).split('\n')[0]!;
+}
+
+/** Whether anything may have been stored: what commands that only read ask first. */
+export function storeExists(dataDir: string, url: string): boolean {
+  return url !== 'sqlite' || existsSync(sqlitePath(dataDir));
 }
 
 /**
  * Opens the store and brings its tables up to date. The data directory must exist.
- * @param url the configuration's `store`: `sqlite`.
+ * @param url the configuration's `store`: `sqlite` or `postgres://…`.
  * @throws when it cannot be opened, or was written by a newer version.
  */
-export async function openStore(
-  dataDir: string,
-  url: string,
-  { thread = 'same' }: OpenOptions = {},
-): Promise<Store> {
-  if (url !== 'sqlite') {
-    throw new Error(`This version has no store of the kind ${url.split(':')[0]}. Write \`store: sqlite\`.`);
-  }
+export function openStore(dataDir: string, url: string, options: OpenOptions = {}): Promise<Store> {
+  return url === 'sqlite' ? openSqlite(sqlitePath(dataDir), options) : openPostgres(url);
+}
+
+async function openSqlite(path: string, { thread = 'same' }: OpenOptions): Promise<Store> {
   const dialect = thread === 'beside' ? sqliteThreadDialect : sqliteDialect;
-  const db = new Kysely<Schema>({ dialect: dialect(sqlitePath(dataDir)) });
+  const db = new Kysely<Schema>({ dialect: dialect(path) });
   try {
     await migrate(db);
   } catch (error) {
     await db.destroy().catch(() => {});
     const code = error instanceof Error && 'code' in error ? error.code : '';
     if (code !== 'SQLITE_CANTOPEN' && code !== 'SQLITE_READONLY' && code !== 'SQLITE_NOTADB') throw error;
-    const path = sqlitePath(dataDir);
     throw new Error(`cannot open ${path} for writing (${(error as Error).message})`, { cause: error });
   }
   return {
@@ -89,4 +98,26 @@ export async function openStore(
     },
     close: () => db.destroy(),
   };
+}
+
+async function openPostgres(url: string): Promise<Store> {
+  // Who keeps to SQLite never loads it.
+  const { postgresDialect } = await import('./postgres.ts');
+  const db = new Kysely<Schema>({ dialect: postgresDialect(url) });
+  try {
+    await migrate(db, async (run) => {
+      const patient = new Kysely<Schema>({ dialect: postgresDialect(url, { patient: true }) });
+      try {
+        await run(patient);
+      } finally {
+        await patient.destroy();
+      }
+    });
+  } catch (error) {
+    await db.destroy().catch(() => {});
+    if (error instanceof NewerStoreError) throw error;
+    throw new Error(`cannot use ${nameStore(url)} (${reasonOf(error)})`, { cause: error });
+  }
+  // What PostgreSQL has committed is on its disk.
+  return { db, sync: async () => {}, close: () => db.destroy() };
 }

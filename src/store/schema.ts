@@ -237,7 +237,7 @@ export interface ObjectsTable {
   charged: number;
 }
 
-/** Single values: `journal`, the position up to which the journal is applied; `keys`, a count of changes. */
+/** Single values: `journal`, the position up to which the journal is applied; `control`, a count of changes of what is administered. */
 export interface MetaTable {
   name: string;
   value: string;

@@ -131,7 +131,7 @@ describe('mistakes', () => {
   const cases: [text: string, mistake: string][] = [
     ['listen: 4000', 'listen: must be host:port, such as 127.0.0.1:4000'],
     ['listen: "localhost:99999"', 'listen: "localhost:99999" is no address'],
-    ['store: postgres://x', 'store: only sqlite is available yet'],
+    ['store: postgres://x', 'store: write sqlite, or a URL such as postgres://'],
     ['shared: memcached://x', 'shared: must be none, or the address of a Redis'],
     ['shared: { redis: "http://x" }', 'shared.redis: must be a redis:// or rediss:// address'],
     ['shared: { redis: "redis://x", when_lost: maybe }', 'shared.when_lost: must be open or closed'],

@@ -13,6 +13,7 @@ test('statements, transactions and errors are those of the same thread', async (
   const store = await open(dir);
   const same = await openStore(dir, 'sqlite');
   try {
+    await same.db.deleteFrom('meta').execute();
     const value = { name: 'a', value: '1' };
     await store.db.insertInto('meta').values(value).execute();
     expect(await same.db.selectFrom('meta').selectAll().execute()).toEqual([value]);
@@ -53,6 +54,7 @@ test('statements, transactions and errors are those of the same thread', async (
 test('a transaction has the connection to itself until its end', async () => {
   const store = await open(tempDir());
   try {
+    await store.db.deleteFrom('meta').execute();
     await store.db.insertInto('meta').values({ name: 'n', value: '0' }).execute();
     const add = () =>
       store.db.transaction().execute(async (trx) => {

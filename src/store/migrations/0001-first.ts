@@ -1,12 +1,11 @@
 /** The first tables. */
 import { type Kysely, sql } from 'kysely';
+import { createCountedTable } from '../dialect-of.ts';
 
 export async function up(db: Kysely<unknown>): Promise<void> {
   const text = sql`text`;
   const bigint = sql`bigint`;
-  await db.schema
-    .createTable('series')
-    .addColumn('id', 'integer', (column) => column.primaryKey().autoIncrement())
+  await createCountedTable(db, 'series')
     .addColumn('key', text, (column) => column.notNull())
     .addColumn('team', text, (column) => column.notNull())
     .addColumn('organisation', text, (column) => column.notNull())

@@ -1,14 +1,13 @@
 /** Operations beside chat: which one it was, and what was used beside tokens. */
-import { type CreateTableBuilder, type Kysely, sql } from 'kysely';
+import { type Kysely, sql } from 'kysely';
+import { countOn, createCountedTable } from '../dialect-of.ts';
 
 const names = ['key', 'team', 'organisation', 'model', 'target', 'provider', 'tags', 'price_source'] as const;
 
 /** A constraint of SQLite cannot be changed: the table of series is made anew, its ids stay. */
 export async function up(db: Kysely<unknown>): Promise<void> {
   const text = sql`text`;
-  let series: CreateTableBuilder<string, string> = db.schema
-    .createTable('series_new')
-    .addColumn('id', 'integer', (column) => column.primaryKey().autoIncrement());
+  let series = createCountedTable(db, 'series_new');
   for (const name of names) series = series.addColumn(name, text, (column) => column.notNull());
   await series
     .addColumn('operation', text, (column) => column.notNull().defaultTo('chat'))
@@ -18,6 +17,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`insert into series_new (${columns}) select ${columns} from series`.execute(db);
   await db.schema.dropTable('series').execute();
   await db.schema.alterTable('series_new').renameTo('series').execute();
+  await countOn(db, 'series');
 
   await db.schema
     .alterTable('attempts')

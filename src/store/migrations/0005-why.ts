@@ -1,5 +1,6 @@
 /** Why an attempt was made at its target: the way through the route. */
-import { type CreateTableBuilder, type Kysely, sql } from 'kysely';
+import { type Kysely, sql } from 'kysely';
+import { countOn, createCountedTable } from '../dialect-of.ts';
 
 const names = [
   'key',
@@ -16,9 +17,7 @@ const names = [
 /** A constraint of SQLite cannot be changed: the table of series is made anew, its ids stay. */
 export async function up(db: Kysely<unknown>): Promise<void> {
   const text = sql`text`;
-  let series: CreateTableBuilder<string, string> = db.schema
-    .createTable('series_new')
-    .addColumn('id', 'integer', (column) => column.primaryKey().autoIncrement());
+  let series = createCountedTable(db, 'series_new');
   for (const name of names) series = series.addColumn(name, text, (column) => column.notNull());
   await series
     .addColumn('why', text, (column) => column.notNull().defaultTo(''))
@@ -28,4 +27,5 @@ export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`insert into series_new (${columns}) select ${columns} from series`.execute(db);
   await db.schema.dropTable('series').execute();
   await db.schema.alterTable('series_new').renameTo('series').execute();
+  await countOn(db, 'series');
 }

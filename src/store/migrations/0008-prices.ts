@@ -1,5 +1,6 @@
 /** Prices by version, which version a charge was made at, and what organisations were charged. */
-import { type CreateTableBuilder, type Kysely, sql } from 'kysely';
+import { type Kysely, sql } from 'kysely';
+import { countOn, createCountedTable } from '../dialect-of.ts';
 
 const names = [
   'key',
@@ -18,9 +19,7 @@ const names = [
 export async function up(db: Kysely<unknown>): Promise<void> {
   const text = sql`text`;
   const bigint = sql`bigint`;
-  let series: CreateTableBuilder<string, string> = db.schema
-    .createTable('series_new')
-    .addColumn('id', 'integer', (column) => column.primaryKey().autoIncrement());
+  let series = createCountedTable(db, 'series_new');
   for (const name of names) series = series.addColumn(name, text, (column) => column.notNull());
   await series
     .addColumn('price_version', text, (column) => column.notNull().defaultTo(''))
@@ -30,6 +29,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`insert into series_new (${columns}) select ${columns} from series`.execute(db);
   await db.schema.dropTable('series').execute();
   await db.schema.alterTable('series_new').renameTo('series').execute();
+  await countOn(db, 'series');
 
   await db.schema
     .createTable('prices')
