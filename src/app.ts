@@ -9,7 +9,7 @@ import type { Config } from './config/schema.ts';
 import type { Key, Limit, Shared, Snapshot, Window } from './config/snapshot.ts';
 import { targetsOf } from './config/targets.ts';
 import { watchConfig } from './config/watch.ts';
-import { type Alert, type Alerts, identityOf } from './core/alert.ts';
+import type { Alert, Alerts } from './core/alert.ts';
 import type { ExplainQuery, Explanation } from './core/explain.ts';
 import type { HealthChange } from './core/health.ts';
 import type { Observer } from './core/observer.ts';
@@ -31,10 +31,12 @@ import { createKeyring, type Keyring } from './governance/keys.ts';
 import type { Spent } from './governance/leases.ts';
 import { createLimiter } from './governance/limits.ts';
 import { windowStartMs } from './governance/window.ts';
-import { type ApplierState, startApplier } from './ledger/applier.ts';
+import { startApplier } from './ledger/applier.ts';
 import { openJournal } from './ledger/journal.ts';
 import { recover } from './ledger/recover.ts';
+import { createUpkeep, type Upkeep } from './ledger/upkeep.ts';
 import { createMock } from './mock/mock.ts';
+import { createAlerts } from './observe/alerts.ts';
 import { expositionType } from './observe/exposition.ts';
 import type { Logger } from './observe/log.ts';
 import { createMetrics, type Metrics } from './observe/metrics.ts';
@@ -82,7 +84,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   const keyring = createKeyring();
   const configuration = keepConfiguration(options, keyring);
   const { settings } = configuration.snapshot();
-  const alerts = createAlerts(log);
+  const alerts = createAlerts(log, () => {});
   const ledger = await openLedger(configuration, alerts, log);
   const metrics = createMetrics();
   const tokenizer = createTokenizer();
@@ -131,8 +133,19 @@ export async function startApp(options: AppOptions): Promise<App> {
     forceTranslate: options.env.SLUICE_FORCE_TRANSLATE === '1',
   };
   const probes = new Probes(gateway);
-  const ready = () => !inflight.stopping && ledger.writable();
-  const expose = () => metrics.expose({ ...health.describe(Date.now()), heldBack: retries.heldBack });
+  const { upkeep } = ledger;
+  const readiness: Readiness = {
+    refusal: () => (inflight.stopping ? 'it is shutting down' : upkeep.refusal()),
+    trouble: upkeep.trouble,
+  };
+  const expose = () => {
+    const now = Date.now();
+    return metrics.expose({
+      ...health.describe(now),
+      heldBack: retries.heldBack,
+      ledger: upkeep.numbers(now),
+    });
+  };
   const { host, port } = settings;
   const adminStore = openLater(settings.dataDir, settings.store, { thread: 'beside' });
   const administer = administrate({
@@ -153,7 +166,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     host,
     port,
     operate: (path, request) =>
-      path.startsWith('/admin/') ? administer(webRequest(request)) : operate(path, ready, expose),
+      path.startsWith('/admin/') ? administer(webRequest(request)) : operate(path, readiness, expose),
   });
   configuration.watch();
   redis?.connect();
@@ -261,18 +274,18 @@ async function openLedger(configuration: Configuration, alerts: Alerts, log: Log
     log.warn({ attempts: interrupted }, 'settled attempts that the last process left open');
   const store = await openStore(dataDir, settings.store);
   const firstSecrets = await createFirstSecrets(store.db, keys.size > 0);
-  let state: ApplierState | undefined;
+  const upkeep = createUpkeep(journal, alerts, () => configuration.snapshot().settings.journal);
+  let writable = true;
   const applier = startApplier({
     dataDir,
     store: settings.store,
     onKeys: configuration.setStoreKeys,
     onState: (now) => {
-      const { ok, error, backlogBytes } = now;
-      if (!ok) {
-        log.error({ error, backlogBytes }, 'the store cannot be written');
-        alerts.raise({ kind: 'store', reason: error ?? '', at: Date.now() });
-      } else if (state?.ok === false) log.info('the store is written again');
-      state = now;
+      upkeep.onState(now);
+      const { ok, error } = now;
+      if (!ok) log.error({ error, backlogBytes: journal.backlogBytes() }, 'the store cannot be written');
+      else if (!writable) log.info('the store is written again');
+      writable = ok;
     },
   });
   // What was spent before counts against limits, also what only the journal knows yet.
@@ -281,7 +294,7 @@ async function openLedger(configuration: Configuration, alerts: Alerts, log: Log
   const now = Date.now();
   counters.restore(await spentBefore(store.db, now), now);
   await store.close();
-  return { journal, applier, counters, firstSecrets, writable: () => state?.ok !== false };
+  return { journal, applier, counters, firstSecrets, upkeep };
 }
 
 /** What is shared with other nodes; loaded only where there are any. */
@@ -329,13 +342,15 @@ export function explainConfig(config: Config, query: ExplainQuery): Explanation 
   });
 }
 
+type Readiness = Pick<Upkeep, 'refusal' | 'trouble'>;
+
 /** Operators' pages. */
-function operate(path: string, ready: () => boolean, expose: () => string): Response | undefined {
+function operate(path: string, readiness: Readiness, expose: () => string): Response | undefined {
   switch (path) {
     case '/healthz':
       return new Response('ok\n');
     case '/readyz':
-      return ready() ? new Response('ready\n') : new Response('not ready\n', { status: 503 });
+      return readyPage(readiness);
     case '/metrics':
       return new Response(expose(), { headers: { 'content-type': expositionType } });
     default:
@@ -343,35 +358,16 @@ function operate(path: string, ready: () => boolean, expose: () => string): Resp
   }
 }
 
-function deadKey({ provider, key, untilMs, error }: Alarm): Alert {
-  return { kind: 'key_refused', provider, key, reason: error.message, untilMs, at: Date.now() };
+/** A store that is down is no reason to take calls elsewhere: they would find the same one. */
+function readyPage({ refusal, trouble }: Readiness): Response {
+  const refused = refusal();
+  if (refused !== undefined) return new Response(`not ready: ${refused}\n`, { status: 503 });
+  const wrong = trouble();
+  return new Response(wrong === undefined ? 'ready\n' : `ready, but ${wrong}\n`);
 }
 
-/** What the log says of each kind. */
-const told: Record<Alert['kind'], string> = {
-  limit: 'a limit is used up to a threshold',
-  exhausted: 'a budget is used up',
-  key_refused: 'a provider refuses its key: replace it',
-  store: 'alert: the store cannot be written',
-  journal: 'the journal grows: the store does not keep up',
-};
-const maxRemembered = 1000;
-
-/** Everything that is raised goes into the log, once. */
-function createAlerts(log: Logger): Alerts {
-  const raised = new Set<string>();
-  return {
-    raise(alert) {
-      const identity = Object.values(identityOf(alert)).join('\n');
-      if (raised.has(identity)) return;
-      // Sets keep the order of insertion: the first is the oldest.
-      if (raised.size >= maxRemembered) raised.delete(raised.values().next().value!);
-      raised.add(identity);
-      const { kind, at: _, ...fields } = alert;
-      const level = kind === 'limit' ? 'warn' : 'error';
-      log[level](fields, told[kind]);
-    },
-  };
+function deadKey({ provider, key, untilMs, error }: Alarm): Alert {
+  return { kind: 'key_refused', provider, key, reason: error.message, untilMs, at: Date.now() };
 }
 
 function reportChange(change: HealthChange, metrics: Metrics, log: Logger): void {

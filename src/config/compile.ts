@@ -81,6 +81,13 @@ export function compile(config: Config, options: CompileOptions): Snapshot {
       fileLimitBytes: config.file_limit,
       fetchMedia: config.fetch_media,
       drainMs: config.drain,
+      journal: { limitBytes: config.journal.limit, alarmBytes: config.journal.alarm },
+      webhooks: config.webhooks.map(({ url, secret, events, organisation }) => ({
+        url,
+        secret,
+        events,
+        organisation,
+      })),
       logLevel: config.log.level,
     }),
     organisations: new Map(

@@ -12,6 +12,7 @@ import { route } from './route-schema.ts';
 import { shared } from './shared-schema.ts';
 import { timeout } from './timeout-schema.ts';
 import { duration, size, text } from './values.ts';
+import { journal, webhooks } from './webhook-schema.ts';
 
 /** Those a provider can be called in. */
 const spoken: readonly DialectName[] = [...dialects.keys()];
@@ -151,6 +152,7 @@ export const configSchema = z
       .describe(
         'Where calls and keys are kept: `sqlite` (a file in `data`), or a PostgreSQL database that several nodes share, `postgres://user:password@host:5432/database`.',
       ),
+    journal: journal.prefault({}).describe('How much the journal may hold that is not in the store yet.'),
     shared: shared
       .prefault('none')
       .describe('What several nodes share their health and limits through: none, or a Redis.'),
@@ -203,6 +205,7 @@ export const configSchema = z
       .describe(
         'What limits in USD are charged for calls that no price is known for, which stay marked unpriced. Default: keys with such limits cannot call them.',
       ),
+    webhooks: webhooks.default([]).describe('Where operators and tenants are told of events.'),
   })
   .describe(
     'Configuration of Sluice. ${VARIABLE} and ${VARIABLE:-default} are replaced from the environment.',

@@ -1,6 +1,7 @@
 /** The immutable, compiled configuration: all that a call needs, found by Map look-ups. */
 import type { DialectName } from '../core/chat.ts';
 import type { NanoUsd, Price } from '../core/money.ts';
+import type { Webhook } from '../core/webhook.ts';
 import type { Dialect, RealtimeAt } from '../dialects/dialect.ts';
 import type { SurfaceName } from '../dialects/objects/surface.ts';
 import type { Quirks } from '../dialects/quirks.ts';
@@ -49,6 +50,9 @@ export interface Settings {
   /** Where images and files are fetched from that clients name by address and a target takes by value only. */
   fetchMedia: 'public' | 'any' | 'off';
   drainMs: number;
+  /** How much of the journal may be missing in the store: from `alarmBytes` on somebody is told, above `limitBytes` calls are refused. */
+  journal: { limitBytes: number; alarmBytes: number };
+  webhooks: readonly Webhook[];
   logLevel: string;
 }
 

@@ -18,6 +18,14 @@ export const duration = measured(
 /** `32mb`, `512kb`: to bytes. */
 export const size = measured('32mb or 512kb', /^(\d+(?:\.\d+)?)\s*(b|kb|mb|gb)$/i, sizeUnits, 2 * 1024 ** 3);
 
+/** The same, of a disk. */
+export const diskSize = measured(
+  '8gb or 500mb',
+  /^(\d+(?:\.\d+)?)\s*(b|kb|mb|gb|tb)$/i,
+  { ...sizeUnits, tb: 1024 ** 4 },
+  1024 ** 5,
+);
+
 function measured(example: string, form: RegExp, units: Record<string, number>, max: number) {
   return z.string({ error: `write it as ${example}` }).transform((text, context) => {
     const [, amount, unit] = form.exec(text.trim()) ?? [];

@@ -35,6 +35,8 @@ export const errorKinds = {
   /** It answered something that is not an answer: broken JSON, a stream that ended early, an unknown shape. */
   upstream_invalid: { status: 502, retry: true, blame: true },
   // The gateway
+  /** What the call cannot do without is not to be had just now. */
+  unavailable: { status: 503, retry: false, blame: false },
   draining: { status: 503, retry: false, blame: false },
   internal: { status: 500, retry: false, blame: false },
 } as const;

@@ -95,6 +95,8 @@ export interface PriceRecord {
  * @throws when the line cannot be written (disk full): the caller must not go on as if it were.
  */
 export interface Journal {
+  /** It holds as much that is not in the store as it may: no new call may begin. Those that run go on, and are written. */
+  readonly full: boolean;
   planned(record: Planned): void;
   dispatched(record: Dispatched): void;
   settled(dispatch: Dispatched, record: Settled): void;

@@ -1,6 +1,6 @@
 /** One call and its attempts: what has been written to the journal, what is reserved, and that both end exactly once. */
 import type { Key, Snapshot, Target } from '../config/snapshot.ts';
-import { type GatewayError, toGatewayError } from '../core/error.ts';
+import { GatewayError, toGatewayError } from '../core/error.ts';
 import { newCallId } from '../core/id.ts';
 import { chargeKnown, type NanoUsd } from '../core/money.ts';
 import type { Dispatched, Settled } from '../core/record.ts';
@@ -80,15 +80,28 @@ export class Call {
     });
     if (this.needs.costNanoUsd !== undefined) attempt.dispatch.reservedSellNanoUsd = this.reserved;
     attempt.lost = bounded(lost);
-    if (this.plan !== undefined) this.recordPlan(this.plan, attempt.dispatch.at);
     // Only what is written counts: if it cannot be, the attempt before it stays the last.
-    this.gateway.journal.dispatched(attempt.dispatch);
+    try {
+      if (this.plan !== undefined) this.recordPlan(this.plan, attempt.dispatch.at);
+      this.gateway.journal.dispatched(attempt.dispatch);
+    } catch (thrown) {
+      throw this.unwritten(thrown);
+    }
     this.gateway.measures.began(target);
     this.attempts++;
     this.target = target.id;
     this.writeSettled();
     this.open.push(attempt);
     return attempt;
+  }
+
+  private unwritten(cause: unknown): GatewayError {
+    this.gateway.observer.alarm('journal', { error: (cause as Error).message });
+    return new GatewayError(
+      'unavailable',
+      'This gateway cannot write down what calls cost just now, and so makes none. Retry later.',
+      { cause, retryAfterS: 10 },
+    );
   }
 
   private recordPlan(plan: PlanDraft, at: number): void {

@@ -88,7 +88,7 @@ export async function handle<A, I extends Renderer>(
   }
 }
 
-/** Who calls. @throws GatewayError `unauthorized`, `bad_request`, `draining`. */
+/** Who calls. @throws GatewayError `unauthorized`, `bad_request`, `draining`, `unavailable`. */
 export function admit(
   call: Call,
   request: ClientRequest,
@@ -96,12 +96,22 @@ export function admit(
 ): void {
   const { gateway } = call;
   if (gateway.inflight.draining) throw shuttingDown();
+  if (gateway.journal.full) throw journalFull();
   call.key = gateway.keyring.authenticate(secret, Date.now());
   call.labels = readLabels(request.headers);
 }
 
 export function shuttingDown(): GatewayError {
   return new GatewayError('draining', 'This gateway is shutting down; retry.');
+}
+
+/** What a call costs has to be written down somewhere: rather none than one that nobody is charged for. */
+function journalFull(): GatewayError {
+  return new GatewayError(
+    'unavailable',
+    'This gateway takes no new calls just now: its store cannot be written, and its journal holds as much as it may. Retry later.',
+    { retryAfterS: 10 },
+  );
 }
 
 function planTries(call: Call, body: Uint8Array, asked: Asked, request: ClientRequest): Tries {

@@ -5,12 +5,15 @@ import { openStore, type Store } from '../store/open.ts';
 import type { ApplierState, FromWorker, ToWorker } from './applier.ts';
 import { reasonOf } from './data-dir.ts';
 import { type Follower, followJournal } from './follow.ts';
+import { journalStart } from './segments.ts';
 
 declare const self: Worker;
 
 const tickMs = 200;
 const keysEveryMs = 500;
 const longestBackoffMs = 10_000;
+/** A step that has come nowhere for so long waits for a store that does not answer. */
+const stalledMs = 10_000;
 
 let stopping = false;
 let flushes: number[] = [];
@@ -30,6 +33,7 @@ function post(message: FromWorker): void {
 
 async function run(dataDir: string, url: string): Promise<void> {
   const work = startWork(dataDir, url);
+  const watch = setInterval(work.watch, 1000);
   let failures = 0;
   let ready = false;
   for (;;) {
@@ -39,6 +43,7 @@ async function run(dataDir: string, url: string): Promise<void> {
     try {
       await work.step();
       if (failures > 0) post({ type: 'state', state: work.state() });
+      else work.tell();
       failures = 0;
       if (!ready) post({ type: 'ready' });
       ready = true;
@@ -51,12 +56,17 @@ async function run(dataDir: string, url: string): Promise<void> {
     if (last) break;
     if (!stopping) await sleep(failures === 0 ? tickMs : Math.min(longestBackoffMs, tickMs * 2 ** failures));
   }
+  clearInterval(watch);
   await work.close();
   post({ type: 'stopped' });
 }
 
 interface Work {
   step(): Promise<void>;
+  /** Tells how far the store is, where that has changed and was not told a moment ago. */
+  tell(): void;
+  /** Tells of a step that takes too long. */
+  watch(): void;
   state(error?: unknown): ApplierState;
   close(): Promise<void>;
 }
@@ -67,6 +77,11 @@ function startWork(dataDir: string, url: string): Work {
   let follower: Follower | undefined;
   let revision: string | undefined;
   let keysLookedAt = 0;
+  let movedAt = performance.now();
+  let stepping = false;
+  let toldAt = -Infinity;
+  let told = '';
+  let well = true;
 
   async function tellKeys(db: Store['db']): Promise<void> {
     const now = performance.now();
@@ -78,24 +93,47 @@ function startWork(dataDir: string, url: string): Work {
     revision = current;
   }
 
+  function state(error?: unknown): ApplierState {
+    well = error === undefined;
+    const progress = {
+      position: follower?.position() ?? journalStart,
+      appliedAt: follower?.appliedAt() ?? 0,
+      unreadable: follower?.unreadable() ?? 0,
+    };
+    if (error === undefined) return { ok: true, ...progress };
+    return { ok: false, error: `The store cannot be written: ${reasonOf(error)}.`, ...progress };
+  }
+
+  function tell(): void {
+    movedAt = performance.now();
+    const wasWell = well;
+    const now = state();
+    const position = `${now.position.segment}:${now.position.offset}`;
+    if (wasWell && (movedAt - toldAt < tickMs || position === told)) return;
+    toldAt = movedAt;
+    told = position;
+    post({ type: 'state', state: now });
+  }
+
   return {
     async step() {
-      store ??= await openStore(dataDir, url);
-      await tellKeys(store.db);
-      follower ??= await followJournal(dataDir, store);
-      await follower.catchUp();
+      movedAt = performance.now();
+      stepping = true;
+      try {
+        store ??= await openStore(dataDir, url);
+        await tellKeys(store.db);
+        follower ??= await followJournal(dataDir, store, tell);
+        await follower.catchUp();
+      } finally {
+        stepping = false;
+      }
     },
-    state(error) {
-      const unreadable = follower?.unreadable() ?? 0;
-      const backlogBytes = follower?.backlogBytes() ?? 0;
-      if (error === undefined) return { ok: true, backlogBytes, unreadable };
-      return {
-        ok: false,
-        error: `The store cannot be written: ${reasonOf(error)}.`,
-        backlogBytes,
-        unreadable,
-      };
+    tell,
+    watch() {
+      if (stepping && performance.now() - movedAt > stalledMs)
+        post({ type: 'state', state: state(new Error('it does not answer')) });
     },
+    state,
     async close() {
       follower?.close();
       await store?.close().catch(() => {});

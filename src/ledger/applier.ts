@@ -1,14 +1,17 @@
 /** The applier as the main thread sees it: a worker that brings the journal into the store, beside the calls' path. */
 import { workerUrl } from '../core/worker-url.ts';
 import type { StoreKey } from '../store/keys.ts';
+import { journalStart, type Position } from './segments.ts';
 
 export interface ApplierState {
   /** False while the store cannot be written; calls go on and the journal grows until it can. */
   ok: boolean;
   /** Why not, in one line. */
   error?: string;
-  /** Bytes of the journal that are not in the store yet. */
-  backlogBytes: number;
+  /** The store has all of the journal that stands before it. */
+  position: Position;
+  /** And all that was written before this moment, in milliseconds since 1970. */
+  appliedAt: number;
   /** Lines of the journal that could not be read since the start. */
   unreadable: number;
 }
@@ -17,7 +20,7 @@ export interface ApplierOptions {
   dataDir: string;
   /** The configuration's `store`. */
   store: string;
-  /** Told when `ok` changes, and while it is false after every try. */
+  /** Told when `ok` or the position changes, some times a second at most, and while `ok` is false after every try. */
   onState?: (state: ApplierState) => void;
   /** All keys of the store: at the start, and within a second of any process creating or revoking one. */
   onKeys?: (keys: StoreKey[]) => void;
@@ -72,7 +75,8 @@ export function startApplier(options: ApplierOptions): Applier {
     options.onState?.({
       ok: false,
       error: `The applier failed and calls stay in the journal until the next start: ${event.message}`,
-      backlogBytes: 0,
+      position: journalStart,
+      appliedAt: 0,
       unreadable: 0,
     });
     onStopped();

@@ -3,7 +3,7 @@ import type { Planned, PriceRecord } from '../core/record.ts';
 import { type Attempt, createRecorder } from '../store/attempts.ts';
 import type { Store } from '../store/open.ts';
 import { openEntries } from './entries.ts';
-import { bytesAfter, journalStart, listSegments, type Position, removeSegment } from './segments.ts';
+import { journalStart, listSegments, type Position, removeSegment } from './segments.ts';
 
 export interface Follower {
   /**
@@ -11,19 +11,23 @@ export interface Follower {
    * @throws the store's error; calling again goes on where it failed.
    */
   catchUp(): Promise<void>;
-  /** Bytes of the journal that are not in the store yet. */
-  backlogBytes(): number;
+  /** The store has all that stands before it. */
+  position(): Position;
+  /** No line before the position was written after this moment (milliseconds since 1970). */
+  appliedAt(): number;
   /** Lines that were neither: remains of writes that a crash cut short. */
   unreadable(): number;
   close(): void;
 }
 
-/** Goes on from the position the store remembers. */
-export async function followJournal(dataDir: string, store: Store): Promise<Follower> {
+/** Goes on from the position the store remembers. @param onProgress called whenever the position has moved. */
+export async function followJournal(dataDir: string, store: Store, onProgress = () => {}): Promise<Follower> {
   const recorder = createRecorder(store.db);
   const reader = openEntries(dataDir);
   let position = readPosition(await recorder.position());
   let unreadable = 0;
+  // A segment is named by when it was begun.
+  let appliedAt = position.segment;
   /** Attempts that have begun, and in which segment: recovery needs that line until they are settled. */
   const open = new Map<string, number>();
 
@@ -48,15 +52,20 @@ export async function followJournal(dataDir: string, store: Store): Promise<Foll
       if (attempts.length > 0 || plans.length > 0 || prices.length > 0)
         await recorder.record(attempts, writePosition(part.next), plans, prices);
       position = part.next;
+      appliedAt = Math.max(appliedAt, attempts.at(-1)?.settled.at ?? 0);
       unreadable += skipped;
+      onProgress();
     }
+    appliedAt = Date.now();
     if (position.segment !== before) await removeDone();
   }
 
   async function removeDone(): Promise<void> {
-    let floor = position.segment;
-    for (const segment of open.values()) floor = Math.min(floor, segment);
-    const done = listSegments(dataDir).filter((segment) => segment < floor);
+    // An attempt that runs for hours keeps the segment it began in, and none of those that came after.
+    const needed = new Set(open.values());
+    const done = listSegments(dataDir).filter(
+      (segment) => segment < position.segment && !needed.has(segment),
+    );
     if (done.length === 0) return;
     await store.sync();
     for (const segment of done) removeSegment(dataDir, segment);
@@ -64,7 +73,8 @@ export async function followJournal(dataDir: string, store: Store): Promise<Foll
 
   return {
     catchUp,
-    backlogBytes: () => bytesAfter(dataDir, position),
+    position: () => position,
+    appliedAt: () => appliedAt,
     unreadable: () => unreadable,
     close: () => reader.close(),
   };

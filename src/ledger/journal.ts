@@ -1,12 +1,21 @@
 /** The journal: append-only files of lines that say which attempts began and how they ended. */
 import type { Dispatched, Journal, Names, Planned, Settled } from '../core/record.ts';
+import { Backlog } from './backlog.ts';
 import { LedgerError, type Lock, lockDataDir, reasonOf } from './data-dir.ts';
 import { writeDispatched, writeNames, writePlanned, writePriceLine, writeSettled } from './lines.ts';
 import { defaultSegmentOptions, Segment, type SegmentOptions } from './segment.ts';
-import { listSegments, mendSegment } from './segments.ts';
+import { listSegments, mendSegment, type Position } from './segments.ts';
 
 export interface JournalFile extends Journal {
   readonly dataDir: string;
+  /** Bytes that are not in the store yet. */
+  backlogBytes(): number;
+  /** Whether a line could be written just now; what is still owed is. */
+  hasRoom(): boolean;
+  /** The store has all that stands before `position`. */
+  applied(position: Position): void;
+  /** From more than this backlog on the journal is `full`. */
+  limit(bytes: number): void;
   /** Writes what is still owed, lets go of the data directory. */
   close(): void;
 }
@@ -36,11 +45,15 @@ export function openJournal(dataDir: string, options: JournalOptions = {}): Jour
   }
 }
 
+/** More than most lines have. */
+const usualLineChars = 500;
+
 function openLocked(dataDir: string, lock: Lock, options: JournalOptions): JournalFile {
   const segmentOptions = { ...defaultSegmentOptions, ...options.segment };
   // What another process has written is left as it is: names are numbered anew in every segment.
   const last = listSegments(dataDir).at(-1);
   if (last !== undefined) mendSegment(dataDir, last);
+  const backlog = new Backlog(dataDir);
   let segment = openSegment(Math.max(Date.now(), (last ?? 0) + 1));
   /** Numbers of the names that stand in the segment. */
   let numbers = new WeakMap<Names, number>();
@@ -49,6 +62,8 @@ function openLocked(dataDir: string, lock: Lock, options: JournalOptions): Journ
   let priced = new Set<string>();
   let owed: { dispatch: Dispatched; record: Settled }[] = [];
   let closed = false;
+  let limitBytes = Infinity;
+  let full = false;
 
   function openSegment(number: number): Segment {
     try {
@@ -106,10 +121,17 @@ function openLocked(dataDir: string, lock: Lock, options: JournalOptions): Journ
   function rotate(): void {
     const next = openSegment(Math.max(Date.now(), segment.number + 1));
     segment.close();
+    backlog.finish(segment.number, segment.bytes);
     segment = next;
+    weigh();
     numbers = new WeakMap();
     named = 0;
     priced = new Set();
+  }
+
+  /** Looked at when a segment is full and whenever the store has more of it: often enough, and never on a call's path. */
+  function weigh(): void {
+    full = backlog.bytesWith(segment.number, segment.bytes) > limitBytes;
   }
 
   function payOwed(): void {
@@ -121,6 +143,27 @@ function openLocked(dataDir: string, lock: Lock, options: JournalOptions): Journ
 
   return {
     dataDir,
+    get full() {
+      return full;
+    },
+    backlogBytes: () => backlog.bytesWith(segment.number, segment.bytes),
+    hasRoom() {
+      try {
+        payOwed();
+        segment.makeRoom(usualLineChars);
+        return true;
+      } catch {
+        return false;
+      }
+    },
+    applied(position) {
+      backlog.apply(position);
+      weigh();
+    },
+    limit(bytes) {
+      limitBytes = bytes;
+      weigh();
+    },
     planned(record: Planned): void {
       if (closed) throw new LedgerError(`The journal in ${dataDir} is closed.`);
       const line = writePlanned(record);

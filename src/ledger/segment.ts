@@ -42,6 +42,11 @@ export class Segment {
     }
   }
 
+  /** Of text. */
+  get bytes(): number {
+    return this.at;
+  }
+
   /** Whether a text of `units` UTF-16 units certainly fits. */
   fits(units: number): boolean {
     return this.at + (units + 1) * 3 <= this.options.segmentBytes;
@@ -52,16 +57,22 @@ export class Segment {
    * @throws the operating system's error when there is no room on the disk.
    */
   append(line: string): void {
-    // Three bytes of UTF-8 at most for each UTF-16 unit.
-    const needed = this.at + line.length * 3;
-    if (needed > this.options.segmentBytes) throw new Error('a line is longer than a segment');
-    if (needed > this.room) this.takeRoom(needed);
+    if (this.at + line.length * 3 > this.options.segmentBytes)
+      throw new Error('a line is longer than a segment');
+    this.makeRoom(line.length);
     if (this.map !== undefined) this.at += this.map.write(line, this.at);
     else {
       const bytes = Buffer.from(line);
       this.writeAll(bytes, this.at);
       this.at += bytes.length;
     }
+  }
+
+  /** Room for a text of `units` UTF-16 units, as far as the segment goes. @throws the operating system's error. */
+  makeRoom(units: number): void {
+    // Three bytes of UTF-8 at most for each UTF-16 unit.
+    const needed = Math.min(this.at + units * 3, this.options.segmentBytes);
+    if (needed > this.room) this.takeRoom(needed);
   }
 
   /** Gives back the room that was not used. */

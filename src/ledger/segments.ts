@@ -44,16 +44,6 @@ export function removeSegment(dataDir: string, segment: number): void {
   unlinkSync(segmentPath(dataDir, segment));
 }
 
-/** Bytes written after `position`. */
-export function bytesAfter(dataDir: string, position: Position): number {
-  let bytes = 0;
-  for (const segment of listSegments(dataDir)) {
-    if (segment < position.segment) continue;
-    bytes += sizeOf(dataDir, segment) - (segment === position.segment ? position.offset : 0);
-  }
-  return Math.max(0, bytes);
-}
-
 function sizeOf(dataDir: string, segment: number): number {
   let fd: number;
   try {

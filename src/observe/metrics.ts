@@ -1,8 +1,11 @@
 /** What Prometheus reads at /metrics. Series are looked up once per target and key, so that a call only adds numbers. */
+
+import type { LedgerNumbers } from '../core/ledger-numbers.ts';
 import type { CallEnd, Observer } from '../core/observer.ts';
 import type { Dispatched, Settled } from '../core/record.ts';
 import { type BesideObserver, createBesideMetrics } from './beside-metrics.ts';
 import { type Distribution, Family, HistogramFamily, type Series } from './exposition.ts';
+import { ledgerFamilies } from './ledger-metrics.ts';
 
 const secondBounds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
 
@@ -43,6 +46,7 @@ export interface HealthNumbers {
   }[];
   /** Attempts that the retry budget did not bear. */
   heldBack: number;
+  ledger: LedgerNumbers;
 }
 
 const stateNumbers = { closed: 0, 'half-open': 1, open: 2 } as const;
@@ -207,7 +211,7 @@ export function createMetrics(): Metrics {
   };
 }
 
-function healthFamilies({ targets, providers, heldBack }: HealthNumbers): Family[] {
+function healthFamilies({ targets, providers, heldBack, ledger }: HealthNumbers): Family[] {
   const state = new Family(
     'sluice_target_state',
     'gauge',
@@ -233,5 +237,5 @@ function healthFamilies({ targets, providers, heldBack }: HealthNumbers): Family
     'Attempts not made, because too many others failed.',
   );
   held.with({}).value = heldBack;
-  return [state, aside, held];
+  return [state, aside, held, ...ledgerFamilies(ledger)];
 }

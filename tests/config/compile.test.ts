@@ -219,6 +219,8 @@ test('settings are in the units their names say', () => {
     fileLimitBytes: 536_870_912,
     fetchMedia: 'public',
     drainMs: 30_000,
+    journal: { limitBytes: 8 * 1024 ** 3, alarmBytes: 1024 ** 3 },
+    webhooks: [],
     logLevel: 'debug',
   });
 });

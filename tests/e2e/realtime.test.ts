@@ -643,7 +643,7 @@ test('what cannot be written down is not passed on, and ends the session', async
     throw new Error('no space left on device');
   });
   provider.answer(usageOf(100, 50));
-  expect(await client.event('error')).toMatchObject({ error: { code: 'internal_error' } });
+  expect(await client.event('error')).toMatchObject({ error: { code: 'unavailable' } });
   expect((await client.gone()).code).toBe(1011);
   full.mockRestore();
   expect(client.events.map(({ type }) => type)).toEqual(['fine', 'response.created', 'error']);

@@ -178,7 +178,7 @@ describe('applying', () => {
     const follower = await followJournal(dir, store);
     await follower.catchUp();
     expect(follower.unreadable()).toBe(1);
-    expect(follower.backlogBytes()).toBe(0);
+    expect(follower.position()).toEqual({ segment: listSegments(dir)[0]!, offset: expect.any(Number) });
     follower.close();
     await store.close();
     await expectStored(dir, 3);
@@ -407,7 +407,7 @@ describe('the worker', () => {
     });
     rmSync(join(dir, 'sluice.db'), { recursive: true });
     await applier.ready;
-    expect(states.at(-1)).toMatchObject({ ok: true, backlogBytes: 0 });
+    expect(states.at(-1)).toMatchObject({ ok: true, position: { segment: listSegments(dir)[0]! } });
     await applier.stop();
     await expectStored(dir, 3);
   });

@@ -26,6 +26,7 @@ const types: Readonly<Record<ErrorKind, string>> = {
   upstream_network: 'api_error',
   upstream_timeout: 'timeout_error',
   upstream_invalid: 'api_error',
+  unavailable: 'api_error',
   draining: 'overloaded_error',
   internal: 'api_error',
 };

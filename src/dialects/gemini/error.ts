@@ -27,6 +27,7 @@ const words: Readonly<Record<ErrorKind, string>> = {
   upstream_network: 'UNAVAILABLE',
   upstream_timeout: 'DEADLINE_EXCEEDED',
   upstream_invalid: 'INTERNAL',
+  unavailable: 'UNAVAILABLE',
   draining: 'UNAVAILABLE',
   internal: 'INTERNAL',
 };

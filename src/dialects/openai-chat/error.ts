@@ -29,6 +29,7 @@ const words: Readonly<Record<ErrorKind, readonly [type: string, code: string | u
   upstream_network: ['server_error', 'upstream_unavailable'],
   upstream_timeout: ['server_error', 'timeout'],
   upstream_invalid: ['server_error', 'upstream_invalid'],
+  unavailable: ['server_error', 'unavailable'],
   draining: ['server_error', 'draining'],
   internal: ['server_error', 'internal_error'],
 };

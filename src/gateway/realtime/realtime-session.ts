@@ -245,6 +245,7 @@ function closeCodeOf({ kind, blame }: GatewayError): number {
     case 'upstream_overloaded':
       return closeCodes.tryAgain;
     case 'internal':
+    case 'unavailable':
     case 'upstream_timeout':
       return closeCodes.internal;
     default:
