@@ -4,11 +4,13 @@ import packageJson from '../package.json';
 import type { createAdmin } from './admin/admin.ts';
 import type { AdminPowers } from './admin/powers.ts';
 import { compile, type Transport } from './config/compile.ts';
+import { expandLimit } from './config/compile-limit.ts';
 import { formatMistakes } from './config/mistakes.ts';
 import type { Config } from './config/schema.ts';
-import type { Key, Limit, Shared, Snapshot, Window } from './config/snapshot.ts';
+import type { Key, Shared, Snapshot } from './config/snapshot.ts';
 import { targetsOf } from './config/targets.ts';
 import { watchConfig } from './config/watch.ts';
+import { windowOf } from './config/window.ts';
 import type { Alert, Alerts } from './core/alert.ts';
 import type { ExplainQuery, Explanation } from './core/explain.ts';
 import type { HealthChange } from './core/health.ts';
@@ -481,14 +483,14 @@ function unpricedTargets(snapshot: Snapshot): string[] {
 function toKey(stored: StoreKey, snapshot: Snapshot): Key {
   const { id, name, team, models, limits, expiresAt, disabled } = stored;
   const organisation = snapshot.teams.get(team)?.organisation ?? stored.organisation;
-  return { id, name, team, organisation, models, limits: limits as Limit[], expiresAt, disabled };
+  return { id, name, team, organisation, models, limits: limits.map(expandLimit), expiresAt, disabled };
 }
 
-const windows: Window[] = ['minute', 'hour', 'day', 'month'];
+const windows = (['minute', 'hour', 'day', 'month'] as const).map((per) => windowOf(per));
 
 function amountsOf(
   { calls, tokens, nanoUsd }: Pick<ShadowsSpent, 'calls' | 'tokens' | 'nanoUsd'>,
-  whose: Pick<Spent, 'owner' | 'id' | 'per'>,
+  whose: Pick<Spent, 'owner' | 'id' | 'window' | 'atMs'>,
 ): Spent[] {
   return [
     { ...whose, unit: 'requests', amount: calls },
@@ -500,10 +502,11 @@ function amountsOf(
 /** What every key, team and organisation, and the shadows of every model, have used of the windows that run at `now`. */
 async function spentBefore(db: Parameters<typeof spentSince>[0], now: number): Promise<Spent[]> {
   const spent: Spent[] = [];
-  for (const per of windows) {
-    for (const { model: id, ...used } of await shadowsSince(db, windowStartMs(per, now)))
-      spent.push(...amountsOf(used, { owner: 'mirror', id, per }));
-    for (const row of await spentSince(db, windowStartMs(per, now))) {
+  for (const window of windows) {
+    const of = { window, atMs: now };
+    for (const { model: id, ...used } of await shadowsSince(db, windowStartMs(window, now)))
+      spent.push(...amountsOf(used, { owner: 'mirror', id, ...of }));
+    for (const row of await spentSince(db, windowStartMs(window, now))) {
       const owners = [
         { owner: 'key', id: row.key },
         { owner: 'team', id: row.team },
@@ -511,7 +514,7 @@ async function spentBefore(db: Parameters<typeof spentSince>[0], now: number): P
       ] as const;
       for (const { owner, id } of owners) {
         if (id === '') continue;
-        spent.push(...amountsOf(row, { owner, id, per }));
+        spent.push(...amountsOf(row, { owner, id, ...of }));
       }
     }
   }

@@ -4,8 +4,8 @@ import { mkdirSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Kysely } from 'kysely';
 import { nearestOr } from '../config/mistakes.ts';
-import { formatUsd, parseUsd } from '../core/money.ts';
-import { createKey, listKeys, revokeKey, type StoreKey, type StoreLimit } from '../store/keys.ts';
+import type { PlainLimit } from '../core/limit.ts';
+import { createKey, listKeys, revokeKey, type StoreKey } from '../store/keys.ts';
 import { openStore, storeExists } from '../store/open.ts';
 import type { Schema } from '../store/schema.ts';
 import { renewFirstToken } from '../store/tokens.ts';
@@ -18,6 +18,7 @@ import {
   findTeams,
   runCommand,
 } from './data-dir.ts';
+import { formatLimit, parseLimit } from './limit.ts';
 import { readMoment, readSpan } from './moment.ts';
 import { formatTable } from './table.ts';
 
@@ -25,7 +26,7 @@ interface CreateFlags extends DataFlags {
   name: string;
   team?: string;
   models?: string[];
-  limit?: StoreLimit[];
+  limit?: PlainLimit[];
   expires?: number;
 }
 
@@ -45,7 +46,7 @@ export function addKeysCommand(program: Command): void {
       .option('--models <a,b>', 'models it may use, a trailing * for a prefix (default: all)', readModels)
       .option(
         '--limit <limit>',
-        "such as 'usd=5/day', 'requests=60/minute', 'concurrency=8'; may be repeated",
+        "such as 'usd=5/day', 'requests=60/minute,sliding', 'concurrency=8'; may be repeated",
         readLimit,
       )
       .option('--expires <when>', 'when it ends: 30d, 12h, or an ISO date (default: never)', readExpiry),
@@ -181,10 +182,6 @@ function formatDate(ms: number): string {
   return new Date(ms).toISOString().slice(0, 16).replace('T', ' ');
 }
 
-function formatLimit({ unit, max, per }: StoreLimit): string {
-  return `${unit}=${unit === 'usd' ? formatUsd(max) : max}${per === undefined ? '' : `/${per}`}`;
-}
-
 function readName(text: string): string {
   if (text.trim() === '') throw new InvalidArgumentError('Give it a name that is not empty.');
   return text.trim();
@@ -200,27 +197,8 @@ function readModels(text: string): string[] {
   return models;
 }
 
-function readLimit(text: string, before: StoreLimit[] | undefined): StoreLimit[] {
+function readLimit(text: string, before: PlainLimit[] | undefined): PlainLimit[] {
   return [...(before ?? []), parseLimit(text)];
-}
-
-/** `usd=5/day`, `requests=60/minute`, `tokens=1000000/month`, `concurrency=8`. */
-export function parseLimit(text: string): StoreLimit {
-  const [, unit, amount, per] =
-    /^(requests|tokens|usd|concurrency)=(\d+(?:\.\d+)?)(?:\/(second|minute|hour|day|month))?$/.exec(text) ??
-    [];
-  const max = unit === 'usd' ? parseUsd(amount ?? 0) : Number(amount);
-  if (
-    unit === undefined ||
-    !Number.isSafeInteger(max) ||
-    max <= 0 ||
-    (unit === 'concurrency') !== (per === undefined)
-  ) {
-    throw new InvalidArgumentError(
-      "Write requests, tokens or usd as 'usd=5/day' (per second, minute, hour, day or month), or 'concurrency=8'.",
-    );
-  }
-  return { unit: unit as StoreLimit['unit'], max, per: per as StoreLimit['per'] };
 }
 
 function readExpiry(text: string): number {

@@ -84,5 +84,7 @@ function narrowerAbove(key: Key, { teams, organisations }: Snapshot): string[] {
 }
 
 function hasNarrower(limits: readonly Limit[], limit: Limit): boolean {
-  return limits.some(({ unit, per, max }) => unit === limit.unit && per === limit.per && max < limit.max);
+  return limits.some(
+    ({ unit, window, max }) => unit === limit.unit && window === limit.window && max < limit.max,
+  );
 }

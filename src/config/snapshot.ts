@@ -1,5 +1,6 @@
 /** The immutable, compiled configuration: all that a call needs, found by Map look-ups. */
 import type { DialectName } from '../core/chat.ts';
+import type { LimitUnit, WhenExhausted } from '../core/limit.ts';
 import type { NanoUsd, Price } from '../core/money.ts';
 import type { Webhook } from '../core/webhook.ts';
 import type { Dialect, RealtimeAt } from '../dialects/dialect.ts';
@@ -10,6 +11,7 @@ import type { Place } from '../providers/places.ts';
 import type { Framing } from '../wire/framing.ts';
 import type { Switched } from '../wire/tunnel.ts';
 import type { Route } from './route.ts';
+import type { Window } from './window.ts';
 
 export interface Snapshot {
   /** Counts up with every reload. */
@@ -181,10 +183,10 @@ export interface Organisation {
 
 /** At most `max` of a unit per window. `usd` limits count nano-dollars. Concurrency has no window. */
 export interface Limit {
-  unit: 'requests' | 'tokens' | 'usd' | 'concurrency';
+  unit: LimitUnit;
   max: number | NanoUsd;
-  per: Window | undefined;
+  window: Window | undefined;
+  whenExhausted: WhenExhausted;
+  /** Percent of `max` at which somebody is told, in rising order. */
+  warn: readonly number[];
 }
-
-/** Fixed windows on UTC's calendar. */
-export type Window = 'second' | 'minute' | 'hour' | 'day' | 'month';

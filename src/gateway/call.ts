@@ -7,6 +7,7 @@ import type { Dispatched, Settled } from '../core/record.ts';
 import { emptyUsage, type Usage, usedNothing } from '../core/usage.ts';
 import type { ClientDialect } from '../dialects/dialect.ts';
 import type { Amounts, BoundLimit, Lease } from '../governance/leases.ts';
+import type { Refused } from '../governance/limits.ts';
 import { fateOf } from '../routing/bonds.ts';
 import type { Ended } from '../routing/measures/target-measures.ts';
 import type { Step } from '../routing/plan.ts';
@@ -45,6 +46,8 @@ export class Call {
   heldFor: Target | undefined;
   /** What the attempt at the target to ask next may use at most. */
   private needs: Amounts = nothing;
+  /** What `lease` is of: while there is none, because it is renewed, what is used counts against them all the same. */
+  private limits: readonly BoundLimit[] = [];
   /** The dialect of the last attempt's provider, where it is the client's own. */
   answeredBy: ClientDialect | undefined;
   spentTokens = 0;
@@ -133,21 +136,46 @@ export class Call {
 
   /**
    * Holds with every limit what an attempt at `target` may use, before anything is sent.
+   * @returns a promise only where other nodes have to be asked.
    * @throws GatewayError `budget_exceeded`, `rate_limited`.
    */
-  reserve(limits: readonly BoundLimit[], needs: Amounts, target?: Target): void {
+  reserve(limits: readonly BoundLimit[], needs: Amounts, target?: Target): void | Promise<void> {
+    this.limits = limits;
+    const reserved = this.gateway.limiter.reserve(limits, needs, Date.now());
+    if (reserved instanceof Promise) return reserved.then((lease) => this.keep(lease, needs, target));
+    this.keep(reserved, needs, target);
+  }
+
+  private keep(lease: Lease, needs: Amounts, target: Target | undefined): void {
+    // Renewed twice while other nodes were asked: the later one counts.
+    this.lease?.cancel(Date.now());
     this.needs = needs;
-    this.lease = this.gateway.limiter.reserve(limits, needs, Date.now());
+    this.lease = lease;
     this.heldFor = target;
+    // It ended while other nodes were asked.
+    if (this.ended) lease.cancel(Date.now());
+  }
+
+  /** Gives back what is held, for what was used. */
+  private release(nowMs: number): void {
+    const { lease, limits, spentTokens: tokens, spentNanoUsd: nanoUsd } = this;
+    if (lease === undefined) this.gateway.limiter.book(limits, { tokens, nanoUsd }, nowMs);
+    // Nothing was sent: then nothing counts, not even the request.
+    else if (this.attempts === 0) lease.cancel(nowMs);
+    else lease.settle({ tokens, nanoUsd }, nowMs);
   }
 
   /**
    * Holds what another attempt, at `target`, may use beside what those before it have used.
-   * @returns why a limit does not bear that: then no more is held than before.
+   * @returns why a limit does not bear that: then no more is held than before. A promise as `reserve`.
    */
-  hold(needs: Amounts, target: Target): GatewayError | undefined {
-    const { lease, gateway } = this;
-    const refused = lease && gateway.limiter.raise(lease, this.totalsWith(needs), Date.now());
+  hold(needs: Amounts, target: Target): Refused | Promise<Refused> {
+    const refused = this.raise(this.totalsWith(needs));
+    if (refused instanceof Promise) return refused.then((why) => this.held(why, needs, target));
+    return this.held(refused, needs, target);
+  }
+
+  private held(refused: Refused, needs: Amounts, target: Target): Refused {
     if (refused !== undefined) return refused;
     this.needs = needs;
     this.heldFor = target;
@@ -155,12 +183,21 @@ export class Call {
   }
 
   /** Holds as much again as a second attempt at once may use. @returns false where a limit does not bear it. */
-  holdSecond(needs: Amounts): boolean {
+  holdSecond(needs: Amounts): boolean | Promise<boolean> {
     const { tokens, nanoUsd } = this.totalsWith(this.needs);
-    const totals = { tokens: tokens + needs.tokens, nanoUsd: nanoUsd + needs.nanoUsd };
-    if (this.lease?.topUp(totals) !== true) return false;
+    const refused = this.raise({ tokens: tokens + needs.tokens, nanoUsd: nanoUsd + needs.nanoUsd });
+    if (refused instanceof Promise) return refused.then((why) => this.heldSecond(why, needs));
+    return this.heldSecond(refused, needs);
+  }
+
+  private heldSecond(refused: Refused, needs: Amounts): boolean {
+    if (refused !== undefined || this.ended) return false;
     this.needs = needs;
     return true;
+  }
+
+  private raise(totals: Amounts): Refused | Promise<Refused> {
+    return this.lease && this.gateway.limiter.raise(this.lease, totals, Date.now());
   }
 
   private totalsWith({ tokens, nanoUsd }: Amounts): Amounts {
@@ -171,12 +208,12 @@ export class Call {
    * Books what was used since the last time and holds `estimate` for what comes: of a call that goes on after it was
    * charged. @throws GatewayError `budget_exceeded`, `rate_limited`.
    */
-  renew(limits: readonly BoundLimit[], estimate: Amounts): void {
-    this.lease?.settle({ tokens: this.spentTokens, nanoUsd: this.spentNanoUsd });
+  renew(limits: readonly BoundLimit[], estimate: Amounts): void | Promise<void> {
+    this.release(Date.now());
     this.lease = undefined;
     this.spentTokens = 0;
     this.spentNanoUsd = 0;
-    this.reserve(limits, estimate);
+    return this.reserve(limits, estimate);
   }
 
   /** The call is over: writes the last attempt as final, gives back what was reserved, counts. Does so once. */
@@ -187,11 +224,10 @@ export class Call {
       const last = this.open.length - 1;
       for (let i = 0; i <= last; i++) this.open[i]!.write(i === last ? status : 0, i === last);
     } finally {
-      // Nothing was sent: then nothing counts, not even the request.
-      if (this.attempts === 0) this.lease?.cancel();
-      else this.lease?.settle({ tokens: this.spentTokens, nanoUsd: this.spentNanoUsd });
-      if (this.attempts === 0) this.standing?.cancel();
-      else this.standing?.settle({ tokens: 0, nanoUsd: 0 });
+      const nowMs = Date.now();
+      this.release(nowMs);
+      if (this.attempts === 0) this.standing?.cancel(nowMs);
+      else this.standing?.settle({ tokens: 0, nanoUsd: 0 }, nowMs);
       this.gateway.inflight.leave();
       this.gateway.observer.callEnded({
         id: this.id,

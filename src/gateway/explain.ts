@@ -180,7 +180,7 @@ function explainLimits(
       owner,
       name: ownerName,
       unit: limit.unit,
-      per: limit.per ?? null,
+      per: limit.window?.name ?? null,
       max: say(limit.max),
       used: say(used),
       reserved: say(reserved),

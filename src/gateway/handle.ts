@@ -26,8 +26,11 @@ import { type Renderer, Tries } from './tries.ts';
 
 /** What is particular to calls of a kind, of which the path says `A`. */
 export interface Kind<A, I extends Renderer> {
-  /** What is asked, whom it may be asked of, and that the limits bear it. @throws GatewayError */
-  plan(call: Call, body: Uint8Array, asked: A, request: ClientRequest): Tries<I>;
+  /**
+   * What is asked, whom it may be asked of, and that the limits bear it.
+   * @returns a promise only where other nodes have to be asked. @throws GatewayError
+   */
+  plan(call: Call, body: Uint8Array, asked: A, request: ClientRequest): Tries<I> | Promise<Tries<I>>;
   /** Looks up what the request refers to. @returns a promise only where it does. */
   prepare?(inbound: I): Promise<void> | undefined;
   /** One attempt. @throws GatewayError when the provider did not answer: nothing has reached the client then. */
@@ -69,7 +72,8 @@ export async function handle<A, I extends Renderer>(
     if (request.gone) throw clientGone();
     const guarding = call.gateway.objects.guard(call.key!, body);
     if (guarding !== undefined) call.pins = await guarding;
-    const tries = kind.plan(call, body, asked, request);
+    const planned = kind.plan(call, body, asked, request);
+    const tries = planned instanceof Promise ? await planned : planned;
     const looking = kind.prepare?.(tries.inbound);
     if (looking !== undefined) await looking;
     for (;;) {
@@ -114,12 +118,18 @@ function journalFull(): GatewayError {
   );
 }
 
-function planTries(call: Call, body: Uint8Array, asked: Asked, request: ClientRequest): Tries {
+function planTries(
+  call: Call,
+  body: Uint8Array,
+  asked: Asked,
+  request: ClientRequest,
+): Tries | Promise<Tries> {
   const peek = peekBody(body, call.dialect, asked);
   const { plan, first } = openRoute(call, peek.model, askingOf(peek, call.dialect));
   const inbound = new Inbound(peek, call, request);
-  reserve(call, inbound.needs(first.target), first.target);
-  return new Tries(call, inbound, request, plan, first);
+  const reserving = reserve(call, inbound.needs(first.target), first.target);
+  const tries = new Tries(call, inbound, request, plan, first);
+  return reserving === undefined ? tries : reserving.then(() => tries);
 }
 
 /** Whom `model` may be asked of, for this caller. @throws GatewayError `forbidden`, `not_found`. */
@@ -160,11 +170,11 @@ export function askingOf(
   };
 }
 
-/** Holds with every limit what this call may need at its first target. @throws GatewayError */
-export function reserve(call: Call, needs: Amounts, target: Target): void {
+/** Holds with every limit what this call may need at its first target, as `Call.reserve`. @throws GatewayError */
+export function reserve(call: Call, needs: Amounts, target: Target): void | Promise<void> {
   const limits = call.gateway.limiter.limitsOf(call.snapshot, call.key!);
   call.hasBudget = limits.some(isBudget);
-  call.reserve(limits, needs, target);
+  return call.reserve(limits, needs, target);
 }
 
 function isBudget({ limit }: BoundLimit): boolean {

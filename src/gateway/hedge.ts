@@ -71,12 +71,18 @@ class Race {
     if (this.failed !== undefined) await this.reject(this.failed);
   }
 
-  private startSecond(other: Tries): boolean {
+  private startSecond(other: Tries): boolean | Promise<boolean> {
     const { outbound, call, needs } = other;
     if (this.isOver || !bearsSecond(this.hedge)) return false;
     // Answers that are read whole and checked, or put together, are nothing to race for.
     if (outbound.form !== undefined || (outbound.copies ?? 1) > 1) return false;
-    if (!call.holdSecond(needs)) return false;
+    const held = call.holdSecond(needs);
+    if (held instanceof Promise) return held.then((fine) => fine && !this.isOver && this.runSecond(other));
+    return held && this.runSecond(other);
+  }
+
+  private runSecond(other: Tries): boolean {
+    const { outbound, call } = other;
     this.start(new Contender(other, this));
     countSecond(this.hedge);
     call.gateway.observer.hedgeStarted(outbound.target.id);

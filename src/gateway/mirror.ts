@@ -87,7 +87,7 @@ export class Shadows {
       const plan = original.planShadow(mirror);
       const first = plan.next(Date.now());
       if (first === undefined) throw noTarget(call.model);
-      reserve(mirror, call, original.inbound.needs(first.target), first.target);
+      await reserve(mirror, call, original.inbound.needs(first.target), first.target);
       const caller = {
         headers: original.request.headers,
         signal,
@@ -103,9 +103,14 @@ export class Shadows {
 }
 
 /** Holds what it may use with the budget of shadows alone. @throws GatewayError `budget_exceeded`, `rate_limited`. */
-function reserve({ model, budget }: Mirror, call: Call, needs: Amounts, target: Target): void {
+function reserve(
+  { model, budget }: Mirror,
+  call: Call,
+  needs: Amounts,
+  target: Target,
+): void | Promise<void> {
   call.hasBudget = budget?.unit === 'usd';
-  call.reserve(budget === undefined ? [] : [bindLimit('mirror', model, budget)], needs, target);
+  return call.reserve(budget === undefined ? [] : [bindLimit('mirror', model, budget)], needs, target);
 }
 
 /** By its route, until a target answers. @throws GatewayError when none does. */

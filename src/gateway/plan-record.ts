@@ -66,7 +66,7 @@ function fullestLimit({ gateway, snapshot, key }: RecordedCall, nowMs: number): 
       owner,
       name: ownerName.slice(0, mostNameChars),
       unit: limit.unit,
-      per: limit.per ?? null,
+      per: limit.window?.name ?? null,
       percent: Math.round(most * 100),
     },
   };

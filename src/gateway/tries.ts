@@ -4,6 +4,7 @@ import type { ProviderKey, Target } from '../config/snapshot.ts';
 import { clientGone, GatewayError, toGatewayError } from '../core/error.ts';
 import { readUsedUpMs } from '../dialects/rate-limits.ts';
 import type { Amounts } from '../governance/leases.ts';
+import type { Refused } from '../governance/limits.ts';
 import { describeWay, maxAttempts, type Plan, type Step } from '../routing/plan.ts';
 import { correctionOf, type Fault } from './by-instruction.ts';
 import type { Attempt, Call } from './call.ts';
@@ -68,12 +69,17 @@ export class Tries<I extends Renderer = Inbound> {
 
   /**
    * Moves on to the next attempt; false when there is none left. A promise only where a target's request needs something
-   * fetched first. @throws GatewayError of the client's own making.
+   * fetched first, or other nodes have to be asked whether the limits bear it. @throws GatewayError of the client's own making.
    */
   next(): boolean | Promise<boolean> {
     // A client that has left needs no other answer; one that waits does not wait for ever.
     if (this.request.gone || this.call.attempts >= maxAttempts) return false;
-    if (this.nextConnection() || this.nextCorrection() || this.nextKey()) return true;
+    const again = this.nextConnection() || this.nextCorrection() || this.nextKey();
+    if (again instanceof Promise) return again.then((fine) => fine || this.nextElsewhere());
+    return again || this.nextElsewhere();
+  }
+
+  private nextElsewhere(): boolean | Promise<boolean> {
     if (this.error !== undefined) this.plan.report(this.error, this.step);
     return this.nextTarget();
   }
@@ -106,9 +112,12 @@ export class Tries<I extends Renderer = Inbound> {
       this.setOut(step);
       const { target } = step;
       const rendered = this.render(target);
-      if (rendered instanceof Promise)
-        return rendered.then((fine) => (fine && this.takeIfBorne(target)) || this.nextTarget());
-      if (rendered && this.takeIfBorne(target)) return true;
+      const taken =
+        rendered instanceof Promise
+          ? rendered.then((fine) => fine && this.takeIfBorne(target))
+          : rendered && this.takeIfBorne(target);
+      if (taken instanceof Promise) return taken.then((fine) => fine || this.nextTarget());
+      if (taken) return true;
     }
   }
 
@@ -182,7 +191,7 @@ export class Tries<I extends Renderer = Inbound> {
    * Readies the next target for being asked beside this one, as tries of its own. What `ask` does not want after all
    * stays the next one. @returns whether one was asked. @throws GatewayError of the client's own making.
    */
-  async beside(ask: (other: Tries<I>) => boolean): Promise<boolean> {
+  async beside(ask: (other: Tries<I>) => boolean | Promise<boolean>): Promise<boolean> {
     const { call, plan, step } = this;
     while (!this.request.gone && call.attempts < maxAttempts) {
       const next = plan.nextBeside(Date.now());
@@ -193,7 +202,8 @@ export class Tries<I extends Renderer = Inbound> {
       if (!(rendered instanceof Promise ? await rendered : rendered)) continue;
       other.setOut(next);
       other.take(next.target);
-      if (ask(other)) return true;
+      const asked = ask(other);
+      if (asked instanceof Promise ? await asked : asked) return true;
       other.letGo();
       plan.putBack(next, step!);
       break;
@@ -238,18 +248,31 @@ export class Tries<I extends Renderer = Inbound> {
   }
 
   /** Whether the limits bear the attempt at the target to ask now, beside what those before it have used. */
-  private isBorne(target: Target): boolean {
+  private isBorne(target: Target): boolean | Promise<boolean> {
     const { call } = this;
     if (target === call.heldFor) return true;
     const refused = call.hold(this.needs, target);
+    return refused instanceof Promise
+      ? refused.then((why) => this.noteRefusal(why))
+      : this.noteRefusal(refused);
+  }
+
+  private noteRefusal(refused: Refused): boolean {
     // It says more than that others cannot say what is asked.
     if (refused !== undefined) this.unasked = refused;
     return refused === undefined;
   }
 
+  private takeIfBorne(target: Target): boolean | Promise<boolean> {
+    const borne = this.isBorne(target);
+    return borne instanceof Promise
+      ? borne.then((fine) => this.takeOrPass(target, fine))
+      : this.takeOrPass(target, borne);
+  }
+
   /** A target that costs more than the limits bear is passed over: another may cost less. */
-  private takeIfBorne(target: Target): boolean {
-    if (this.isBorne(target)) return this.take(target);
+  private takeOrPass(target: Target, borne: boolean): boolean {
+    if (borne) return this.take(target);
     const { message } = this.unasked!;
     this.plan.report(new GatewayError('unsupported', message, { cause: this.unasked }));
     return false;
@@ -316,7 +339,7 @@ export class Tries<I extends Renderer = Inbound> {
   }
 
   /** The same once more, where the connection had been closed while it waited for work: nobody's fault. */
-  private nextConnection(): boolean {
+  private nextConnection(): boolean | Promise<boolean> {
     const { target } = this;
     if (this.error?.kind !== 'upstream_stale' || target === undefined || this.staleTried === target)
       return false;
@@ -325,11 +348,16 @@ export class Tries<I extends Renderer = Inbound> {
   }
 
   /** The same target, told what was wrong with its answer; once. */
-  private nextCorrection(): boolean {
+  private nextCorrection(): boolean | Promise<boolean> {
     const { fault, target } = this;
     this.fault = undefined;
     if (fault === undefined || target === undefined || this.corrected === target) return false;
-    if (!this.isBorne(target)) return false;
+    const borne = this.isBorne(target);
+    if (borne instanceof Promise) return borne.then((fine) => fine && this.renderCorrection(fault, target));
+    return borne && this.renderCorrection(fault, target);
+  }
+
+  private renderCorrection(fault: Fault, target: Target): boolean {
     this.corrected = target;
     // What had to be fetched is here since the first attempt.
     const turns = correctionOf(fault);
@@ -337,7 +365,7 @@ export class Tries<I extends Renderer = Inbound> {
   }
 
   /** The same target with another live key, where the last one was what failed. */
-  private nextKey(): boolean {
+  private nextKey(): boolean | Promise<boolean> {
     const { error, target } = this;
     if (target === undefined || error === undefined || !keyTrouble.has(error.kind)) return false;
     // With no other key are the files there.
@@ -347,11 +375,18 @@ export class Tries<I extends Renderer = Inbound> {
     const { health } = this.call.gateway;
     const nowMs = Date.now();
     const key = health.pickLiveKey(target, nowMs);
-    if (key === undefined || !this.isBorne(target) || !this.afford(this.step!)) return false;
+    if (key === undefined) return false;
+    const borne = this.isBorne(target);
+    if (borne instanceof Promise) return borne.then((fine) => fine && this.takeKey(key, target));
+    return borne && this.takeKey(key, target);
+  }
+
+  private takeKey(key: ProviderKey, target: Target): boolean {
+    if (!this.afford(this.step!)) return false;
     this.key = key;
     this.keysTried++;
-    this.begunMs = nowMs;
-    health.begin(target, nowMs);
+    this.begunMs = Date.now();
+    this.call.gateway.health.begin(target, this.begunMs);
     return true;
   }
 

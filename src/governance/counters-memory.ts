@@ -1,29 +1,13 @@
 /** Counters of one node, in memory: the running window of every counter that is in use. */
-import type { Window } from '../config/snapshot.ts';
-import { type Counters, counterName, type Tally } from './leases.ts';
-import { windowEndMs } from './window.ts';
+import type { Window } from '../config/window.ts';
+import { FixedTally } from './fixed-tally.ts';
+import { type Counters, counterName } from './leases.ts';
+import { SlidingTally } from './sliding-tally.ts';
 
 /** Counters looked at, for each one that is made, whether they can go: more than one, so that memory is bounded. */
 const sweptPerNew = 2;
 
-class MemoryTally implements Tally {
-  used = 0;
-  reserved = 0;
-
-  constructor(public endsAtMs: number) {}
-
-  take(amount: number, max: number): boolean {
-    // Written so that an amount that is not a number is refused.
-    if (!(this.used + this.reserved + amount <= max)) return false;
-    this.reserved += amount;
-    return true;
-  }
-
-  settle(reserved: number, used: number): void {
-    this.reserved -= reserved;
-    this.used += used;
-  }
-}
+type MemoryTally = FixedTally | SlidingTally;
 
 /** `size` is how many counters are in memory: about twice those whose window is running, at most. */
 export function createMemoryCounters(): Counters & { readonly size: number } {
@@ -32,7 +16,7 @@ export function createMemoryCounters(): Counters & { readonly size: number } {
 
   /**
    * Forgets counters whose window has passed, a few at a time. A tally that leases still hold lives on with them.
-   * One without a window goes when it is idle, and is marked as ended for those who remember it.
+   * One whose window does not end goes when it is empty, and is marked as ended for those who remember it.
    */
   function dropIdle(nowMs: number): void {
     for (let i = 0; i < sweptPerNew; i++) {
@@ -42,16 +26,16 @@ export function createMemoryCounters(): Counters & { readonly size: number } {
         return;
       }
       const [counter, tally] = step.value;
-      if (tally.endsAtMs === Infinity && tally.reserved === 0 && tally.used === 0) tally.endsAtMs = -Infinity;
+      if (tally.endsAtMs === Infinity && tally.reserved === 0 && tally.used(nowMs) === 0) tally.forget();
       if (tally.endsAtMs <= nowMs) tallies.delete(counter);
     }
   }
 
-  function open(counter: string, per: Window | undefined, nowMs: number): MemoryTally {
+  function open(counter: string, window: Window | undefined, nowMs: number): MemoryTally {
     let tally = tallies.get(counter);
     if (tally === undefined || tally.endsAtMs <= nowMs) {
       if (tally === undefined) dropIdle(nowMs);
-      tally = new MemoryTally(windowEndMs(per, nowMs));
+      tally = window?.sliding ? new SlidingTally(window, nowMs) : new FixedTally(window, nowMs);
       tallies.set(counter, tally);
     }
     return tally;
@@ -60,9 +44,11 @@ export function createMemoryCounters(): Counters & { readonly size: number } {
   return {
     open,
     restore(spent, nowMs) {
-      for (const { owner, id, unit, per, amount } of spent) {
-        open(counterName(owner, id, unit, per), per, nowMs).used += amount;
-      }
+      for (const { owner, id, unit, window, amount, atMs } of spent)
+        open(counterName(owner, id, unit, window), window, nowMs).add(amount, atMs);
+    },
+    setBack(nowMs) {
+      for (const tally of tallies.values()) tally.setBack(nowMs);
     },
     get size() {
       return tallies.size;

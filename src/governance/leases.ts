@@ -1,5 +1,6 @@
 /** What one call holds of every limit on its path, from before it is sent until it is settled. */
-import type { Limit, Window } from '../config/snapshot.ts';
+import type { Limit } from '../config/snapshot.ts';
+import type { Window } from '../config/window.ts';
 import type { NanoUsd } from '../core/money.ts';
 
 /** What a call needs of its limits, beside being one request that runs. */
@@ -25,24 +26,42 @@ export interface BoundLimit {
   tally: Tally;
 }
 
-/** What was used and is reserved of one counter in one window. Leases hold on to the tally they were taken from. */
+/**
+ * What was used and is reserved of one counter in one window. Leases hold on to the tally they were taken from. All
+ * times are those of the limiter's clock, and never go backwards.
+ */
 export interface Tally {
-  /** From this moment on another tally counts: the window's end. Infinity where there is no window. */
+  /**
+   * From this moment on another tally counts: the window's end. Infinity where the window does not end, as a sliding
+   * one, a lifetime, or none; -Infinity once such a tally was empty and is forgotten.
+   */
   readonly endsAtMs: number;
-  readonly used: number;
   readonly reserved: number;
+  /** What counts at `nowMs`: of a sliding window, what was used since it began. */
+  used(nowMs: number): number;
   /** Reserves `amount`, unless used and reserved would then be more than `max`. */
-  take(amount: number, max: number): boolean;
+  take(amount: number, max: number, nowMs: number): boolean;
   /** Gives back `reserved`, of which `used` was really used. */
-  settle(reserved: number, used: number): void;
+  settle(reserved: number, used: number, nowMs: number): void;
+  /**
+   * When time alone will have freed `amount`, if nothing that runs now gives anything back; Infinity: never.
+   */
+  retryAtMs(amount: number, max: number, nowMs: number): number;
+  /**
+   * Only where several nodes share the counter, and `take` has refused: asks what they share for a larger part.
+   * @returns whether taking is worth another try; false: the limit is used up, wherever. Never rejects.
+   */
+  more?(amount: number, max: number, nowMs: number): Promise<boolean>;
 }
 
 /** Where tallies live: in memory here, shared between nodes elsewhere. */
 export interface Counters {
-  /** The tally in which a call at `nowMs` counts. `nowMs` never goes backwards. */
-  open(counter: string, per: Window | undefined, nowMs: number): Tally;
+  /** The tally in which a call at `nowMs` counts. */
+  open(counter: string, window: Window | undefined, nowMs: number): Tally;
   /** Adds what was used before this process began, in the windows that run at `nowMs`. To be called once. */
   restore(spent: Iterable<Spent>, nowMs: number): void;
+  /** The clock was far ahead and is set back to `nowMs`: windows that lie in its future run now, with what they hold. */
+  setBack(nowMs: number): void;
 }
 
 export interface Spent {
@@ -50,14 +69,21 @@ export interface Spent {
   /** Name of the key, team or organisation. */
   id: string;
   unit: Limit['unit'];
-  per: Window | undefined;
+  window: Window | undefined;
   /** Requests, tokens or nano-dollars. */
   amount: number;
+  /** When it was used, at the latest; asked by sliding windows. */
+  atMs: number;
 }
 
 /** Limits of the same owner, unit and window share a counter. */
-export function counterName(owner: Owner, id: string, unit: Limit['unit'], per: Window | undefined): string {
-  return `${owner}:${id}/${unit}/${per ?? 'now'}`;
+export function counterName(
+  owner: Owner,
+  id: string,
+  unit: Limit['unit'],
+  window: Window | undefined,
+): string {
+  return `${owner}:${id}/${unit}/${window?.name ?? 'now'}`;
 }
 
 /** What of `unit` a call takes while it runs. */
@@ -91,14 +117,9 @@ export class Lease {
 
   /**
    * Raises the reservation to these totals while a call runs; what is already reserved stays.
-   * @returns false when a limit would be exceeded (then nothing changes) or the lease has ended.
+   * @returns the limit that would be exceeded: then nothing changes. Of a lease that has ended there is none.
    */
-  topUp(totals: Amounts): boolean {
-    return this.open && this.raise(totals) === undefined;
-  }
-
-  /** The same. @returns the limit that would be exceeded; of a lease that has ended there is none. */
-  raise(totals: Amounts): Exceeded | undefined {
+  raise(totals: Amounts, nowMs: number): Exceeded | undefined {
     if (!this.open) return undefined;
     const tokens = Math.max(this.tokens, totals.tokens);
     const nanoUsd = Math.max(this.nanoUsd, totals.nanoUsd);
@@ -108,10 +129,10 @@ export class Lease {
       const amount = amountOf(bound.limit.unit, tokens, nanoUsd);
       const held = this.held(bound.limit.unit);
       // A limit this asks no more of has nothing to say, even when it is overdrawn.
-      if (amount === held || tally.take(amount - held, bound.limit.max)) continue;
+      if (amount === held || tally.take(amount - held, bound.limit.max, nowMs)) continue;
       while (--i >= 0) {
         const { unit } = this.limits[i]!.limit;
-        this.tallies[i]!.settle(amountOf(unit, tokens, nanoUsd) - this.held(unit), 0);
+        this.tallies[i]!.settle(amountOf(unit, tokens, nanoUsd) - this.held(unit), 0, nowMs);
       }
       return { bound, tally, amount, held };
     }
@@ -121,22 +142,22 @@ export class Lease {
   }
 
   /** Gives the reservation back and books the truth, in the windows in which the reservation was taken. */
-  settle(used: Amounts): void {
-    this.end(whole(used.tokens), whole(used.nanoUsd), 1);
+  settle(used: Amounts, nowMs: number): void {
+    this.end(whole(used.tokens), whole(used.nanoUsd), 1, nowMs);
   }
 
   /** Gives all back: the call never reached a provider. */
-  cancel(): void {
-    this.end(0, 0, 0);
+  cancel(nowMs: number): void {
+    this.end(0, 0, 0, nowMs);
   }
 
-  private end(tokens: number, nanoUsd: NanoUsd, requests: number): void {
+  private end(tokens: number, nanoUsd: NanoUsd, requests: number, nowMs: number): void {
     if (!this.open) return;
     this.open = false;
     for (let i = 0; i < this.limits.length; i++) {
       const { unit } = this.limits[i]!.limit;
       const used = unit === 'tokens' ? tokens : unit === 'usd' ? nanoUsd : unit === 'requests' ? requests : 0;
-      this.tallies[i]!.settle(this.held(unit), used);
+      this.tallies[i]!.settle(this.held(unit), used, nowMs);
     }
   }
 

@@ -9,6 +9,7 @@
 import type { Key, Limit, Snapshot } from '../config/snapshot.ts';
 import { GatewayError } from '../core/error.ts';
 import { formatUsd } from '../core/money.ts';
+import { LimitClock } from './clock.ts';
 import {
   type Amounts,
   amountOf,
@@ -26,85 +27,143 @@ export interface Limiter {
   limitsOf(snapshot: Pick<Snapshot, 'teams' | 'organisations'>, key: Key): readonly BoundLimit[];
   /**
    * Reserves one request, one running call and `estimate` with every limit, or with none.
+   * @returns a promise only where a limit is shared with other nodes, which have to be asked for more of it.
    * @throws GatewayError `budget_exceeded` (usd) or `rate_limited` (the rest), saying whose limit it is and when to retry.
    */
-  reserve(limits: readonly BoundLimit[], estimate: Amounts, nowMs: number): Lease;
+  reserve(limits: readonly BoundLimit[], estimate: Amounts, nowMs: number): Lease | Promise<Lease>;
   /**
    * Raises a reservation to these totals; what is already reserved stays.
-   * @returns why a limit does not bear that, as `reserve` would have said it; then nothing changes.
+   * @returns why a limit does not bear that, as `reserve` would have said it; then nothing changes. A promise as there.
    */
-  raise(lease: Lease, totals: Amounts, nowMs: number): GatewayError | undefined;
+  raise(lease: Lease, totals: Amounts, nowMs: number): Refused | Promise<Refused>;
   /** How full a limit is, without touching it. */
   look(limit: BoundLimit, nowMs: number): { used: number; reserved: number };
   /** Books what was used without having been reserved, whatever the limits say to it. */
   book(limits: readonly BoundLimit[], used: Amounts, nowMs: number): void;
 }
 
+/** Why a limit does not bear something; undefined: all do. */
+export type Refused = GatewayError | undefined;
+
+/** So often is a shared limit asked for more, where other calls were quicker to take it. */
+const maxAsked = 5;
+
 /** Stands for the window of a counter that was not looked up yet. */
-const ended: Tally = { endsAtMs: -Infinity, used: 0, reserved: 0, take: () => false, settle() {} };
+const ended: Tally = {
+  endsAtMs: -Infinity,
+  reserved: 0,
+  used: () => 0,
+  take: () => false,
+  settle() {},
+  retryAtMs: () => Infinity,
+};
 
-/** `counters` belong to this limiter alone: it is its clock that never goes backwards. */
-export function createLimiter(counters: Counters): Limiter {
-  let boundFor: object | undefined;
-  let bound = new WeakMap<Key, readonly BoundLimit[]>();
-  /** The latest time seen: while a clock that was set back catches up, time stands still, and no window opens anew. */
-  let clockMs = -Infinity;
+/** `counters` belong to this limiter alone: it is its clock that they count by. */
+export function createLimiter(counters: Counters, steadyMs?: () => number): Limiter {
+  const clock = new LimitClock((nowMs) => counters.setBack(nowMs), steadyMs);
+  const binding = new Binding();
 
-  const tallyOf = (one: BoundLimit): Tally => {
-    if (one.tally.endsAtMs <= clockMs) one.tally = counters.open(one.counter, one.limit.per, clockMs);
+  const tallyOf = (one: BoundLimit, nowMs: number): Tally => {
+    if (one.tally.endsAtMs <= nowMs) one.tally = counters.open(one.counter, one.limit.window, nowMs);
     return one.tally;
   };
 
+  /** All of it, or nothing. */
+  const take = (
+    limits: readonly BoundLimit[],
+    { tokens, nanoUsd }: Amounts,
+    now: number,
+  ): Lease | Exceeded => {
+    const tallies: Tally[] = [];
+    for (const bound of limits) {
+      const amount = amountOf(bound.limit.unit, tokens, nanoUsd);
+      const tally = tallyOf(bound, now);
+      if (!tally.take(amount, bound.limit.max, now)) {
+        new Lease(limits.slice(0, tallies.length), tallies, tokens, nanoUsd).cancel(now);
+        return { bound, tally, amount, held: 0 };
+      }
+      tallies.push(tally);
+    }
+    return new Lease(limits, tallies, tokens, nanoUsd);
+  };
+
   return {
-    limitsOf(snapshot, key) {
-      if (boundFor !== snapshot) {
-        boundFor = snapshot;
-        bound = new WeakMap();
-      }
-      let limits = bound.get(key);
-      if (limits === undefined) {
-        limits = bindLimits(snapshot, key);
-        bound.set(key, limits);
-      }
-      return limits;
-    },
-    reserve(limits, estimate, nowMs) {
-      if (nowMs > clockMs) clockMs = nowMs;
-      const tokens = Math.max(0, estimate.tokens);
-      const nanoUsd = Math.max(0, estimate.nanoUsd);
-      const tallies: Tally[] = [];
-      for (const one of limits) {
-        const amount = amountOf(one.limit.unit, tokens, nanoUsd);
-        if (!tallyOf(one).take(amount, one.limit.max)) {
-          new Lease(limits.slice(0, tallies.length), tallies, tokens, nanoUsd).cancel();
-          throw refuse({ bound: one, tally: one.tally, amount, held: 0 }, clockMs);
-        }
-        tallies.push(one.tally);
-      }
-      return new Lease(limits, tallies, tokens, nanoUsd);
+    limitsOf: (snapshot, key) => binding.limitsOf(snapshot, key),
+    reserve(limits, { tokens, nanoUsd }, nowMs) {
+      const needs = { tokens: Math.max(0, tokens), nanoUsd: Math.max(0, nanoUsd) };
+      const taken = take(limits, needs, clock.tell(nowMs));
+      if (taken instanceof Lease) return taken;
+      if (taken.tally.more === undefined) throw refuse(taken, clock.nowMs);
+      return asking(taken, clock, () => take(limits, needs, clock.nowMs)).then((lease) => {
+        if (lease instanceof Lease) return lease;
+        throw refuse(lease, clock.nowMs);
+      });
     },
     raise(lease, totals, nowMs) {
-      if (nowMs > clockMs) clockMs = nowMs;
-      const exceeded = lease.raise(totals);
-      return exceeded && refuse(exceeded, clockMs);
+      const exceeded = lease.raise(totals, clock.tell(nowMs));
+      if (exceeded?.tally.more === undefined) return exceeded && refuse(exceeded, clock.nowMs);
+      return asking(exceeded, clock, () => lease.raise(totals, clock.nowMs) ?? lease).then((raised) =>
+        raised instanceof Lease ? undefined : refuse(raised, clock.nowMs),
+      );
     },
     look(limit, nowMs) {
-      const { endsAtMs, used, reserved } = tallyOf(limit);
-      return endsAtMs <= nowMs ? { used: 0, reserved: 0 } : { used, reserved };
+      // Asked about the past or the future, it is now that is looked at, or nothing that counts any more.
+      const now = Math.max(clock.nowMs, nowMs);
+      const tally = tallyOf(limit, clock.nowMs);
+      return tally.endsAtMs <= now
+        ? { used: 0, reserved: 0 }
+        : { used: tally.used(now), reserved: tally.reserved };
     },
     book(limits, { tokens, nanoUsd }, nowMs) {
-      if (nowMs > clockMs) clockMs = nowMs;
+      const now = clock.tell(nowMs);
       for (const one of limits) {
         const { unit } = one.limit;
-        if (unit === 'tokens' || unit === 'usd') tallyOf(one).settle(0, amountOf(unit, tokens, nanoUsd));
+        if (unit === 'tokens' || unit === 'usd')
+          tallyOf(one, now).settle(0, amountOf(unit, tokens, nanoUsd), now);
       }
     },
   };
 }
 
+/** Asks for more of what did not suffice, then tries all of it again; while it waits nothing is held. */
+async function asking(
+  exceeded: Exceeded,
+  clock: LimitClock,
+  retry: () => Lease | Exceeded,
+): Promise<Lease | Exceeded> {
+  let refused = exceeded;
+  for (let asked = 0; asked < maxAsked; asked++) {
+    const { tally, amount, held, bound } = refused;
+    if ((await tally.more?.(amount - held, bound.limit.max, clock.nowMs)) !== true) return refused;
+    const taken = retry();
+    if (taken instanceof Lease) return taken;
+    refused = taken;
+  }
+  return refused;
+}
+
+/** Which limits are on a key's path: looked up once for each snapshot and key. */
+class Binding {
+  private boundFor: object | undefined;
+  private bound = new WeakMap<Key, readonly BoundLimit[]>();
+
+  limitsOf(snapshot: Pick<Snapshot, 'teams' | 'organisations'>, key: Key): readonly BoundLimit[] {
+    if (this.boundFor !== snapshot) {
+      this.boundFor = snapshot;
+      this.bound = new WeakMap();
+    }
+    let limits = this.bound.get(key);
+    if (limits === undefined) {
+      limits = bindLimits(snapshot, key);
+      this.bound.set(key, limits);
+    }
+    return limits;
+  }
+}
+
 /** A limit that is on no key's path. */
 export function bindLimit(owner: Owner, name: string, limit: Limit): BoundLimit {
-  const counter = counterName(owner, name, limit.unit, limit.per);
+  const counter = counterName(owner, name, limit.unit, limit.window);
   return { owner, ownerName: name, limit, counter, tally: ended };
 }
 
@@ -112,7 +171,7 @@ function bindLimits(snapshot: Pick<Snapshot, 'teams' | 'organisations'>, key: Ke
   const bound = new Map<string, BoundLimit>();
   const bind = (owner: Owner, id: string, ownerName: string, limits: readonly Limit[] = []) => {
     for (const limit of limits) {
-      const counter = counterName(owner, id, limit.unit, limit.per);
+      const counter = counterName(owner, id, limit.unit, limit.window);
       // Two limits on one counter would count each call twice; the stricter implies the other.
       const other = bound.get(counter);
       if (other !== undefined && other.limit.max <= limit.max) continue;
@@ -132,13 +191,15 @@ function bindLimits(snapshot: Pick<Snapshot, 'teams' | 'organisations'>, key: Ke
 
 function refuse({ bound, tally, amount, held }: Exceeded, nowMs: number): GatewayError {
   const { owner, ownerName, limit } = bound;
+  const used = tally.used(nowMs);
   // Nothing but running calls is in the way, which may end any moment. Requests are used up all the same.
-  const soon = limit.unit !== 'requests' && tally.used + amount <= limit.max;
-  const waitS = soon ? 1 : Math.max(1, Math.ceil((tally.endsAtMs - nowMs) / 1000));
-  const hopeless = waitS === Infinity || amount > limit.max;
+  const soon = limit.unit !== 'requests' && used + amount <= limit.max;
+  const retryAtMs = soon ? nowMs : tally.retryAtMs(amount, limit.max, nowMs);
+  const waitS = Math.max(1, Math.ceil((retryAtMs - nowMs) / 1000));
+  const hopeless = waitS === Infinity;
   return new GatewayError(
     limit.unit === 'usd' ? 'budget_exceeded' : 'rate_limited',
-    `The ${owner} "${ownerName}" is limited to ${describe(limit)}: ${say(limit, tally.used)} used, ` +
+    `The ${owner} "${ownerName}" is limited to ${describe(limit)}: ${say(limit, used)} used, ` +
       `${say(limit, tally.reserved - held)} held by running calls, and this call needs ${say(limit, amount)}. ` +
       advise(limit, amount, soon, waitS),
     {
@@ -151,17 +212,21 @@ function refuse({ bound, tally, amount, held }: Exceeded, nowMs: number): Gatewa
 
 function advise(limit: Limit, amount: number, soon: boolean, waitS: number): string {
   if (soon) return 'Retry when a running call has ended.';
-  if (waitS === Infinity) return 'Waiting does not help: have the limit raised.';
   if (amount > limit.max)
     return 'Waiting does not help: ask for less (max tokens), or have the limit raised.';
-  return `Retry in ${waitS} s, when the ${limit.per} ends (UTC).`;
+  if (waitS === Infinity) return 'Waiting does not help: have the limit raised.';
+  const { window } = limit;
+  if (window?.sliding !== false) return `Retry in ${waitS} s, when enough of it lies further back.`;
+  return `Retry in ${waitS} s, when the ${window.per} ends (${window.timeZone}).`;
 }
 
-/** `5 USD per day`, `8 calls at once`. */
+/** `5 USD per day`, `60 requests in any minute`, `8 calls at once`. */
 function describe(limit: Limit): string {
-  if (limit.unit === 'concurrency') return `${limit.max} ${limit.max === 1 ? 'call' : 'calls'} at once`;
-  const unit = limit.unit === 'usd' ? 'USD' : limit.unit;
-  return `${say(limit, limit.max)} ${unit}${limit.per === undefined ? '' : ` per ${limit.per}`}`;
+  const { unit, max, window } = limit;
+  if (window === undefined) return `${max} ${max === 1 ? 'call' : 'calls'} at once`;
+  const amount = `${say(limit, max)} ${unit === 'usd' ? 'USD' : unit}`;
+  if (window.per === 'lifetime') return `${amount} for good`;
+  return `${amount} ${window.sliding ? 'in any' : 'per'} ${window.per}`;
 }
 
 function say(limit: Limit, amount: number): string {

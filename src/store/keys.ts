@@ -1,17 +1,10 @@
 /** Virtual keys made at run time: created, listed, revoked; only hashes of their secrets are kept. */
 import { randomBytes } from 'node:crypto';
 import type { Kysely, Selectable } from 'kysely';
-import type { NanoUsd } from '../core/money.ts';
+import type { PlainLimit } from '../core/limit.ts';
 import { hashSecret } from '../core/secret.ts';
 import { bumpControl } from './control.ts';
 import type { KeysTable, Schema } from './schema.ts';
-
-/** At most `max` of a unit per window (UTC calendar); `usd` counts nano-dollars; concurrency has no window. */
-export interface StoreLimit {
-  unit: 'requests' | 'tokens' | 'usd' | 'concurrency';
-  max: number | NanoUsd;
-  per: 'second' | 'minute' | 'hour' | 'day' | 'month' | undefined;
-}
 
 /** A key as plain data, fit to be posted between threads. */
 export interface StoreKey {
@@ -23,7 +16,7 @@ export interface StoreKey {
   organisation: string;
   /** Undefined: all. */
   models: string[] | undefined;
-  limits: StoreLimit[];
+  limits: PlainLimit[];
   createdAt: number;
   expiresAt: number | undefined;
   /** Revoked keys stay, so that what they spent keeps its name. */
@@ -37,7 +30,7 @@ export interface NewKey {
   team?: string;
   organisation?: string;
   models?: string[];
-  limits?: StoreLimit[];
+  limits?: PlainLimit[];
   expiresAt?: number;
 }
 
@@ -124,7 +117,7 @@ function keyOf(row: Selectable<KeysTable>): StoreKey {
     team: row.team,
     organisation: row.organisation,
     models: row.models === null ? undefined : (JSON.parse(row.models) as string[]),
-    limits: JSON.parse(row.limits) as StoreLimit[],
+    limits: JSON.parse(row.limits) as PlainLimit[],
     createdAt: row.created_at,
     expiresAt: row.expires_at ?? undefined,
     revokedAt: row.revoked_at ?? undefined,

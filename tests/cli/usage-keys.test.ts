@@ -3,7 +3,8 @@ import { afterEach, describe, expect, spyOn, test } from 'bun:test';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { addKeysCommand, parseLimit } from '../../src/cli/keys.ts';
+import { addKeysCommand } from '../../src/cli/keys.ts';
+import { formatLimit, parseLimit } from '../../src/cli/limit.ts';
 import { readMoment } from '../../src/cli/moment.ts';
 import { addUsageCommand, formatUsage } from '../../src/cli/usage.ts';
 import { hashSecret } from '../../src/core/secret.ts';
@@ -216,13 +217,20 @@ describe('keys', () => {
   test('a limit is a unit, an amount and a window', () => {
     expect(parseLimit('requests=60/minute')).toEqual({ unit: 'requests', max: 60, per: 'minute' });
     expect(parseLimit('usd=0.25/hour')).toEqual({ unit: 'usd', max: 250_000_000, per: 'hour' });
+    const written = 'usd=5/month,time_zone=Europe/Berlin,when_exhausted=refuse,warn=50+80';
+    for (const each of [written, 'requests=60/minute,sliding', 'tokens=9/lifetime', 'concurrency=2'])
+      expect(formatLimit(parseLimit(each))).toBe(each);
     for (const wrong of [
       'usd=5',
       'concurrency=8/day',
       'requests=1.5/day',
       'tokens=0/day',
       'eur=5/day',
-      'usd=5/week',
+      'usd=5/fortnight',
+      'usd=5/month,time_zone=Mars/Olympus',
+      'usd=5/month,time_zone=Europe/Berlin,sliding',
+      'requests=5/minute,when_exhausted=cut',
+      'usd=5/day,warn=50+150',
     ]) {
       expect(() => parseLimit(wrong)).toThrow('usd=5/day');
     }

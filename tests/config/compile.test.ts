@@ -4,6 +4,7 @@ import { compile } from '../../src/config/compile.ts';
 import { type Env, readConfig } from '../../src/config/load.ts';
 import type { Config } from '../../src/config/schema.ts';
 import type { Snapshot, Target } from '../../src/config/snapshot.ts';
+import { windowOf } from '../../src/config/window.ts';
 import { hashSecret } from '../../src/core/secret.ts';
 
 const transport = async () => new Response('mock');
@@ -192,8 +193,8 @@ organisations: { shop: { limits: [{ requests: 5, per: second }] } }`);
     organisation: 'shop',
     models: ['mock/*'],
     limits: [
-      { unit: 'usd', max: 500_000_000, per: 'day' },
-      { unit: 'concurrency', max: 8, per: undefined },
+      { unit: 'usd', max: 500_000_000, window: windowOf('day'), whenExhausted: 'cut', warn: [] },
+      { unit: 'concurrency', max: 8, window: undefined, whenExhausted: 'cut', warn: [] },
     ],
     expiresAt: Date.UTC(2030, 0, 31),
     disabled: false,
@@ -203,8 +204,12 @@ organisations: { shop: { limits: [{ requests: 5, per: second }] } }`);
     organisation: 'default',
     disabled: true,
   });
-  expect(snapshot.teams.get('web')?.limits).toEqual([{ unit: 'tokens', max: 1000, per: 'hour' }]);
-  expect(snapshot.organisations?.get('shop')?.limits).toEqual([{ unit: 'requests', max: 5, per: 'second' }]);
+  expect(snapshot.teams.get('web')?.limits).toMatchObject([
+    { unit: 'tokens', max: 1000, window: windowOf('hour') },
+  ]);
+  expect(snapshot.organisations?.get('shop')?.limits).toMatchObject([
+    { unit: 'requests', max: 5, window: windowOf('second') },
+  ]);
   expect(hashSecret('abc')).toBe('ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad');
 });
 

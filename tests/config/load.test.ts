@@ -206,7 +206,10 @@ describe('mistakes', () => {
       'teams: { t: { limits: [{ usd: 1, requests: 5, per: day }] } }',
       'exactly one of requests, tokens, usd, concurrency',
     ],
-    ['teams: { t: { limits: [{ usd: 1, per: week }] } }', 'must be second, minute, hour, day or month'],
+    [
+      'teams: { t: { limits: [{ usd: 1, per: year }] } }',
+      'must be second, minute, hour, day, week, month or lifetime',
+    ],
     [
       'organisations: { shp: {} }\nteams: { t: { organisation: shop } }',
       'no team belongs to "shp"; did you mean "shop"?',

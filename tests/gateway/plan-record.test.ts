@@ -1,5 +1,6 @@
 /** What a call's limits hold beside its plan: the fullest of them, in a text of bounded size. */
 import { expect, test } from 'bun:test';
+import { expandLimit } from '../../src/config/compile-limit.ts';
 import type { Key, Limit } from '../../src/config/snapshot.ts';
 import type { RecordedPlan } from '../../src/core/explain.ts';
 import { type PlanDraft, type RecordedCall, writePlan } from '../../src/gateway/plan-record.ts';
@@ -14,7 +15,7 @@ const nowMs = Date.UTC(2030, 0, 15, 10, 30);
 function callWith(limits: Limit[], more: Partial<Key> = {}): RecordedCall {
   const limiter = createLimiter(createMemoryCounters());
   const snapshot = {
-    teams: new Map([['web', { limits: [{ unit: 'usd', max: 1000, per: 'day' } as Limit] }]]),
+    teams: new Map([['web', { limits: [expandLimit({ unit: 'usd', max: 1000, per: 'day' })] }]]),
   };
   const caller = { ...key, limits, ...more };
   const bound = limiter.limitsOf(snapshot as never, caller);
@@ -25,14 +26,14 @@ function callWith(limits: Limit[], more: Partial<Key> = {}): RecordedCall {
 const written = (call: RecordedCall, of = draft) => JSON.parse(writePlan(of, call, nowMs)) as RecordedPlan;
 
 test('the fullest limit, whoever has it', () => {
-  const usual = callWith([{ unit: 'tokens', max: 200, per: 'minute' }]);
+  const usual = callWith([expandLimit({ unit: 'tokens', max: 200, per: 'minute' })]);
   expect(written(usual)).toEqual({
     route: { by: 'fallback', of: ['acme/a', 'acme/b'] },
     expected_nano_usd: 5,
     reserved_nano_usd: 30,
     limit: { owner: 'key', name: 'ci', unit: 'tokens', per: 'minute', percent: 50 },
   });
-  const roomy = callWith([{ unit: 'concurrency', max: 100, per: undefined }]);
+  const roomy = callWith([expandLimit({ unit: 'concurrency', max: 100 })]);
   expect(written(roomy).limit).toEqual({ owner: 'team', name: 'web', unit: 'usd', per: 'day', percent: 3 });
 });
 
@@ -43,6 +44,6 @@ test('no limit, no price', () => {
 });
 
 test('long names are cut', () => {
-  const call = callWith([{ unit: 'concurrency', max: 1, per: undefined }], { name: '\u0001'.repeat(5000) });
+  const call = callWith([expandLimit({ unit: 'concurrency', max: 1 })], { name: '\u0001'.repeat(5000) });
   expect(writePlan(draft, call, nowMs).length - draft.route.length).toBeLessThan(400);
 });

@@ -1,6 +1,7 @@
 /** Whatever calls do at once: no limit is exceeded, nothing leaks, and a refusal touches nothing. */
 import { expect, test } from 'bun:test';
 import fc from 'fast-check';
+import { expandLimit } from '../../src/config/compile-limit.ts';
 import type { Key, Limit } from '../../src/config/snapshot.ts';
 import { GatewayError } from '../../src/core/error.ts';
 import { createMemoryCounters } from '../../src/governance/counters-memory.ts';
@@ -8,18 +9,16 @@ import { type Amounts, amountOf, type Lease, type Tally } from '../../src/govern
 import { createLimiter, type Limiter } from '../../src/governance/limits.ts';
 
 const amounts: fc.Arbitrary<Amounts> = fc.record({ tokens: fc.nat(60), nanoUsd: fc.nat(60) });
-const limit: fc.Arbitrary<Limit> = fc.oneof(
-  fc.record({
-    unit: fc.constantFrom('requests' as const, 'tokens' as const, 'usd' as const),
-    max: fc.integer({ min: 1, max: 120 }),
-    per: fc.constantFrom('second' as const, 'minute' as const),
-  }),
-  fc.record({
-    unit: fc.constant('concurrency' as const),
-    max: fc.integer({ min: 1, max: 4 }),
-    per: fc.constant(undefined),
-  }),
-);
+const limit: fc.Arbitrary<Limit> = fc
+  .oneof(
+    fc.record({
+      unit: fc.constantFrom('requests' as const, 'tokens' as const, 'usd' as const),
+      max: fc.integer({ min: 1, max: 120 }),
+      per: fc.constantFrom('second' as const, 'minute' as const),
+    }),
+    fc.record({ unit: fc.constant('concurrency' as const), max: fc.integer({ min: 1, max: 4 }) }),
+  )
+  .map(expandLimit);
 const limits = fc.array(limit, { maxLength: 4 });
 
 /** One step: time passes (or steps back), then one call begins, grows or ends. `call` picks among those running. */
@@ -71,7 +70,7 @@ class World {
   reserve(snapshot: Parameters<Limiter['limitsOf']>[0], key: Key, estimate: Amounts, nowMs: number): void {
     const limits = this.limiter.limitsOf(snapshot, key);
     try {
-      const lease = this.limiter.reserve(limits, estimate, nowMs);
+      const lease = this.limiter.reserve(limits, estimate, nowMs) as Lease;
       const taken = limits.map(({ limit, tally }) => ({ limit, tally }));
       this.running.push({ lease, held: estimate, taken });
     } catch (error) {
@@ -82,34 +81,34 @@ class World {
   }
 
   /** Does something with one of the running calls, if there are any. */
-  act(action: 'topUp' | 'settle' | 'cancel', pick: number, amounts: Amounts): void {
+  act(action: 'topUp' | 'settle' | 'cancel', pick: number, amounts: Amounts, nowMs: number): void {
     const call = this.running[pick % this.running.length];
     if (call === undefined) return;
     const { lease, held, taken } = call;
     if (action === 'topUp') {
-      if (lease.topUp(amounts)) call.held = pairwise(Math.max, held, amounts);
+      if (lease.raise(amounts, nowMs) === undefined) call.held = pairwise(Math.max, held, amounts);
       return;
     }
     this.running.splice(this.running.indexOf(call), 1);
     if (action === 'cancel') {
-      lease.cancel();
+      lease.cancel(nowMs);
       return;
     }
     // The estimate bounds the truth here, so that no limit may ever be exceeded.
     const truth = pairwise(Math.min, held, amounts);
-    lease.settle(truth);
+    lease.settle(truth, nowMs);
     for (const { limit, tally } of taken) {
       const used = limit.unit === 'concurrency' ? 0 : amountOf(limit.unit, truth.tokens, truth.nanoUsd);
       this.used.set(tally, (this.used.get(tally) ?? 0) + used);
     }
   }
 
-  settleAll(): void {
-    while (this.running.length > 0) this.act('settle', 0, nothing);
+  settleAll(nowMs: number): void {
+    while (this.running.length > 0) this.act('settle', 0, nothing, nowMs);
   }
 
   /** Every tally holds what the running calls hold of it, and what the settled ones used: so nothing was half done. */
-  check(): void {
+  check(nowMs: number): void {
     const reserved = new Map<Tally, number>();
     for (const { held, taken } of this.running) {
       for (const { limit, tally } of taken) {
@@ -119,8 +118,8 @@ class World {
     }
     for (const [tally, max] of this.maxima) {
       expect(tally.reserved).toBe(reserved.get(tally) ?? 0);
-      expect(tally.used).toBe(this.used.get(tally) ?? 0);
-      expect(tally.used + tally.reserved).toBeLessThanOrEqual(max);
+      expect(tally.used(nowMs)).toBe(this.used.get(tally) ?? 0);
+      expect(tally.used(nowMs) + tally.reserved).toBeLessThanOrEqual(max);
     }
   }
 }
@@ -154,12 +153,12 @@ test('nested limits under random calls', () => {
         } else if (action === 'reserve') {
           world.reserve(snapshot, keys[key]!, amounts, nowMs);
         } else {
-          world.act(action, call, amounts);
+          world.act(action, call, amounts, nowMs);
         }
-        world.check();
+        world.check(nowMs);
       }
-      world.settleAll();
-      world.check();
+      world.settleAll(nowMs);
+      world.check(nowMs);
     }),
     { numRuns: 150, seed: 20260115 },
   );

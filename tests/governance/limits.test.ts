@@ -1,8 +1,12 @@
 /** Limits hold for key, team and organisation, window by window, and say why they refuse. */
 import { describe, expect, test } from 'bun:test';
+import { expandLimit } from '../../src/config/compile-limit.ts';
 import type { Key, Limit, Snapshot } from '../../src/config/snapshot.ts';
+import { windowOf } from '../../src/config/window.ts';
 import { GatewayError } from '../../src/core/error.ts';
+import type { Period } from '../../src/core/limit.ts';
 import { createMemoryCounters } from '../../src/governance/counters-memory.ts';
+import type { Lease } from '../../src/governance/leases.ts';
 import { createLimiter } from '../../src/governance/limits.ts';
 
 const noon = Date.UTC(2026, 0, 15, 12);
@@ -42,8 +46,8 @@ function setUp(limits: Limit[], team: Limit[] = [], organisation: Limit[] = []) 
     snapshot,
     key,
     call: (estimate = { tokens: 0, nanoUsd: 0 }, nowMs = noon, by = key) =>
-      limiter.reserve(limiter.limitsOf(snapshot, by), estimate, nowMs),
-    tallies: () => limiter.limitsOf(snapshot, key).map(({ tally }) => [tally.used, tally.reserved]),
+      limiter.reserve(limiter.limitsOf(snapshot, by), estimate, nowMs) as Lease,
+    tallies: () => limiter.limitsOf(snapshot, key).map(({ tally }) => [tally.used(noon), tally.reserved]),
   };
 }
 
@@ -57,20 +61,16 @@ function refusal(act: () => unknown): GatewayError {
   throw new Error('the call was not refused');
 }
 
-const requests = (max: number, per: Limit['per'] = 'minute'): Limit => ({ unit: 'requests', max, per });
-const tokens = (max: number, per: Limit['per'] = 'minute'): Limit => ({ unit: 'tokens', max, per });
-const budget = (dollars: number, per: Limit['per'] = 'day'): Limit => ({
-  unit: 'usd',
-  max: dollars * usd,
-  per,
-});
-const forGood = (dollars: number): Limit => ({ unit: 'usd', max: dollars * usd, per: undefined });
-const concurrency = (max: number): Limit => ({ unit: 'concurrency', max, per: undefined });
+const requests = (max: number, per: Period = 'minute') => expandLimit({ unit: 'requests', max, per });
+const tokens = (max: number, per: Period = 'minute') => expandLimit({ unit: 'tokens', max, per });
+const budget = (dollars: number, per: Period = 'day') =>
+  expandLimit({ unit: 'usd', max: dollars * usd, per });
+const concurrency = (max: number) => expandLimit({ unit: 'concurrency', max });
 
 describe('what a limit counts', () => {
   test('requests, also while they run', () => {
     const { call } = setUp([requests(2)]);
-    call().settle({ tokens: 0, nanoUsd: 0 });
+    call().settle({ tokens: 0, nanoUsd: 0 }, noon);
     call();
     expect(refusal(call).kind).toBe('rate_limited');
   });
@@ -79,7 +79,7 @@ describe('what a limit counts', () => {
     const { call } = setUp([tokens(1000)]);
     const first = call({ tokens: 900, nanoUsd: 0 });
     expect(refusal(() => call({ tokens: 200, nanoUsd: 0 })).kind).toBe('rate_limited');
-    first.settle({ tokens: 100, nanoUsd: 0 });
+    first.settle({ tokens: 100, nanoUsd: 0 }, noon);
     call({ tokens: 900, nanoUsd: 0 });
   });
 
@@ -96,13 +96,13 @@ describe('what a limit counts', () => {
     const error = refusal(call);
     expect(error.kind).toBe('rate_limited');
     expect(error.detail.retryAfterS).toBe(1);
-    first.settle({ tokens: 5, nanoUsd: 5 });
+    first.settle({ tokens: 5, nanoUsd: 5 }, noon);
     call();
   });
 
   test('a call that was estimated too low is booked in full', () => {
     const { call, tallies } = setUp([tokens(100)]);
-    call({ tokens: 50, nanoUsd: 0 }).settle({ tokens: 150, nanoUsd: 0 });
+    call({ tokens: 50, nanoUsd: 0 }).settle({ tokens: 150, nanoUsd: 0 }, noon);
     expect(tallies()).toEqual([[150, 0]]);
     expect(refusal(() => call({ tokens: 1, nanoUsd: 0 })).kind).toBe('rate_limited');
   });
@@ -110,7 +110,7 @@ describe('what a limit counts', () => {
   test('an estimate that is no number is refused, and a wrong count cannot spoil a counter', () => {
     const { call, tallies } = setUp([tokens(100)]);
     expect(refusal(() => call({ tokens: Number.NaN, nanoUsd: 0 })).kind).toBe('rate_limited');
-    call({ tokens: -50, nanoUsd: 0 }).settle({ tokens: Number.NaN, nanoUsd: -1 });
+    call({ tokens: -50, nanoUsd: 0 }).settle({ tokens: Number.NaN, nanoUsd: -1 }, noon);
     expect(tallies()).toEqual([[0, 0]]);
   });
 });
@@ -119,9 +119,9 @@ describe('a lease', () => {
   test('is settled once', () => {
     const { call, tallies } = setUp([requests(9), concurrency(9), tokens(100)]);
     const lease = call({ tokens: 30, nanoUsd: 0 });
-    lease.settle({ tokens: 20, nanoUsd: 0 });
-    lease.settle({ tokens: 20, nanoUsd: 0 });
-    lease.cancel();
+    lease.settle({ tokens: 20, nanoUsd: 0 }, noon);
+    lease.settle({ tokens: 20, nanoUsd: 0 }, noon);
+    lease.cancel(noon);
     expect(tallies()).toEqual([
       [1, 0],
       [0, 0],
@@ -131,7 +131,7 @@ describe('a lease', () => {
 
   test('that is cancelled leaves no trace', () => {
     const { call, tallies } = setUp([requests(9), concurrency(9), tokens(100)]);
-    call({ tokens: 30, nanoUsd: 0 }).cancel();
+    call({ tokens: 30, nanoUsd: 0 }).cancel(noon);
     expect(
       tallies()
         .flat()
@@ -142,15 +142,15 @@ describe('a lease', () => {
   test('grows to new totals while there is room, with all limits or with none', () => {
     const { call, tallies } = setUp([tokens(100), budget(1)]);
     const lease = call({ tokens: 30, nanoUsd: 0.5 * usd });
-    expect(lease.topUp({ tokens: 60, nanoUsd: 0.9 * usd })).toBe(true);
-    expect(lease.topUp({ tokens: 10, nanoUsd: 0 })).toBe(true);
-    expect(lease.topUp({ tokens: 70, nanoUsd: 1.1 * usd })).toBe(false);
+    expect(lease.raise({ tokens: 60, nanoUsd: 0.9 * usd }, noon)).toBeUndefined();
+    expect(lease.raise({ tokens: 10, nanoUsd: 0 }, noon)).toBeUndefined();
+    expect(lease.raise({ tokens: 70, nanoUsd: 1.1 * usd }, noon)).toBeDefined();
     expect(tallies()).toEqual([
       [0, 60],
       [0, 0.9 * usd],
     ]);
-    lease.settle({ tokens: 60, nanoUsd: usd });
-    expect(lease.topUp({ tokens: 61, nanoUsd: usd })).toBe(false);
+    lease.settle({ tokens: 60, nanoUsd: usd }, noon);
+    lease.raise({ tokens: 61, nanoUsd: usd }, noon);
     expect(tallies()).toEqual([
       [60, 0],
       [usd, 0],
@@ -160,9 +160,9 @@ describe('a lease', () => {
   test('is not held back by a limit it asks no more of', () => {
     const { call } = setUp([tokens(100), budget(1)]);
     const lease = call({ tokens: 30, nanoUsd: 0 });
-    call({ tokens: 30, nanoUsd: 0 }).settle({ tokens: 200, nanoUsd: 0 });
-    expect(lease.topUp({ tokens: 30, nanoUsd: usd })).toBe(true);
-    expect(lease.topUp({ tokens: 31, nanoUsd: usd })).toBe(false);
+    call({ tokens: 30, nanoUsd: 0 }).settle({ tokens: 200, nanoUsd: 0 }, noon);
+    expect(lease.raise({ tokens: 30, nanoUsd: usd }, noon)).toBeUndefined();
+    expect(lease.raise({ tokens: 31, nanoUsd: usd }, noon)).toBeDefined();
   });
 });
 
@@ -176,7 +176,7 @@ describe('what was not reserved', () => {
     ]);
     const running = call();
     limiter.book(limiter.limitsOf(snapshot, key), { tokens: 25, nanoUsd: 3 * usd }, noon);
-    running.cancel();
+    running.cancel(noon);
     expect(tallies()).toEqual([
       [25, 0],
       [3 * usd, 0],
@@ -189,7 +189,7 @@ describe('what was not reserved', () => {
   test('counts in the window in which it is booked', () => {
     const { limiter, snapshot, key, call } = setUp([tokens(10)]);
     limiter.book(limiter.limitsOf(snapshot, key), { tokens: 25, nanoUsd: 0 }, noon);
-    call({ tokens: 10, nanoUsd: 0 }, noon + 60_000).cancel();
+    call({ tokens: 10, nanoUsd: 0 }, noon + 60_000).cancel(noon);
   });
 });
 
@@ -199,10 +199,11 @@ describe('windows', () => {
     ['minute', 60_000],
     ['hour', 3_600_000],
     ['day', 12 * 3_600_000],
+    ['week', (3 * 24 + 12) * 3_600_000],
     ['month', (16 * 24 + 12) * 3_600_000],
-  ] as [Limit['per'], number][])('a %s ends with UTC’s calendar', (per, lengthMs) => {
+  ] as [Period, number][])('a %s ends with UTC’s calendar', (per, lengthMs) => {
     const { call } = setUp([requests(1, per)]);
-    call().settle({ tokens: 0, nanoUsd: 0 });
+    call().settle({ tokens: 0, nanoUsd: 0 }, noon);
     expect(refusal(call).detail.retryAfterS).toBe(lengthMs / 1000);
     expect(refusal(() => call(undefined, noon + lengthMs - 1)).detail.retryAfterS).toBe(1);
     call(undefined, noon + lengthMs);
@@ -210,7 +211,7 @@ describe('windows', () => {
 
   test('December ends with the year', () => {
     const { call } = setUp([requests(1, 'month')]);
-    call(undefined, Date.UTC(2026, 11, 31, 23, 59, 59)).settle({ tokens: 0, nanoUsd: 0 });
+    call(undefined, Date.UTC(2026, 11, 31, 23, 59, 59)).settle({ tokens: 0, nanoUsd: 0 }, noon);
     expect(refusal(() => call(undefined, Date.UTC(2026, 11, 31, 23, 59, 59, 999))).kind).toBe('rate_limited');
     call(undefined, Date.UTC(2027, 0, 1));
   });
@@ -219,9 +220,9 @@ describe('windows', () => {
     const { call, tallies } = setUp([tokens(100)]);
     const early = call({ tokens: 80, nanoUsd: 0 });
     const late = call({ tokens: 80, nanoUsd: 0 }, noon + 60_000);
-    early.settle({ tokens: 90, nanoUsd: 0 });
+    early.settle({ tokens: 90, nanoUsd: 0 }, noon);
     expect(tallies()).toEqual([[0, 80]]);
-    late.settle({ tokens: 70, nanoUsd: 0 });
+    late.settle({ tokens: 70, nanoUsd: 0 }, noon);
     expect(tallies()).toEqual([[70, 0]]);
   });
 
@@ -229,8 +230,8 @@ describe('windows', () => {
     const { call } = setUp([tokens(100)]);
     const early = call({ tokens: 80, nanoUsd: 0 });
     call({ tokens: 80, nanoUsd: 0 }, noon + 60_000);
-    expect(early.topUp({ tokens: 100, nanoUsd: 0 })).toBe(true);
-    expect(early.topUp({ tokens: 101, nanoUsd: 0 })).toBe(false);
+    expect(early.raise({ tokens: 100, nanoUsd: 0 }, noon)).toBeUndefined();
+    expect(early.raise({ tokens: 101, nanoUsd: 0 }, noon)).toBeDefined();
   });
 
   test('a running call is one of those running, however late it is', () => {
@@ -241,7 +242,7 @@ describe('windows', () => {
 
   test('a clock that steps back frees nothing', () => {
     const { call } = setUp([requests(1)]);
-    call(undefined, noon + 60_000).settle({ tokens: 0, nanoUsd: 0 });
+    call(undefined, noon + 60_000).settle({ tokens: 0, nanoUsd: 0 }, noon);
     expect(refusal(() => call(undefined, noon)).kind).toBe('rate_limited');
     expect(refusal(() => call(undefined, noon + 60_000)).kind).toBe('rate_limited');
     call(undefined, noon + 120_000);
@@ -249,7 +250,7 @@ describe('windows', () => {
 
   test('a clock that steps back opens no window that was forgotten', () => {
     const { counters, limiter, snapshot, call } = setUp([requests(1)]);
-    call().settle({ tokens: 0, nanoUsd: 0 });
+    call().settle({ tokens: 0, nanoUsd: 0 }, noon);
     const later = noon + 60_000;
     for (let i = 0; i < 5; i++) {
       const filler = makeKey([requests(1)], { id: `filler${i}` });
@@ -260,11 +261,11 @@ describe('windows', () => {
     expect(refusal(() => call(undefined, later)).kind).toBe('rate_limited');
   });
 
-  test('a budget without a window is for good', () => {
-    const { call } = setUp([forGood(1)]);
-    call({ tokens: 0, nanoUsd: usd }).settle({ tokens: 0, nanoUsd: usd });
+  test('a lifetime does not end', () => {
+    const { call } = setUp([budget(1, 'lifetime')]);
+    call({ tokens: 0, nanoUsd: usd }).settle({ tokens: 0, nanoUsd: usd }, noon);
     const error = refusal(() => call({ tokens: 0, nanoUsd: 1 }, noon + 1e12));
-    expect(error.message).toContain('limited to 1 USD: 1 used');
+    expect(error.message).toContain('limited to 1 USD for good: 1 used');
     expect(error.detail.retryAfterS).toBeUndefined();
   });
 });
@@ -312,7 +313,7 @@ describe('several limits', () => {
 describe('a refusal says', () => {
   test('whose limit it is, how much is used, held and needed, and when to come back', () => {
     const { call } = setUp([], [budget(100, 'month')]);
-    call({ tokens: 0, nanoUsd: 99.5 * usd }).settle({ tokens: 0, nanoUsd: 99.5 * usd });
+    call({ tokens: 0, nanoUsd: 99.5 * usd }).settle({ tokens: 0, nanoUsd: 99.5 * usd }, noon);
     call({ tokens: 0, nanoUsd: 0.25 * usd });
     const error = refusal(() => call({ tokens: 0, nanoUsd: 0.75 * usd }, Date.UTC(2026, 0, 31, 23, 59, 0)));
     expect(error.message).toBe(
@@ -358,7 +359,10 @@ describe('counters', () => {
 
   test('begin with what was spent before the start', () => {
     const { counters, call } = setUp([], [budget(5)]);
-    counters.restore([{ owner: 'team', id: 'web', unit: 'usd', per: 'day', amount: 4 * usd }], noon);
+    counters.restore(
+      [{ owner: 'team', id: 'web', unit: 'usd', window: windowOf('day'), amount: 4 * usd, atMs: noon }],
+      noon,
+    );
     expect(refusal(() => call({ tokens: 0, nanoUsd: 2 * usd })).message).toContain('4 used');
     call({ tokens: 0, nanoUsd: usd });
     call({ tokens: 0, nanoUsd: 5 * usd }, noon + 86_400_000);
@@ -368,16 +372,20 @@ describe('counters', () => {
     const { counters, limiter, snapshot } = setUp([]);
     for (let i = 0; i < 5000; i++) {
       const key = makeKey([requests(1, 'second'), concurrency(1)], { id: `k${i}` });
-      limiter
-        .reserve(limiter.limitsOf(snapshot, key), { tokens: 0, nanoUsd: 0 }, noon + i * 1000)
-        .settle({ tokens: 0, nanoUsd: 0 });
+      const nowMs = noon + i * 1000;
+      const lease = limiter.reserve(
+        limiter.limitsOf(snapshot, key),
+        { tokens: 0, nanoUsd: 0 },
+        nowMs,
+      ) as Lease;
+      lease.settle({ tokens: 0, nanoUsd: 0 }, nowMs);
     }
     expect(counters.size).toBeLessThan(20);
   });
 
   test('that made room while a key remembered them are still one counter for all', () => {
     const { limiter, snapshot, call, key } = setUp([], [concurrency(1)]);
-    call().cancel();
+    call().cancel(noon);
     for (let i = 0; i < 10; i++) {
       const filler = makeKey([concurrency(1)], { id: `filler${i}`, team: '', organisation: '' });
       limiter.reserve(limiter.limitsOf(snapshot, filler), { tokens: 0, nanoUsd: 0 }, noon);
@@ -386,17 +394,17 @@ describe('counters', () => {
     expect(refusal(() => call(undefined, noon, key)).message).toStartWith('The team "web"');
   });
 
-  test('in use never make room, nor does a budget without a window', () => {
-    const { limiter, snapshot, call } = setUp([concurrency(1), forGood(1)]);
-    call({ tokens: 0, nanoUsd: usd }).settle({ tokens: 0, nanoUsd: usd });
+  test('in use never make room, nor does a lifetime that was used of', () => {
+    const { limiter, snapshot, call } = setUp([concurrency(1), budget(1, 'lifetime')]);
+    call({ tokens: 0, nanoUsd: usd }).settle({ tokens: 0, nanoUsd: usd }, noon);
     const running = call();
     for (let i = 0; i < 50; i++) {
       const filler = makeKey([requests(1)], { id: `filler${i}` });
       limiter.reserve(limiter.limitsOf(snapshot, filler), { tokens: 0, nanoUsd: 0 }, noon + i);
     }
-    const again = makeKey([concurrency(1), forGood(1)]);
+    const again = makeKey([concurrency(1), budget(1, 'lifetime')]);
     expect(refusal(() => call(undefined, noon, again)).kind).toBe('rate_limited');
-    running.cancel();
+    running.cancel(noon);
     expect(refusal(() => call({ tokens: 0, nanoUsd: 1 }, noon, again)).kind).toBe('budget_exceeded');
   });
 });

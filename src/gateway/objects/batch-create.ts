@@ -25,7 +25,7 @@ export async function createBatch(visit: Visit): Promise<Answer> {
   const { input } = collection;
   const members = scan(body);
   const check = new Check(visit, collection);
-  check.requireBudget();
+  await check.requireBudget();
   let keeping: Keeping;
   if ('file' in input) {
     const file = await visit.find(readId(body, only(members, input.file)), 'file');
@@ -82,13 +82,14 @@ class Check {
   ) {}
 
   /** What the batch will cost is not known: something has to be left of every limit. */
-  requireBudget(): void {
+  async requireBudget(): Promise<void> {
     const { gateway, snapshot, key } = this.visit.call;
     const limits = gateway.limiter
       .limitsOf(snapshot, key!)
       .filter(({ limit }) => limit.unit === 'tokens' || limit.unit === 'usd');
     this.hasBudget = limits.some(({ limit }) => limit.unit === 'usd');
-    gateway.limiter.reserve(limits, { tokens: 1, nanoUsd: 1 }, Date.now()).cancel();
+    const lease = await gateway.limiter.reserve(limits, { tokens: 1, nanoUsd: 1 }, Date.now());
+    lease.cancel(Date.now());
   }
 
   /** The lines of a file, as its provider has it: what is looked at is what is run. */

@@ -31,18 +31,18 @@ export class Visit {
   }
 
   /** A request that is no call of a model needs of its limits only that it is one, and runs. @throws GatewayError `rate_limited`. */
-  reserve(): void {
+  async reserve(): Promise<void> {
     const { limiter } = this.gateway;
     const limits = limiter
       .limitsOf(this.call.snapshot, this.call.key!)
       .filter(({ limit }) => limit.unit === 'requests' || limit.unit === 'concurrency');
-    this.call.lease = limiter.reserve(limits, { tokens: 0, nanoUsd: 0 }, Date.now());
+    this.call.lease = await limiter.reserve(limits, { tokens: 0, nanoUsd: 0 }, Date.now());
   }
 
   /** Gives back what was reserved; more often than once does nothing. */
   settle(): void {
-    if (this.sent) this.call.lease?.settle({ tokens: 0, nanoUsd: 0 });
-    else this.call.lease?.cancel();
+    if (this.sent) this.call.lease?.settle({ tokens: 0, nanoUsd: 0 }, Date.now());
+    else this.call.lease?.cancel(Date.now());
   }
 
   end(status: number): void {

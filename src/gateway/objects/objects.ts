@@ -69,7 +69,7 @@ export async function handleObject(
   const visit = new Visit(call, request, asked, new URLSearchParams(query));
   try {
     admit(call, request);
-    visit.reserve();
+    await visit.reserve();
     return await serve(visit);
   } catch (thrown) {
     visit.settle();

@@ -33,10 +33,11 @@ function planTries(
   body: Uint8Array,
   operation: Operation,
   request: ClientRequest,
-): Tries<OperationInbound> {
+): Tries<OperationInbound> | Promise<Tries<OperationInbound>> {
   const form = readForm(body, request.headers.get('content-type') ?? '', operation);
   const { plan, first } = openRoute(call, form.ask.model, askingFor(0));
   const inbound = new OperationInbound(operation, form, call);
-  reserve(call, inbound.needs(first.target), first.target);
-  return new Tries(call, inbound, request, plan, first);
+  const reserving = reserve(call, inbound.needs(first.target), first.target);
+  const tries = new Tries(call, inbound, request, plan, first);
+  return reserving === undefined ? tries : reserving.then(() => tries);
 }

@@ -12,6 +12,7 @@ import { emptyUsage, type Usage } from '../../core/usage.ts';
 import { type RealtimeEvent, readEvent } from '../../dialects/realtime/events.ts';
 import { RealtimeGauge } from '../../dialects/realtime/gauge.ts';
 import type { Amounts, BoundLimit } from '../../governance/leases.ts';
+import type { Refused } from '../../governance/limits.ts';
 import type { Message } from '../../wire/websocket/frames.ts';
 import type { Attempt, Call } from '../call.ts';
 import { needsOf } from '../expected-usage.ts';
@@ -71,9 +72,9 @@ export class RealtimeMeter {
 
   /**
    * Takes what a provider sent, before it is passed on.
-   * @returns why the session cannot go on. @throws GatewayError when the journal cannot be written.
+   * @returns why the session cannot go on; a promise only where other nodes have to be asked. @throws GatewayError when the journal cannot be written.
    */
-  take(text: string): GatewayError | undefined {
+  take(text: string): Refused | Promise<Refused> {
     const event = readEvent(text);
     if (event === undefined) return undefined;
     this.gauge.note(event);
@@ -95,7 +96,7 @@ export class RealtimeMeter {
   }
 
   /** The time that is sold, so far. @returns as `take`. */
-  settleTime(): GatewayError | undefined {
+  settleTime(): Refused | Promise<Refused> {
     this.attempt.settle('ok', this.withTime(emptyUsage()), false);
     return this.goOn();
   }
@@ -118,7 +119,7 @@ export class RealtimeMeter {
     attempt.settle(error?.blame === true ? error.kind : 'ok', this.withTime(emptyUsage()), false);
   }
 
-  private answered({ usage, failure }: RealtimeEvent & { type: 'done' }): GatewayError | undefined {
+  private answered({ usage, failure }: RealtimeEvent & { type: 'done' }): Refused | Promise<Refused> {
     const counted = usage ?? (failure === undefined ? this.gauge.estimateAnswer() : emptyUsage());
     this.longest = Math.max(this.longest, counted.output);
     this.speaks = counted.audioOutput > 0;
@@ -129,7 +130,7 @@ export class RealtimeMeter {
     return this.goOn();
   }
 
-  private transcribed(usage: Usage | undefined, text: string): GatewayError | undefined {
+  private transcribed(usage: Usage | undefined, text: string): Refused | Promise<Refused> {
     const { transcriber } = this.gauge.settings;
     // It comes with the session: nobody charges for it.
     if (usage === undefined && (transcriber === undefined || this.soldByTime)) return undefined;
@@ -148,10 +149,13 @@ export class RealtimeMeter {
     if (!this.gauge.answering) this.begunMs = undefined;
   }
 
-  /** What was settled is written, and the next attempt begins; unless it may not: then that was the last. */
-  private goOn(): GatewayError | undefined {
+  /**
+   * What was settled is written, and the next attempt begins; unless it may not: then that was the last. It waits for no
+   * other node: what it uses until they have answered counts, and ends the session where it may not go on.
+   */
+  private goOn(): Refused | Promise<Refused> {
     const refused = this.renew();
-    if (refused === undefined) {
+    if (refused === undefined || refused instanceof Promise) {
       const { upstreamStatus } = this.attempt;
       this.attempt = this.call.dispatch(this.outbound, true);
       this.attempt.upstreamStatus = upstreamStatus;
@@ -160,17 +164,16 @@ export class RealtimeMeter {
   }
 
   /** Asks every limit for what comes next, in the windows that run now. */
-  private renew(): GatewayError | undefined {
+  private renew(): Refused | Promise<Refused> {
     const usage = {
       ...this.gauge.estimateInput(),
       ...outputOf(Math.max(usualOutput, this.longest), this.speaks),
     };
     try {
-      this.call.renew(this.limits(), estimateFor(usage, this.outbound.target, this.call));
-      return undefined;
+      const renewing = this.call.renew(this.limits(), estimateFor(usage, this.outbound.target, this.call));
+      return renewing?.then(() => undefined, refusalOf);
     } catch (thrown) {
-      if (thrown instanceof GatewayError) return thrown;
-      throw thrown;
+      return refusalOf(thrown);
     }
   }
 
@@ -221,6 +224,12 @@ export class RealtimeMeter {
 /** Sessions are sold by their time where audio has a price and tokens have none. */
 function sellsTime({ units, rates }: Price): boolean {
   return units?.hour !== undefined && rates.input === 0 && rates.output === 0;
+}
+
+/** @throws what is no refusal. */
+function refusalOf(thrown: unknown): GatewayError {
+  if (thrown instanceof GatewayError) return thrown;
+  throw thrown;
 }
 
 function outputOf(output: number, speaks: boolean): Pick<Usage, 'output' | 'audioOutput'> {

@@ -110,7 +110,8 @@ export class RealtimeSession implements Watched {
     this.touch();
     const refused = typeof message === 'string' ? this.meter.take(message) : undefined;
     this.socket.send(message);
-    if (refused !== undefined) this.end(refused);
+    if (refused instanceof Promise) refused.then((why) => why && this.end(why), this.fail);
+    else if (refused !== undefined) this.end(refused);
   }
 
   private pingClient(data: Uint8Array): void {
@@ -177,19 +178,22 @@ export class RealtimeSession implements Watched {
   }
 
   private settleTime(): void {
-    let refused: GatewayError | undefined;
+    let refused: ReturnType<RealtimeMeter['settleTime']>;
     try {
       refused = this.meter.settleTime();
     } catch (thrown) {
       refused = toGatewayError(thrown);
     }
-    if (refused !== undefined) {
+    if (refused instanceof Promise) refused.then((why) => why && this.end(why), this.fail);
+    else if (refused !== undefined) {
       this.end(refused);
       return;
     }
     this.schedule();
     this.call.gateway.deadlines.add(this);
   }
+
+  private readonly fail = (thrown: unknown): void => this.end(toGatewayError(thrown));
 
   /** Ends it for the gateway's reasons: the client hears why. */
   private end(error: GatewayError): void {

@@ -54,7 +54,7 @@ export async function handleRealtime(
     admit(call, request, secret);
     if (gateway.inflight.stopping) throw shuttingDown();
     const wish = readWish(query);
-    const tries = plan(call, request, wish);
+    const tries = await plan(call, request, wish);
     for (;;) {
       const next = tries.next();
       if (!(next instanceof Promise ? await next : next)) throw tries.failure;
@@ -86,7 +86,7 @@ function checkSwitch({ method, headers }: ClientRequest): GatewayError | undefin
 }
 
 /** Whom the session may be held with, and that the limits bear it. @throws GatewayError */
-function plan(call: Call, request: ClientRequest, wish: RealtimeWish): Tries<RealtimeInbound> {
+async function plan(call: Call, request: ClientRequest, wish: RealtimeWish): Promise<Tries<RealtimeInbound>> {
   if (wish.model === '') {
     throw new GatewayError(
       'bad_request',
@@ -99,8 +99,8 @@ function plan(call: Call, request: ClientRequest, wish: RealtimeWish): Tries<Rea
   const limits = limiter.limitsOf(call.snapshot, call.key!);
   const { standing, spending } = splitLimits(limits);
   call.hasBudget = limits.some(({ limit }) => limit.unit === 'usd');
-  call.standing = limiter.reserve(standing, { tokens: 0, nanoUsd: 0 }, Date.now());
-  call.reserve(spending, firstEstimate(first.target, call), first.target);
+  call.standing = await limiter.reserve(standing, { tokens: 0, nanoUsd: 0 }, Date.now());
+  await call.reserve(spending, firstEstimate(first.target, call), first.target);
   return new Tries(call, new RealtimeInbound(wish, call), request, plan, first);
 }
 
