@@ -7,6 +7,7 @@ import type { Dispatched, Names, Settled } from '../../src/core/record.ts';
 import { emptyUsage, type Usage } from '../../src/core/usage.ts';
 import { followJournal } from '../../src/ledger/follow.ts';
 import { openStore } from '../../src/store/open.ts';
+import { storeUrl } from '../store-url.ts';
 
 const made: string[] = [];
 afterAll(() => {
@@ -94,7 +95,7 @@ export function segmentTexts(dataDir: string): string[] {
 
 /** Applies the journal as the worker does, on this thread. */
 export async function applyAll(dataDir: string): Promise<void> {
-  const store = await openStore(dataDir, 'sqlite');
+  const store = await openStore(dataDir, storeUrl(dataDir));
   const follower = await followJournal(dataDir, store);
   try {
     await follower.catchUp();
@@ -106,7 +107,7 @@ export async function applyAll(dataDir: string): Promise<void> {
 
 /** Rows of attempts and the sum over all roll-ups. */
 export async function stored(dataDir: string) {
-  const store = await openStore(dataDir, 'sqlite');
+  const store = await openStore(dataDir, storeUrl(dataDir));
   try {
     const attempts = await store.db
       .selectFrom('attempts')
