@@ -5,12 +5,14 @@ import { HTTPException } from 'hono/http-exception';
 import { GatewayError } from '../core/error.ts';
 import { auditResource } from './audit.ts';
 import { authenticate } from './authenticate.ts';
+import { callsResource } from './calls.ts';
 import { AdminError } from './errors.ts';
 import { explainResource } from './explain.ts';
 import { healthResource } from './health.ts';
 import type { AdminPowers } from './powers.ts';
 import { guard, json, newResource } from './resource.ts';
 import { tokensResource } from './tokens.ts';
+import { usageResource } from './usage.ts';
 
 /** Answers requests below `/admin/`. */
 export function createAdmin(powers: AdminPowers): (request: Request) => Response | Promise<Response> {
@@ -68,6 +70,8 @@ function addResources(app: ReturnType<typeof newResource>, powers: AdminPowers) 
   return app
     .route('/', tokensResource(powers))
     .route('/', auditResource(powers))
+    .route('/', usageResource(powers))
+    .route('/', callsResource(powers))
     .route('/', healthResource(powers))
     .route('/', explainResource(powers));
 }

@@ -83,7 +83,11 @@ export const moment = z.iso
   .transform((said) => Date.parse(said))
   .openapi({ type: 'string', format: 'date-time' });
 
-export const word = z.string().max(512);
+/** PostgreSQL's text holds no U+0000. */
+export const word = z
+  .string()
+  .max(512)
+  .refine((said) => !said.includes('\0'), { error: 'has a character U+0000' });
 
 export const idParam = z.object({ id: word.min(1) });
 

@@ -1,4 +1,5 @@
 /** Tables for terminals and spreadsheets. */
+import { csvLine } from '../core/csv.ts';
 
 export interface Column {
   title: string;
@@ -27,10 +28,9 @@ function printable(cell: string): string {
   return cell.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '\u{fffd}');
 }
 
-/** RFC 4180, with a title line. */
+/** With a title line. */
 export function formatCsv(titles: string[], rows: string[][]): string {
-  const cell = (value: string) => (/[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
-  return [titles, ...rows].map((row) => `${row.map(cell).join(',')}\r\n`).join('');
+  return [titles, ...rows].map(csvLine).join('');
 }
 
 /** Pads decimal numbers so that their points stand below each other when right-aligned. */

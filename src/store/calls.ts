@@ -7,6 +7,8 @@ export interface RecordedAttempt {
   /** When it ended, in milliseconds since 1970. */
   at: number;
   key: string;
+  team: string;
+  organisation: string;
   model: string;
   target: string;
   /** The way through the route; '' where the client named the target. */
@@ -34,6 +36,8 @@ export function readCall(db: Kysely<Schema>, call: string): Promise<RecordedAtte
       'attempt',
       'at',
       'key',
+      'team',
+      'organisation',
       'model',
       'target',
       'why',

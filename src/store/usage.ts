@@ -44,6 +44,8 @@ export interface UsageSums {
   output_tokens: number;
   /** Exact decimal number of USD. */
   usd: string;
+  /** What organisations were charged for them. */
+  sell_usd: string;
 }
 
 /** The dimension's value under its own name, and its sums. */
@@ -75,10 +77,11 @@ export async function queryUsage(db: Kysely<Schema>, query: UsageQuery): Promise
     if (a.sums.nanoUsd !== b.sums.nanoUsd) return a.sums.nanoUsd > b.sums.nanoUsd ? -1 : 1;
     return a.values.join('\n') < b.values.join('\n') ? -1 : 1;
   });
-  return rows.map(({ values, sums: { nanoUsd, ...counts } }) => ({
+  return rows.map(({ values, sums: { nanoUsd, sellNanoUsd, ...counts } }) => ({
     ...(Object.fromEntries(by.map((dimension, i) => [dimension, values[i]])) as UsageNames),
     ...counts,
     usd: formatUsd(nanoUsd),
+    sell_usd: formatUsd(sellNanoUsd),
   }));
 }
 
@@ -93,12 +96,12 @@ function combine(lists: readonly string[][]): string[][] {
 /** The sum over rows; meaningless by tag, where a call may be in several. */
 export function totalUsage(rows: readonly UsageRow[]): UsageSums {
   const total: Sums = sumsOf(undefined);
-  for (const row of rows) add(total, { ...row, nanoUsd: nanoOf(row.usd) });
-  const { nanoUsd, ...counts } = total;
-  return { ...counts, usd: formatUsd(nanoUsd) };
+  for (const row of rows) add(total, { ...row, nanoUsd: nanoOf(row.usd), sellNanoUsd: nanoOf(row.sell_usd) });
+  const { nanoUsd, sellNanoUsd, ...counts } = total;
+  return { ...counts, usd: formatUsd(nanoUsd), sell_usd: formatUsd(sellNanoUsd) };
 }
 
-type Sums = Omit<UsageSums, 'usd'> & { nanoUsd: bigint };
+type Sums = Omit<UsageSums, 'usd' | 'sell_usd'> & { nanoUsd: bigint; sellNanoUsd: bigint };
 
 interface SumsRow {
   /** Of the first dimension, the second, and so on. */
@@ -111,6 +114,7 @@ interface SumsRow {
   cached: number;
   output: number;
   nano: string;
+  sell: string;
 }
 
 async function readSums(
@@ -137,6 +141,7 @@ async function readSums(
       number('output').as('output'),
       // As text: past nine million dollars a JavaScript number is no longer exact.
       sql<string>`cast(sum(rollups.nano_usd) as text)`.as('nano'),
+      sql<string>`cast(sum(rollups.sell_nano_usd) as text)`.as('sell'),
     ])
     .where('rollups.hour', '>=', since)
     .$if(until !== undefined, (select) => select.where(sql<SqlBool>`rollups.hour < ${until}`))
@@ -193,6 +198,7 @@ function sumsOf(row: SumsRow | undefined): Sums {
     cached_tokens: Number(row?.cached ?? 0),
     output_tokens: Number(row?.output ?? 0),
     nanoUsd: BigInt(row?.nano ?? 0),
+    sellNanoUsd: BigInt(row?.sell ?? 0),
   };
 }
 
@@ -205,6 +211,7 @@ function add(sum: Sums, more: Sums): void {
   sum.cached_tokens += more.cached_tokens;
   sum.output_tokens += more.output_tokens;
   sum.nanoUsd += more.nanoUsd;
+  sum.sellNanoUsd += more.sellNanoUsd;
 }
 
 /** The reverse of formatUsd, exact. */

@@ -1,5 +1,6 @@
 /** What tests ask of the admin API of a running gateway, as the holder of some token. */
 import { startGateway, type TestGateway } from '../e2e/gateway.ts';
+import { postgres } from '../servers.ts';
 
 export interface Asked {
   status: number;
@@ -25,7 +26,7 @@ export function asking(url: string, token: string): Ask {
       ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     });
     const text = await response.text();
-    const isJson = response.headers.get('content-type')?.includes('application/json') === true;
+    const isJson = /^application\/json(;|$)/.test(response.headers.get('content-type') ?? '');
     return {
       status: response.status,
       headers: response.headers,
@@ -59,3 +60,9 @@ export async function startAdministered(
     },
   };
 }
+
+/** What a configuration says of either kind of store. */
+export const stores: [kind: string, line: () => Promise<string>][] = [
+  ['SQLite', async () => 'store: sqlite'],
+  ['PostgreSQL', async () => `store: "${await (await postgres()).createDatabase()}"`],
+];

@@ -76,8 +76,18 @@ describe('usage', () => {
         cached_tokens: 345,
         output_tokens: 678,
         usd: '1.25',
+        sell_usd: '1.25',
       },
-      { ...zero, model: '=odd, "one"', calls: 1, attempts: 1, unpriced: 1, input_tokens: 4, usd: '0' },
+      {
+        ...zero,
+        model: '=odd, "one"',
+        calls: 1,
+        attempts: 1,
+        unpriced: 1,
+        input_tokens: 4,
+        usd: '0',
+        sell_usd: '0',
+      },
     ]);
   });
 
@@ -86,7 +96,7 @@ describe('usage', () => {
     expect(out.split('\r\n')).toEqual([
       'model,calls,attempts,unpriced,estimated,input_tokens,cached_tokens,output_tokens,usd',
       'fast,1,1,0,0,12345,345,678,1.25',
-      '"=odd, ""one""",1,1,1,0,4,0,0,0',
+      '"\'=odd, ""one""",1,1,1,0,4,0,0,0',
       '',
     ]);
   });
@@ -144,6 +154,7 @@ describe('usage', () => {
       cached_tokens: 0,
       output_tokens: 0,
       usd: '0',
+      sell_usd: '0',
     };
     expect(formatUsage('model', [{ model: 'a\u001b[2Jb', ...sums }], 'table')).toContain('a\u{fffd}[2Jb');
   });

@@ -73,6 +73,7 @@ describe.each(stores)('on $name', ({ newDir }) => {
           cached_tokens: 60,
           output_tokens: 7,
           usd: '1.500000001',
+          sell_usd: '1.500000001',
         },
         {
           ...zero,
@@ -83,8 +84,18 @@ describe.each(stores)('on $name', ({ newDir }) => {
           input_tokens: 5,
           output_tokens: 3,
           usd: '0.000000002',
+          sell_usd: '0.000000002',
         },
-        { ...zero, model: 'odd', calls: 1, attempts: 1, unpriced: 1, input_tokens: 4, usd: '0' },
+        {
+          ...zero,
+          model: 'odd',
+          calls: 1,
+          attempts: 1,
+          unpriced: 1,
+          input_tokens: 4,
+          usd: '0',
+          sell_usd: '0',
+        },
       ]);
     });
 
@@ -161,8 +172,13 @@ describe.each(stores)('on $name', ({ newDir }) => {
     }
 
     test('the total is the sum, also beyond what a number holds exactly', () => {
-      const row = { ...zero, calls: 1, usd: '9007199.254740993' };
-      expect(totalUsage([row, row])).toEqual({ ...zero, calls: 2, usd: '18014398.509481986' });
+      const row = { ...zero, calls: 1, usd: '9007199.254740993', sell_usd: '9007199.254740993' };
+      expect(totalUsage([row, row])).toEqual({
+        ...zero,
+        calls: 2,
+        usd: '18014398.509481986',
+        sell_usd: '18014398.509481986',
+      });
     });
   });
 
