@@ -1,6 +1,7 @@
 /** The data directory: made when missing, and owned by one gateway at a time. */
 import { Database } from 'bun:sqlite';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** Something about the data directory or the journal an operator has to change; its message is one line. */
@@ -63,6 +64,24 @@ export function tryLockDataDir(dataDir: string, waitMs = 0): Lock | undefined {
       db.close();
     },
   };
+}
+
+/**
+ * The node's id, made when it is first asked for: the store knows this directory's journal by it. A directory that is
+ * copied must not be used beside the first one.
+ * @throws LedgerError when it cannot be written.
+ */
+export function readNode(dataDir: string): string {
+  const path = join(dataDir, 'node');
+  try {
+    const known = existsSync(path) ? readFileSync(path, 'utf8').trim() : '';
+    if (known !== '') return known;
+    const id = randomBytes(8).toString('hex');
+    writeFileSync(path, `${id}\n`);
+    return id;
+  } catch (error) {
+    throw unwritable(dataDir, error);
+  }
 }
 
 function readPid(dataDir: string): number | undefined {

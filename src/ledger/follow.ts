@@ -2,6 +2,7 @@
 import type { Planned, PriceRecord } from '../core/record.ts';
 import { type Attempt, createRecorder } from '../store/attempts.ts';
 import type { Store } from '../store/open.ts';
+import { readNode } from './data-dir.ts';
 import { openEntries } from './entries.ts';
 import { journalStart, listSegments, type Position, removeSegment } from './segments.ts';
 
@@ -22,7 +23,7 @@ export interface Follower {
 
 /** Goes on from the position the store remembers. @param onProgress called whenever the position has moved. */
 export async function followJournal(dataDir: string, store: Store, onProgress = () => {}): Promise<Follower> {
-  const recorder = createRecorder(store.db);
+  const recorder = createRecorder(store.db, readNode(dataDir));
   const reader = openEntries(dataDir);
   let position = readPosition(await recorder.position());
   let unreadable = 0;

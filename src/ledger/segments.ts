@@ -168,8 +168,8 @@ export function openReader(dataDir: string): Reader {
 }
 
 /**
- * The position itself, or the nearest place to read on from where its segment is gone: the next segment, or the first
- * one when the journal began anew. Reading too much is harmless, lines are applied once.
+ * The position itself, or the first segment where its own is gone: segments are removed only behind a position, so it
+ * was never this journal's. Reading too much is harmless, lines are applied once; too little would lose them.
  */
 function existing(dataDir: string, position: Position, opened: number): Position | undefined {
   if (position.segment === opened) return position;
@@ -179,6 +179,6 @@ function existing(dataDir: string, position: Position, opened: number): Position
       ? { segment: position.segment, offset: 0 }
       : position;
   }
-  const segment = segments.find((candidate) => candidate > position.segment) ?? segments[0];
+  const segment = segments[0];
   return segment === undefined ? undefined : { segment, offset: 0 };
 }

@@ -1,7 +1,15 @@
 /** Attempts and plans into the store: rows, roll-ups and the journal's position in one transaction, each exactly once. */
-import type { Compilable, CompiledQuery, Insertable, Kysely, Transaction } from 'kysely';
+import {
+  type Compilable,
+  type CompiledQuery,
+  type Insertable,
+  type Kysely,
+  sql,
+  type Transaction,
+} from 'kysely';
 import type { Dispatched, Names, Planned, PriceRecord, Settled } from '../core/record.ts';
 import { type Usage, usedNothing } from '../core/usage.ts';
+import { isConflict, isPostgres, textOf, textOfRow } from './dialect-of.ts';
 import { addPrices } from './prices.ts';
 import type { AttemptsTable, PlansTable, RollupsTable, Schema } from './schema.ts';
 
@@ -77,9 +85,13 @@ const rowsPerInsert = 32;
 /** Combinations remembered; when there are more, they are looked up again. */
 const rememberedSeries = 20_000;
 const msPerHour = 3_600_000;
+const maxTries = 5;
 
-/** Compiles its statements once: building them anew would cost more than running them. */
-export function createRecorder(db: Kysely<Schema>): Recorder {
+/**
+ * Compiles its statements once: building them anew would cost more than running them.
+ * @param node whose journal it is: each node of a store has a position of its own.
+ */
+export function createRecorder(db: Kysely<Schema>, node: string): Recorder {
   /** Attempts of one segment share their names: most are known by the object, and by what they say otherwise. */
   let byObject = new WeakMap<Names, number>();
   const seriesIds = new Map<string, number>();
@@ -127,7 +139,7 @@ export function createRecorder(db: Kysely<Schema>): Recorder {
         await insertRows(trx, insertPlans, planRows);
         await addPrices(trx, prices, Date.now());
         for (const values of sums) await run(trx, addSums, values);
-        await writePosition(trx, position);
+        await writePosition(trx, node, position);
       });
       return true;
     } catch (error) {
@@ -137,13 +149,25 @@ export function createRecorder(db: Kysely<Schema>): Recorder {
   }
 
   return {
-    position: () => readPosition(db),
+    position: () => readPosition(db, node),
     async record(attempts, position, plans = [], prices = []) {
       let fresh = attempts;
       // Rare: the position was lost, or a segment is read again.
-      while (!(await store(fresh, position, plans, prices))) fresh = await withoutStored(db, fresh);
+      while (!(await retried(() => store(fresh, position, plans, prices))))
+        fresh = await withoutStored(db, fresh);
     },
   };
+}
+
+/** Other nodes write the same sums: whoever was let go because of them goes on after them. */
+async function retried<T>(run: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await run();
+    } catch (error) {
+      if (tries === maxTries || !isConflict(error)) throw error;
+    }
+  }
 }
 
 /** Rolls the transaction back: its roll-ups would count attempts a second time. */
@@ -291,7 +315,8 @@ function sumUp(attempts: readonly Attempt[], series: readonly number[]): number[
     sum[12]! += settled.nanoUsd ?? 0;
     sum[13]! += settled.sellNanoUsd ?? settled.nanoUsd ?? 0;
   }
-  return [...sums.values()];
+  // Every node locks them in the same order, so that none waits for one that waits for it.
+  return [...sums.values()].sort((a, b) => a[0]! - b[0]! || a[1]! - b[1]!);
 }
 
 function seriesOf({
@@ -314,7 +339,8 @@ async function findSeries(
   unknown: ReadonlyMap<string, Names>,
 ): Promise<Map<string, number>> {
   const found = new Map<string, number>();
-  for (const [name, names] of unknown) {
+  // In the same order on every node, as the sums are.
+  for (const [name, names] of [...unknown].sort(([a], [b]) => (a < b ? -1 : 1))) {
     const series = seriesOf(names);
     await trx
       .insertInto('series')
@@ -324,6 +350,14 @@ async function findSeries(
     let query = trx.selectFrom('series').select('id');
     for (const [column, value] of Object.entries(series)) {
       query = query.where(column as keyof typeof series, '=', value);
+    }
+    if (isPostgres(trx)) {
+      // The only index there is.
+      query = query.where(
+        sql`md5(${textOf(Object.keys(series))})`,
+        '=',
+        sql<string>`md5(${textOfRow(series)})`,
+      );
     }
     found.set(name, (await query.executeTakeFirstOrThrow()).id);
   }
@@ -349,15 +383,24 @@ async function withoutStored(db: Kysely<Schema>, attempts: readonly Attempt[]): 
   return [...fresh.values()];
 }
 
-async function readPosition(db: Kysely<Schema>): Promise<string | undefined> {
-  const row = await db.selectFrom('meta').select('value').where('name', '=', 'journal').executeTakeFirst();
+/** Where the only node of an older version's store was. */
+const onlyPosition = 'journal';
+const positionOf = (node: string) => `journal:${node}`;
+
+async function readPosition(db: Kysely<Schema>, node: string): Promise<string | undefined> {
+  const rows = await db
+    .selectFrom('meta')
+    .selectAll()
+    .where('name', 'in', [positionOf(node), onlyPosition])
+    .execute();
+  const row = rows.find(({ name }) => name === positionOf(node)) ?? rows[0];
   return row?.value;
 }
 
-async function writePosition(trx: Transaction<Schema>, position: string): Promise<void> {
+async function writePosition(trx: Transaction<Schema>, node: string, position: string): Promise<void> {
   await trx
     .insertInto('meta')
-    .values({ name: 'journal', value: position })
+    .values({ name: positionOf(node), value: position })
     .onConflict((conflict) => conflict.column('name').doUpdateSet({ value: position }))
     .execute();
 }

@@ -38,3 +38,28 @@ export async function tableExists(db: QueryExecutorProvider, table: string): Pro
   const { rows } = await (query as RawBuilder<{ found: string | null }>).execute(db);
   return typeof rows[0]?.found === 'string';
 }
+
+/** Columns of text as one text, in an order of its own: an index over it is found by whoever asks in the same words. */
+export function textOf(columns: readonly string[]): RawBuilder<string> {
+  return sql<string>`${sql.join(
+    inOrder(columns).map((column) => sql.ref(column)),
+    sql` || chr(10) || `,
+  )}`;
+}
+
+/** What that text is for a row of these values. */
+export function textOfRow(row: Readonly<Record<string, string>>): string {
+  return inOrder(Object.keys(row))
+    .map((column) => row[column])
+    .join('\n');
+}
+
+function inOrder(columns: readonly string[]): string[] {
+  return [...columns].sort();
+}
+
+/** Two transactions stood in each other's way, and PostgreSQL let one of them go: it may be tried again. */
+export function isConflict(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return code === '40P01' || code === '40001';
+}

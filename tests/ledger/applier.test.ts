@@ -3,6 +3,7 @@ import { describe, expect, test } from 'bun:test';
 import { appendFileSync, copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ApplierState, startApplier } from '../../src/ledger/applier.ts';
+import { readNode } from '../../src/ledger/data-dir.ts';
 import { followJournal } from '../../src/ledger/follow.ts';
 import { openJournal } from '../../src/ledger/journal.ts';
 import { applyLeftovers } from '../../src/ledger/leftovers.ts';
@@ -27,8 +28,9 @@ function journalOf(dataDir: string, count: number, segmentBytes = 1024 * 1024): 
 
 async function setPosition(dataDir: string, value: string | undefined): Promise<void> {
   const store = await openStore(dataDir, storeUrl(dataDir));
-  if (value === undefined) await store.db.deleteFrom('meta').where('name', '=', 'journal').execute();
-  else await store.db.updateTable('meta').set({ value }).where('name', '=', 'journal').execute();
+  const name = `journal:${readNode(dataDir)}`;
+  if (value === undefined) await store.db.deleteFrom('meta').where('name', '=', name).execute();
+  else await store.db.updateTable('meta').set({ value }).where('name', '=', name).execute();
   await store.close();
 }
 
@@ -150,6 +152,7 @@ describe.each(stores)('on $name', ({ newDir, breakStore }) => {
         `${segment}:5000`,
         `${segment}:999999999`,
         '77:3',
+        `${segment + 1}:0`,
         'nonsense',
       ]) {
         await setPosition(dir, position);

@@ -59,7 +59,7 @@ test('what was stored was chat, and goes on being counted', async () => {
   try {
     const same = dispatch('c1', { ...names, tags: 'a=b' });
     const other = dispatch('c2', { ...names, tags: 'a=b', operation: 'embeddings' });
-    await createRecorder(store.db).record(
+    await createRecorder(store.db, 'node').record(
       [
         { dispatch: same, settled: settle(same, { nanoUsd: 23 }, { input: 5 }) },
         { dispatch: other, settled: settle(other, { nanoUsd: 1 }, { input: 9 }) },

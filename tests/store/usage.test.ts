@@ -48,7 +48,7 @@ describe.each(stores)('on $name', ({ newDir }) => {
       { dispatch: later, settled: settle(later, { nanoUsd: 2, estimated: true }, { input: 5, output: 3 }) },
       { dispatch: free, settled: settle(free, { nanoUsd: undefined }, { input: 4 }) },
     ];
-    await createRecorder(store.db).record(attempts, '1:1');
+    await createRecorder(store.db, 'node').record(attempts, '1:1');
   });
 
   const zero = {
