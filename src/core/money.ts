@@ -51,6 +51,8 @@ export interface Price extends TokenRates {
   units?: UnitRates;
   /** Pico-dollars for each search of the web that a model made for its answer; absent: that has no known price. */
   webSearch?: number;
+  /** It is for all searches of an answer together. */
+  webSearchOnce?: true;
   /** Where it came from, kept with every charge: `genai-prices@0.1.8`, `config`. */
   source: string;
   /** Which price it is, kept with every charge: the same for the same rates from the same source. */
@@ -109,10 +111,26 @@ export function charge(counted: Usage, price: Price): NanoUsd {
     usage.audioOutput * rates.audioOutput +
     imageOut * (rates.imageOutput ?? rates.output) +
     (usage.units === undefined || price.units === undefined ? 0 : chargeUnits(usage.units, price.units)) +
-    (counted.webSearches ?? 0) * (price.webSearch ?? 0);
+    searchesSold(counted, price) * (price.webSearch ?? 0);
   // Beyond 9,000 USD for one call doubles are no longer whole; such a call is an error of counting, not of charging.
   if (!Number.isSafeInteger(pico)) return Math.min(Math.floor(pico / 1000) + price.perCall, maxNanoUsd);
   return Math.floor((pico + 500) / 1000) + price.perCall;
+}
+
+function searchesSold({ webSearches = 0 }: Usage, { webSearchOnce }: Price): number {
+  return webSearchOnce ? Math.min(webSearches, 1) : webSearches;
+}
+
+/**
+ * What requests of a batch cost together: their tokens at `share` of the usual price, their searches at all of it.
+ * What a batch is paid less for is that it is one, whatever tier its answers name.
+ */
+export function chargeShare(counted: Usage, price: Price | undefined, share: number): NanoUsd | undefined {
+  const { webSearches = 0, tier: _, ...rest } = counted;
+  const usual = chargeKnown(rest, price);
+  if (usual === undefined || (webSearches > 0 && !covers(price!, counted))) return undefined;
+  const searches = Math.floor((webSearches * (price!.webSearch ?? 0) + 500) / 1000);
+  return Math.round(usual * share) + searches;
 }
 
 const msPerHour = 3_600_000;
@@ -148,7 +166,8 @@ function rateOf(
  * nothing of images or seconds, unless it is free. What nobody knows the price of is never taken for free.
  */
 export function covers(price: Price, { input, output, units, webSearches }: Usage): boolean {
-  if (webSearches && price.webSearch === undefined) return false;
+  // Who takes money for each call says so of all there is to it.
+  if (webSearches && price.webSearch === undefined && price.perCall === 0) return false;
   if (price.units === undefined && units === undefined) return true;
   if (units !== undefined && price.units !== undefined) {
     for (const unit of countedUnits) {

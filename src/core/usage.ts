@@ -70,6 +70,25 @@ export function emptyUsage(): Usage {
   };
 }
 
+/** What providers call the tier that nobody asks for. `auto` is a wish, no answer. */
+const usualTiers = new Set(['', 'default', 'auto', 'standard', 'standard_only', 'on_demand']);
+
+/** Notes which service tier answered, in whatever case the provider writes it. */
+export function withTier(usage: Usage | undefined, tier: unknown): Usage | undefined {
+  if (usage === undefined || typeof tier !== 'string') return usage;
+  const name = tier.toLowerCase();
+  if (!usualTiers.has(name)) usage.tier = name.slice(0, maxTierChars);
+  return usage;
+}
+
+const maxTierChars = 40;
+
+/** Notes how often the model searched the web. */
+export function withSearches(usage: Usage | undefined, searches: number): Usage | undefined {
+  if (usage !== undefined && searches > 0) usage.webSearches = searches;
+  return usage;
+}
+
 /** What several answers used together. */
 export function sumUsage(all: readonly Usage[]): Usage {
   const sum = emptyUsage();

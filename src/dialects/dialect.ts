@@ -92,8 +92,10 @@ export interface ClientDialect extends Dialect {
   writeResponse(response: ChatResponse, wish?: AnswerWish): JsonObject;
   /** Top-level members of an answer that are its content: any of them makes a body an answer, and they go unread. */
   readonly contentMembers: readonly string[];
+  /** Text in an answer's content that `readUsage` has to read it for: there, and only there, something is counted. */
+  readonly countedContent?: string;
   /**
-   * Usage of a whole answer that is relayed, from its top level without `contentMembers`; undefined when it has none.
+   * Usage of a whole answer that is relayed, from its top level without `contentMembers`, unless something is counted there; undefined when it has none.
    * @throws GatewayError when it is an answer that failed.
    */
   readUsage(body: JsonObject, quirks: Quirks): Usage | undefined;

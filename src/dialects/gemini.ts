@@ -11,7 +11,7 @@ import { GeminiReader } from './gemini/read-stream.ts';
 import { planRelay } from './gemini/relay.ts';
 import { readResponse, writeResponse } from './gemini/response.ts';
 import { GeminiTap, tapMarkers } from './gemini/tap.ts';
-import { readUsage } from './gemini/usage.ts';
+import { readAnswerUsage } from './gemini/usage.ts';
 import { writeRequest } from './gemini/write-request.ts';
 import { GeminiWriter } from './gemini/write-stream.ts';
 import { classifyUpstreamError } from './upstream-error.ts';
@@ -65,7 +65,8 @@ export const gemini: ClientDialect = {
   readResponse,
   writeResponse,
   contentMembers: ['candidates', 'promptFeedback'],
-  readUsage: (body) => readUsage(body.usageMetadata),
+  countedContent: '"webSearchQueries"',
+  readUsage: readAnswerUsage,
 
   readStream: (emit) => new GeminiReader(emit),
   writeStream: (emit, wish) => new GeminiWriter(emit, wish),

@@ -1,4 +1,5 @@
 /** OpenAI Chat Completions, the dialect most hosts speak: https://platform.openai.com/docs/api-reference/chat */
+import { withTier } from '../core/usage.ts';
 import type { Asked, ClientDialect } from './dialect.ts';
 import { readResponse, writeResponse } from './openai-chat/answer.ts';
 import { writeError, writeStreamError } from './openai-chat/error.ts';
@@ -57,7 +58,7 @@ export const openaiChat: ClientDialect = {
   readResponse,
   writeResponse,
   contentMembers: ['choices'],
-  readUsage: (body, quirks) => readUsage(body.usage, quirks),
+  readUsage: (body, quirks) => withTier(readUsage(body.usage, quirks), body.service_tier),
 
   readStream: (emit, quirks) => new ChatStreamReader(emit, quirks),
   writeStream: (emit, wish) => new ChatStreamWriter(emit, wish),

@@ -1,4 +1,5 @@
 /** OpenAI's completions before chat, which many hosts still serve: https://platform.openai.com/docs/api-reference/completions */
+import { withTier } from '../core/usage.ts';
 import type { Asked, ClientDialect } from './dialect.ts';
 import { writeError, writeStreamError } from './openai-chat/error.ts';
 import { writeModel, writeModels } from './openai-chat/models.ts';
@@ -48,7 +49,7 @@ export const openaiCompletions: ClientDialect = {
   readResponse,
   writeResponse,
   contentMembers: ['choices'],
-  readUsage: (body, quirks) => readUsage(body.usage, quirks),
+  readUsage: (body, quirks) => withTier(readUsage(body.usage, quirks), body.service_tier),
 
   readStream: (emit, quirks) => new CompletionStreamReader(emit, quirks),
   writeStream: (emit, wish) => new CompletionStreamWriter(emit, wish),

@@ -11,7 +11,7 @@ import { ResponsesReader } from './openai-responses/read-stream.ts';
 import { planRelay } from './openai-responses/relay.ts';
 import { readFailure, readResponse, writeResponse } from './openai-responses/response.ts';
 import { ResponsesTap, tapMarkers } from './openai-responses/tap.ts';
-import { readUsage } from './openai-responses/usage.ts';
+import { readAnswerUsage } from './openai-responses/usage.ts';
 import { sharedMembers, writeRequest } from './openai-responses/write-request.ts';
 import { ResponsesWriter } from './openai-responses/write-stream.ts';
 import { realtimeAt } from './realtime.ts';
@@ -63,11 +63,12 @@ export const openaiResponses: ClientDialect = {
   readResponse,
   writeResponse,
   contentMembers: ['output'],
+  countedContent: '"web_search_call"',
   readUsage: (body) => {
     // An answer that failed has content, too: none.
     const failure = readFailure(body);
     if (failure !== undefined) throw failure;
-    return readUsage(body.usage);
+    return readAnswerUsage(body);
   },
 
   readStream: (emit) => new ResponsesReader(emit),

@@ -18,7 +18,7 @@ import { namesOf } from './names.ts';
 import type { Pins } from './objects/kept-objects.ts';
 import { type PlanDraft, writePlan } from './plan-record.ts';
 import type { Outbound } from './render.ts';
-import { heldFor, soldFor } from './sold.ts';
+import { hasOwnRates, heldFor, soldFor } from './sold.ts';
 
 export class Call {
   readonly id = newCallId();
@@ -358,7 +358,7 @@ export class Attempt implements Ended {
     this.outcome = outcome;
     this.endedMs = performance.now();
     this.usage = usage ?? emptyUsage();
-    this.estimated = estimated;
+    this.estimated = estimated || hasOwnRates(this.usage, this.target.price);
     // What used nothing costs nothing, also where the price is unknown.
     this.nanoUsd = usedNothing(this.usage) ? 0 : chargeKnown(this.usage, this.target.price);
     this.call.spentTokens += this.usage.input + this.usage.output;

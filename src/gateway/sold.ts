@@ -1,6 +1,6 @@
 /** What an organisation pays for its calls, beside what they cost: this is what its limits count. */
 import type { Key, Snapshot, Target } from '../config/snapshot.ts';
-import { chargeKnown, chargeKnownPart, covers, type NanoUsd, sellPrice } from '../core/money.ts';
+import { chargeKnown, chargeKnownPart, covers, type NanoUsd, type Price, sellPrice } from '../core/money.ts';
 import type { Usage } from '../core/usage.ts';
 
 /** Whose call it is. */
@@ -22,6 +22,11 @@ export function soldFor(nanoUsd: NanoUsd, { snapshot, key }: Buyer): NanoUsd {
 export function heldFor(usage: Usage, { price }: Pick<Target, 'price'>, buyer: Buyer): NanoUsd {
   const fallback = chargeKnown(usage, buyer.snapshot.fallbackPrice) ?? 0;
   return soldFor(Math.max(fallback, chargeKnownPart(usage, price)), buyer);
+}
+
+/** Whether it was answered in a service tier that costs what nobody knows: the usual price is a guess then. */
+export function hasOwnRates({ tier }: Usage, price: Price | undefined): boolean {
+  return tier !== undefined && price !== undefined && price.serviceTiers?.has(tier) !== true;
 }
 
 /** Whether limits in USD can hold what a call of the target costs. @param usage what it may use; absent: tokens. */

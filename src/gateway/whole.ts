@@ -76,7 +76,13 @@ export function answerText({ choices }: ChatResponse): string {
  * embeddings) the content is skipped. A body without content is an error, whatever its status.
  */
 function topLevel(body: Uint8Array, dialect: ClientDialect, quirks: Quirks): JsonObject {
-  const top = body.length <= parsedBytes ? parse(body) : scanTop(body, dialect.contentMembers);
+  const { contentMembers, countedContent } = dialect;
+  const small = body.length <= parsedBytes;
+  const counted =
+    !small &&
+    countedContent !== undefined &&
+    Buffer.from(body.buffer, body.byteOffset, body.length).includes(countedContent);
+  const top = small || counted ? parse(body) : scanTop(body, contentMembers);
   if (!hasContent(top, dialect)) dialect.readResponse(top, quirks);
   return top;
 }

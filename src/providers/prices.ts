@@ -7,23 +7,13 @@ import manifest from '../../package.json' with { type: 'json' };
 import type { Price, Rates, UnitRates } from '../core/money.ts';
 import { parseUsd, perMillion, withVersion } from '../core/money.ts';
 import type { CatalogueEntry } from './entry.ts';
-import { unitPrices } from './unit-prices.ts';
+import { tierFactors, unitPrices, type WebSearchPrice, webSearchPrices } from './unit-prices.ts';
 
 /**
  * Prices as a person states them: USD per million tokens and characters, USD for one of all else. Tokens have no price
  * where neither `input` nor `output` is stated.
  */
-export interface StatedPrice {
-  input?: number;
-  output?: number;
-  cached?: number;
-  cache_read?: number;
-  cache_write?: number;
-  cache_write_1h?: number;
-  audio_input?: number;
-  audio_output?: number;
-  image_input?: number;
-  image_output?: number;
+export interface StatedPrice extends StatedRates {
   /** For each call. */
   request?: number;
   image?: number;
@@ -35,6 +25,27 @@ export interface StatedPrice {
   character?: number;
   /** A query over a list of documents. */
   search?: number;
+  /** A search of the web that the model made for its answer. Where none is stated, that of the provider holds. */
+  web_search?: number;
+  /** Rates of calls with more tokens of input than these; what is left out stays as it is. */
+  above?: readonly ({ tokens: number } & StatedRates)[];
+  /** What part of the price of tokens is paid in a service tier; those left out are as the provider has them. */
+  tiers?: Readonly<Record<string, number>>;
+}
+
+/** Rates of tokens. */
+export interface StatedRates {
+  input?: number;
+  output?: number;
+  reasoning?: number;
+  cached?: number;
+  cache_read?: number;
+  cache_write?: number;
+  cache_write_1h?: number;
+  audio_input?: number;
+  audio_output?: number;
+  image_input?: number;
+  image_output?: number;
 }
 
 const listSource = `genai-prices@${manifest.dependencies['@pydantic/genai-prices']}`;
@@ -56,36 +67,102 @@ export function resolvePrice(
   override: StatedPrice | undefined,
   at: number,
 ): Price | undefined {
-  if (override !== undefined) return statedPrice(override, 'config');
-  if (entry?.price !== undefined) return statedPrice(entry.price, 'mock');
+  const usual = extrasOf(entry?.prices, model);
+  if (override !== undefined) return statedPrice(override, 'config', usual);
+  if (entry?.price !== undefined) return statedPrice(entry.price, 'mock', usual);
   if (entry?.prices === undefined) return undefined;
   const known = unitPrices[entry.prices]?.find(({ models }) => models.test(model));
-  return known === undefined ? listedPrice(entry.prices, model, at) : statedPrice(known.price, 'built-in');
+  return known === undefined
+    ? listedPrice(entry.prices, model, at, usual)
+    : statedPrice(known.price, 'built-in', usual);
+}
+
+/** What holds of all models of a provider, or of many of them, whoever says what their tokens cost. */
+interface Extras {
+  search: WebSearchPrice | undefined;
+  tiers: Readonly<Record<string, number>>;
+}
+
+const noExtras: Extras = { search: undefined, tiers: {} };
+
+function extrasOf(listId: string | undefined, model: string): Extras {
+  if (listId === undefined) return noExtras;
+  return {
+    search: webSearchPrices[listId]?.find(({ models }) => models.test(model)),
+    tiers: tierFactors[listId] ?? {},
+  };
+}
+
+/** A price in full: with its rates in every service tier, its searches, and its version. */
+function complete(
+  price: Omit<Price, 'version'>,
+  { search, tiers }: Extras,
+  webSearch: number | undefined,
+): Price {
+  const { rates, tiers: contextTiers } = price;
+  return withVersion({
+    ...price,
+    ...(Object.keys(tiers).length > 0 && {
+      serviceTiers: new Map(
+        Object.entries(tiers).map(([tier, factor]) => [
+          tier,
+          {
+            rates: times(rates, factor),
+            tiers: contextTiers.map((each) => ({ above: each.above, rates: times(each.rates, factor) })),
+          },
+        ]),
+      ),
+    }),
+    ...(webSearch !== undefined && { webSearch: perOne(webSearch) }),
+    ...(webSearch === undefined &&
+      search !== undefined && {
+        webSearch: perOne(search.usd),
+        ...(search.once && { webSearchOnce: true as const }),
+      }),
+  });
+}
+
+function times(rates: Rates, factor: number): Rates {
+  return Object.fromEntries(
+    Object.entries(rates).map(([name, pico]) => [name, Math.round(pico * factor)]),
+  ) as unknown as Rates;
 }
 
 /** What is held where no price is known: it is charged to limits, and is no price of anything. */
 export function fallbackPrice(price: StatedPrice): Price {
-  return statedPrice(price, 'unpriced');
+  return statedPrice(price, 'unpriced', noExtras);
 }
 
-function statedPrice(price: StatedPrice, source: string): Price {
+function statedPrice(price: StatedPrice, source: string, usual: Extras): Price {
   const units = unitRates(price);
-  return withVersion({
-    rates: ratesOf({
-      input: price.input ?? 0,
-      output: price.output ?? 0,
-      cacheRead: price.cached ?? price.cache_read,
-      cacheWrite5m: price.cache_write,
-      cacheWrite1h: price.cache_write_1h,
-      audioInput: price.audio_input,
-      audioOutput: price.audio_output,
-      imageInput: price.image_input,
-      imageOutput: price.image_output,
-    }),
-    tiers: [],
-    perCall: parseUsd(price.request ?? 0),
-    ...(units === undefined ? {} : { units }),
-    source,
+  const { above = [] } = price;
+  return complete(
+    {
+      rates: statedRates(price),
+      tiers: [...above]
+        .sort((a, b) => a.tokens - b.tokens)
+        .map(({ tokens, ...rates }) => ({ above: tokens, rates: statedRates({ ...price, ...rates }) })),
+      perCall: parseUsd(price.request ?? 0),
+      ...(units === undefined ? {} : { units }),
+      source,
+    },
+    { search: usual.search, tiers: { ...usual.tiers, ...price.tiers } },
+    price.web_search,
+  );
+}
+
+function statedRates(price: StatedRates): Rates {
+  return ratesOf({
+    input: price.input ?? 0,
+    output: price.output ?? 0,
+    reasoning: price.reasoning,
+    cacheRead: price.cached ?? price.cache_read,
+    cacheWrite5m: price.cache_write,
+    cacheWrite1h: price.cache_write_1h,
+    audioInput: price.audio_input,
+    audioOutput: price.audio_output,
+    imageInput: price.image_input,
+    imageOutput: price.image_output,
   });
 }
 
@@ -115,7 +192,7 @@ export function contextLengthOf(entry: CatalogueEntry | undefined, model: string
 
 type ListedRate = number | { base: number; tiers: { start: number; price: number }[] } | undefined;
 
-function listedPrice(listId: string, model: string, at: number): Price | undefined {
+function listedPrice(listId: string, model: string, at: number, usual: Extras): Price | undefined {
   const found = calcPrice({}, model, { providerId: listId, timestamp: new Date(at) });
   const listed: Record<string, ListedRate> | undefined = found?.model_price;
   if (listed === undefined) return undefined;
@@ -129,15 +206,20 @@ function listedPrice(listId: string, model: string, at: number): Price | undefin
     if (typeof rate === 'object') for (const tier of rate.tiers) starts.add(tier.start);
   }
   const perThousandCalls = listed.requests_kcount;
-  return withVersion({
-    rates: listedRates(model, listed, 0),
-    tiers: [...starts]
-      .sort((a, b) => a - b)
-      .map((above) => ({ above, rates: listedRates(model, listed, above + 1) })),
-    perCall: typeof perThousandCalls === 'number' ? parseUsd(perThousandCalls / 1000) : 0,
-    ...(units === undefined ? {} : { units }),
-    source: listSource,
-  });
+  const perThousandSearches = listed.web_searches_kcount;
+  return complete(
+    {
+      rates: listedRates(model, listed, 0),
+      tiers: [...starts]
+        .sort((a, b) => a - b)
+        .map((above) => ({ above, rates: listedRates(model, listed, above + 1) })),
+      perCall: typeof perThousandCalls === 'number' ? parseUsd(perThousandCalls / 1000) : 0,
+      ...(units === undefined ? {} : { units }),
+      source: listSource,
+    },
+    usual,
+    typeof perThousandSearches === 'number' ? perThousandSearches / 1000 : undefined,
+  );
 }
 
 function listedRates(model: string, listed: Record<string, ListedRate>, inputTokens: number): Rates {
@@ -153,6 +235,7 @@ function listedRates(model: string, listed: Record<string, ListedRate>, inputTok
   return ratesOf({
     input,
     output: rate('output_mtok') ?? input,
+    reasoning: rate('output_reasoning_mtok'),
     cacheRead: rate('cache_read_mtok'),
     cacheWrite5m: rate('cache_write_mtok'),
     cacheWrite1h: rate('cache_write_1h_mtok') ?? hourly,
@@ -170,7 +253,7 @@ function ratesOf(
   usd: { input: number; output: number } & { [rate in keyof Rates]?: number | undefined },
 ): Rates {
   const cacheWrite5m = usd.cacheWrite5m ?? usd.input;
-  const { imageInput, imageOutput, cacheReadAudio, cacheReadImage } = usd;
+  const { reasoning, imageInput, imageOutput, cacheReadAudio, cacheReadImage } = usd;
   return {
     input: perMillion(usd.input),
     cacheRead: perMillion(usd.cacheRead ?? usd.input),
@@ -179,6 +262,7 @@ function ratesOf(
     output: perMillion(usd.output),
     audioInput: perMillion(usd.audioInput ?? usd.input),
     audioOutput: perMillion(usd.audioOutput ?? usd.output),
+    ...(reasoning === undefined ? {} : { reasoning: perMillion(reasoning) }),
     ...(imageInput === undefined ? {} : { imageInput: perMillion(imageInput) }),
     ...(imageOutput === undefined ? {} : { imageOutput: perMillion(imageOutput) }),
     ...(cacheReadAudio === undefined ? {} : { cacheReadAudio: perMillion(cacheReadAudio) }),

@@ -57,3 +57,39 @@ export const unitPrices: Readonly<Record<string, readonly UnitPrice[]>> = {
   ],
   openai,
 };
+
+/** What a search of the web costs that a model makes for its answer, in USD. */
+export interface WebSearchPrice {
+  models: RegExp;
+  usd: number;
+  /** For all searches of an answer together. */
+  once?: boolean;
+}
+
+/** Where the price list does not say it of the model. What a provider gives away for free is charged all the same. */
+export const webSearchPrices: Readonly<Record<string, readonly WebSearchPrice[]>> = {
+  // https://platform.claude.com/docs/en/about-claude/pricing#web-search-tool
+  anthropic: [{ models: /./, usd: 0.01 }],
+  // https://ai.google.dev/gemini-api/docs/pricing: up to Gemini 2.5 for a prompt, from Gemini 3 on for a query.
+  google: [
+    { models: /^gemini-[12]\b/, usd: 0.035, once: true },
+    { models: /^gemini-/, usd: 0.014 },
+  ],
+  // https://developers.openai.com/api/docs/pricing
+  openai: [{ models: /./, usd: 0.01 }],
+  // https://docs.x.ai/docs/models#tools-pricing
+  'x-ai': [{ models: /./, usd: 0.005 }],
+};
+
+/**
+ * What part of the price of tokens is paid in service tiers where it is the same for all models. `priority` costs more
+ * by another factor for every model: the configuration has to say it.
+ */
+export const tierFactors: Readonly<Record<string, Readonly<Record<string, number>>>> = {
+  // https://learn.microsoft.com/en-us/azure/foundry/openai/how-to/flex-processing
+  azure: { flex: 0.5 },
+  // https://ai.google.dev/gemini-api/docs/flex-inference
+  google: { flex: 0.5 },
+  // https://developers.openai.com/api/docs/guides/flex-processing: as requests of a batch.
+  openai: { flex: 0.5 },
+};

@@ -27,6 +27,10 @@ describe('listed prices', () => {
       perCall: 0,
       source: expect.stringMatching(/^genai-prices@\d+\.\d+\.\d+$/),
       version: expect.stringMatching(/^[0-9a-f]{12}$/),
+      webSearch: 10_000_000_000,
+      serviceTiers: new Map([
+        ['flex', { rates: expect.objectContaining({ input: 625_000, cacheRead: 62_500 }), tiers: [] }],
+      ]),
     });
   });
 
@@ -188,6 +192,8 @@ describe('prices of the configuration', () => {
       perCall: 1_000_000,
       source: 'config',
       version: expect.stringMatching(/^[0-9a-f]{12}$/),
+      webSearch: 10_000_000_000,
+      serviceTiers: new Map([['flex', { rates: expect.objectContaining({ input: 100_000 }), tiers: [] }]]),
     });
   });
 
@@ -237,5 +243,55 @@ describe('the next change of a price', () => {
 
   test('is none where prices stay as they are', () => {
     expect(nextPriceChange([catalogue.mock!, catalogue.nvidia!], noon)).toBeUndefined();
+  });
+});
+
+describe('what prices may be stated in', () => {
+  const stated = (price: StatedPrice) => resolvePrice(undefined, 'any', price, noon)!;
+  const usage = { ...emptyUsage(), input: 1000, output: 1000, reasoning: 400 };
+
+  test('reasoning has a rate of its own where one is stated', () => {
+    expect(charge(usage, stated({ input: 0, output: 1 }))).toBe(1_000_000);
+    expect(charge(usage, stated({ input: 0, output: 1, reasoning: 3 }))).toBe(1_800_000);
+  });
+
+  test('long calls have rates of their own; what is left out stays as it is', () => {
+    const price = stated({
+      input: 1,
+      output: 2,
+      cached: 0.1,
+      above: [
+        { tokens: 2000, input: 4 },
+        { tokens: 500, input: 3, output: 5 },
+      ],
+    });
+    expect(price.tiers.map(({ above }) => above)).toEqual([500, 2000]);
+    expect(charge({ ...usage, input: 500 }, price)).toBe(2_500_000);
+    expect(charge(usage, price)).toBe(8_000_000);
+    expect(charge({ ...usage, input: 3000, cacheRead: 1000 }, price)).toBe(10_100_000);
+  });
+
+  test('a service tier is a factor of the price of tokens, beside those of the provider', () => {
+    const openai = resolvePrice(
+      catalogue.openai,
+      'gpt-5',
+      { input: 1, output: 1, request: 0.001, tiers: { priority: 2 } },
+      noon,
+    )!;
+    expect(charge({ ...usage, tier: 'priority' }, openai)).toBe(5_000_000);
+    expect(charge({ ...usage, tier: 'flex' }, openai)).toBe(2_000_000);
+    expect(charge(usage, openai)).toBe(3_000_000);
+  });
+
+  test('searches of the web cost what is stated, or else what the provider takes', () => {
+    const searched = { ...emptyUsage(), webSearches: 2 };
+    const at = (entry: string, model: string, price?: StatedPrice) =>
+      charge(searched, resolvePrice(catalogue[entry], model, price, noon)!);
+    expect(at('openai', 'gpt-5', { input: 1, output: 1 })).toBe(20_000_000);
+    expect(at('openai', 'gpt-5', { input: 1, output: 1, web_search: 0.1 })).toBe(200_000_000);
+    expect(at('gemini', 'gemini-2.5-flash')).toBe(35_000_000);
+    expect(at('gemini', 'gemini-3-flash-preview')).toBe(28_000_000);
+    expect(at('anthropic', 'claude-sonnet-4-5')).toBe(20_000_000);
+    expect(chargeKnown(searched, stated({ input: 1, output: 1 }))).toBeUndefined();
   });
 });

@@ -1,6 +1,6 @@
 /** Token counts: on this wire `input_tokens` leaves cached tokens out, in the hub `input` includes them. */
 import { isObject, type Json, type JsonObject, rest } from '../../core/json.ts';
-import { count, emptyUsage, sumUsage, type Usage } from '../../core/usage.ts';
+import { count, emptyUsage, sumUsage, type Usage, withSearches, withTier } from '../../core/usage.ts';
 
 const known = new Set([
   'input_tokens',
@@ -23,7 +23,9 @@ export function readUsage(value: Json | undefined, before?: Usage): Usage | unde
   const details = value.output_tokens_details;
   if (isObject(details)) usage.reasoning = count(details.thinking_tokens);
   if (usage.reasoning > usage.output) usage.reasoning = usage.output;
-  return usage;
+  const tools = value.server_tool_use;
+  if (isObject(tools)) withSearches(usage, count(tools.web_search_requests));
+  return withTier(usage, value.service_tier);
 }
 
 function readInput(usage: Usage, value: JsonObject): void {

@@ -1,8 +1,10 @@
 /** Reads a streamed answer of Gemini: every event is a piece of the answer in the form of a whole one. */
+
 import type { Block, ChatEvent, ToolCallBlock } from '../../core/chat.ts';
 import { GatewayError } from '../../core/error.ts';
 import { randomId } from '../../core/id.ts';
 import { isObject, type JsonObject, rest } from '../../core/json.ts';
+import { type Usage, withSearches } from '../../core/usage.ts';
 import type { StreamReader } from '../dialect.ts';
 import { classifyErrorPayload } from '../upstream-error.ts';
 import {
@@ -19,7 +21,7 @@ import { readLogprobs } from './logprobs.ts';
 import { PartialArgs } from './partial-args.ts';
 import { dialectName, isEmpty, isText, partMembers, readMediaPart, textOf } from './read-part.ts';
 import { isMalformed, readStop } from './stop.ts';
-import { countsTokens, readUsage, readUsageExtra } from './usage.ts';
+import { addQueries, countsTokens, readUsage, readUsageExtra } from './usage.ts';
 
 type Emit = (event: ChatEvent) => void;
 
@@ -63,7 +65,13 @@ export class GeminiReader implements StreamReader {
   /** Usage so far, as it came: nearly every event has it, and the last one counts. */
   private counts: JsonObject | undefined;
 
+  private readonly queries = new Set<string>();
+
   constructor(private readonly emit: Emit) {}
+
+  private readUsage(): Usage | undefined {
+    return withSearches(readUsage(this.counts), this.queries.size);
+  }
 
   push(_event: string, data: string): void {
     if (this.over || data === '') return;
@@ -84,6 +92,7 @@ export class GeminiReader implements StreamReader {
     if (isObject(chunk.promptFeedback)) this.feedback = { ...this.feedback, ...chunk.promptFeedback };
     if (readBlock(chunk) !== '') this.blocked = true;
     if (!Array.isArray(chunk.candidates)) return;
+    addQueries(this.queries, chunk.candidates);
     for (let i = 0; i < chunk.candidates.length; i++) {
       const candidate = chunk.candidates[i];
       if (isObject(candidate)) this.pushCandidate(candidate, i);
@@ -103,7 +112,7 @@ export class GeminiReader implements StreamReader {
     this.over = true;
     for (const state of states) this.closeBlocks(state);
     for (const state of states) this.finish(state);
-    const usage = readUsage(this.counts);
+    const usage = this.readUsage();
     if (usage !== undefined) this.emit({ type: 'usage', usage });
     this.emit({ type: 'end' });
   }
@@ -114,7 +123,7 @@ export class GeminiReader implements StreamReader {
 
   private fail(error: GatewayError): void {
     this.over = true;
-    const usage = readUsage(this.counts);
+    const usage = this.readUsage();
     if (this.started && usage !== undefined) this.emit({ type: 'usage', usage });
     this.emit({ type: 'error', error });
   }
@@ -126,7 +135,7 @@ export class GeminiReader implements StreamReader {
     const start: ChatEvent = { type: 'start', id: this.id, model: textOf(chunk.modelVersion) };
     const created = readCreated(chunk);
     if (created !== undefined) start.created = created;
-    const usage = readUsage(this.counts);
+    const usage = this.readUsage();
     if (usage !== undefined) start.usage = usage;
     const extra = readAnswerExtra(chunk);
     if (extra !== undefined) start.extra = extra;

@@ -1,21 +1,22 @@
 /** Watches a relayed stream of Gemini for usage, its finish and errors. */
 import { GatewayError } from '../../core/error.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
-import type { Usage } from '../../core/usage.ts';
+import { type Usage, withSearches } from '../../core/usage.ts';
 import type { Tap } from '../dialect.ts';
 import { classifyErrorPayload } from '../upstream-error.ts';
 import { parseChunks, partsOf, readBlock } from './answer.ts';
 import { textOf } from './read-part.ts';
-import { readUsage } from './usage.ts';
+import { addQueries, readUsage } from './usage.ts';
 
 /** Events without any of these say no more than text and how much of it there is, once the answer has begun. */
-const telling = /"(?:finishReason|error|promptFeedback)"|"index": ?[1-9]/;
+const telling = /"(?:finishReason|error|promptFeedback|webSearchQueries)"|"index": ?[1-9]/;
 
 export const tapMarkers: readonly string[] = [
   '"finishReason"',
   '"error"',
   '"promptFeedback"',
   '"usageMetadata"',
+  '"webSearchQueries"',
   // The first of a candidate but the first may come late.
   '"index"',
 ];
@@ -29,6 +30,7 @@ export class GeminiTap implements Tap {
   /** The last event that was not understood yet but may hold a count: nearly all do, and the last one counts. */
   private unread = '';
   private blocked = false;
+  private readonly queries = new Set<string>();
   /** How each candidate that was seen has ended; '' for those that have not. */
   private readonly finishes = new Map<number, string>();
 
@@ -38,7 +40,7 @@ export class GeminiTap implements Tap {
       if (!(chunks instanceof GatewayError)) for (const chunk of chunks) this.count(chunk);
       this.unread = '';
     }
-    return this.counted;
+    return withSearches(this.counted, this.queries.size);
   }
 
   get complete(): boolean {
@@ -71,6 +73,7 @@ export class GeminiTap implements Tap {
       this.meaningful = true;
     }
     if (!Array.isArray(chunk.candidates)) return;
+    addQueries(this.queries, chunk.candidates);
     chunk.candidates.forEach((candidate, i) => {
       if (isObject(candidate)) this.readCandidate(candidate, i);
     });

@@ -1,6 +1,6 @@
 /** Token counts: on this wire thoughts stand beside the candidates' tokens, in the hub `output` includes them. */
 import { isObject, type Json, type JsonObject, rest } from '../../core/json.ts';
-import { count, emptyUsage, normaliseUsage, type Usage } from '../../core/usage.ts';
+import { count, emptyUsage, normaliseUsage, type Usage, withSearches, withTier } from '../../core/usage.ts';
 
 const known = new Set([
   'promptTokenCount',
@@ -36,7 +36,36 @@ export function readUsage(value: Json | undefined): Usage | undefined {
   const imageOutput = tokensOf('IMAGE', candidatesTokensDetails);
   if (imageInput > 0) usage.imageInput = imageInput;
   if (imageOutput > 0) usage.imageOutput = imageOutput;
-  return normaliseUsage(usage);
+  return withTier(normaliseUsage(usage), tierOf(value));
+}
+
+/** Vertex AI names the kind of traffic: `ON_DEMAND_FLEX`. */
+function tierOf({ serviceTier, trafficType }: JsonObject): Json | undefined {
+  return typeof trafficType === 'string' ? trafficType.replace(/^ON_DEMAND_/i, '') : serviceTier;
+}
+
+/**
+ * The distinct searches of the web that an answer or a chunk of it was grounded in, added to `queries`.
+ * https://ai.google.dev/gemini-api/docs/google-search#pricing
+ */
+export function addQueries(queries: Set<string>, candidates: Json | undefined): void {
+  for (const candidate of Array.isArray(candidates) ? candidates : []) {
+    const grounding = isObject(candidate) ? candidate.groundingMetadata : undefined;
+    const searched = isObject(grounding) ? grounding.webSearchQueries : undefined;
+    for (const query of Array.isArray(searched) ? searched : []) {
+      if (typeof query === 'string' && query !== '' && queries.size < maxQueries) queries.add(query);
+    }
+  }
+}
+
+/** No answer asks more. */
+const maxQueries = 1000;
+
+/** Usage of a whole answer. */
+export function readAnswerUsage(answer: JsonObject): Usage | undefined {
+  const queries = new Set<string>();
+  addQueries(queries, answer.candidates);
+  return withSearches(readUsage(answer.usageMetadata), queries.size);
 }
 
 function tokensOf(modality: string, details: Json | undefined): number {

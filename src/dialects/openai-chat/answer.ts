@@ -1,4 +1,5 @@
 /** Whole answers of Chat Completions: https://platform.openai.com/docs/api-reference/chat/object */
+
 import type {
   Block,
   ChatResponse,
@@ -12,6 +13,7 @@ import type {
 import { GatewayError } from '../../core/error.ts';
 import { randomId } from '../../core/id.ts';
 import { isObject, type Json, type JsonObject, wordIn } from '../../core/json.ts';
+import { withTier } from '../../core/usage.ts';
 import type { Quirks } from '../quirks.ts';
 import { classifyErrorPayload } from '../upstream-error.ts';
 import { others, readUrl, writeUrl } from './content.ts';
@@ -98,7 +100,7 @@ export function readResponse(body: JsonObject, quirks: Quirks): ChatResponse {
     choices: body.choices.map(readChoice),
   };
   if (typeof body.created === 'number') response.created = body.created;
-  const usage = readUsage(body.usage, quirks);
+  const usage = withTier(readUsage(body.usage, quirks), body.service_tier);
   if (usage !== undefined) response.usage = usage;
   const extra = others(body, answerMembers);
   if (extra !== undefined) response.extra = extra;

@@ -6,7 +6,7 @@ import type { Block, ChatEvent, ToolCallBlock } from '../../core/chat.ts';
 import { GatewayError } from '../../core/error.ts';
 import { randomId } from '../../core/id.ts';
 import { isObject, type Json, type JsonObject } from '../../core/json.ts';
-import type { Usage } from '../../core/usage.ts';
+import { type Usage, withTier } from '../../core/usage.ts';
 import type { StreamReader } from '../dialect.ts';
 import type { Quirks } from '../quirks.ts';
 import { classifyErrorPayload } from '../upstream-error.ts';
@@ -86,8 +86,8 @@ export function parseChunk(data: string): JsonObject | GatewayError {
 
 /** Usage a chunk brings, in its own place or Groq's. */
 export function chunkUsage(chunk: JsonObject, quirks: Quirks): Usage | undefined {
-  if (isObject(chunk.usage)) return readUsage(chunk.usage, quirks);
-  return isObject(chunk.x_groq) ? readUsage(chunk.x_groq.usage, quirks) : undefined;
+  const told = isObject(chunk.usage) || !isObject(chunk.x_groq) ? chunk.usage : chunk.x_groq.usage;
+  return withTier(readUsage(told, quirks), chunk.service_tier);
 }
 
 /**

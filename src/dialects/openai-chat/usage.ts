@@ -1,7 +1,7 @@
 /** Token counts as Chat Completions hosts write them, to and from the gateway's one convention. */
 
 import { isObject, type Json, type JsonObject } from '../../core/json.ts';
-import { count, emptyUsage, normaliseUsage, type Usage } from '../../core/usage.ts';
+import { count, emptyUsage, normaliseUsage, type Usage, withSearches } from '../../core/usage.ts';
 import type { Quirks } from '../quirks.ts';
 
 /**
@@ -25,7 +25,8 @@ export function readUsage(value: Json | undefined, quirks: Quirks): Usage | unde
   usage.audioOutput = count(outputs.audio_tokens);
   usage.reasoning = count(outputs.reasoning_tokens) || count(value.reasoning_tokens);
   addUncounted(usage, count(value.total_tokens) - usage.input - usage.output, quirks);
-  return normaliseUsage(usage);
+  // Perplexity's word.
+  return withSearches(normaliseUsage(usage), count(value.num_search_queries));
 }
 
 /** `uncounted`: tokens of the total that are in neither the prompt nor the completion. */

@@ -6,7 +6,7 @@ import type { StreamReader } from '../dialect.ts';
 import { classifyErrorPayload } from '../upstream-error.ts';
 import { ItemStream } from './item-stream.ts';
 import { ownMark, readAnswerExtra, readFailure, readStop, textOf } from './response.ts';
-import { readUsage } from './usage.ts';
+import { readAnswerUsage } from './usage.ts';
 
 /** An event's type; some hosts name the event only. */
 export function typeOf(event: string, { type }: JsonObject): string {
@@ -127,7 +127,7 @@ export class ResponsesReader implements StreamReader {
     const status = type.slice('response.'.length);
     const stop = readStop({ ...response, status }, this.items.called);
     this.emit({ type: 'finish', choice: 0, stop, extra: readAnswerExtra({ ...response, status }) });
-    const usage = readUsage(response.usage);
+    const usage = readAnswerUsage(response);
     if (usage !== undefined) this.emit({ type: 'usage', usage });
     this.emit({ type: 'end' });
   }

@@ -12,7 +12,7 @@ import { dialectName } from './content.ts';
 import { readItem, takeLogprobs } from './item.ts';
 import { OutputWriter } from './output.ts';
 import { finalResponse } from './shell.ts';
-import { readUsage, readUsageExtra } from './usage.ts';
+import { readAnswerUsage, readUsageExtra } from './usage.ts';
 
 /** Tells of a streamed answer, too, that it is of this dialect: its id and the members of its items are its own. */
 export const ownMark: JsonObject = { object: 'response' };
@@ -42,7 +42,7 @@ export function readResponse(body: JsonObject): ChatResponse {
     choices: [choice],
   };
   if (typeof body.created_at === 'number') response.created = body.created_at;
-  const usage = readUsage(body.usage);
+  const usage = readAnswerUsage(body);
   if (usage !== undefined) response.usage = usage;
   response.extra = ownMark;
   return response;

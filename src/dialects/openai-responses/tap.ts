@@ -4,7 +4,7 @@ import { isObject, type JsonObject } from '../../core/json.ts';
 import type { Usage } from '../../core/usage.ts';
 import type { Tap } from '../dialect.ts';
 import { eventFailure, parseEvent, typeOf } from './read-stream.ts';
-import { readUsage } from './usage.ts';
+import { readAnswerUsage } from './usage.ts';
 
 /** The last word of every stream, and what goes wrong before it. */
 export const tapMarkers: readonly string[] = [
@@ -44,7 +44,7 @@ export class ResponsesTap implements Tap {
     else if (type === 'response.output_item.added' || type === 'response.output_item.done') {
       if (isObject(value.item) && saysSomething(value.item)) this.meaningful = true;
     } else if (type === 'response.completed' || type === 'response.incomplete') {
-      if (isObject(value.response)) this.usage = readUsage(value.response.usage) ?? this.usage;
+      if (isObject(value.response)) this.usage = readAnswerUsage(value.response) ?? this.usage;
       this.meaningful = true;
       this.complete = true;
       this.terminated = true;

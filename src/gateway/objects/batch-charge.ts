@@ -2,7 +2,7 @@
 import type { Key, Target } from '../../config/snapshot.ts';
 import { targetsOf } from '../../config/targets.ts';
 import type { JsonObject } from '../../core/json.ts';
-import { chargeKnown, type NanoUsd } from '../../core/money.ts';
+import { chargeShare, type NanoUsd } from '../../core/money.ts';
 import type { KeptObject, Maker } from '../../core/objects.ts';
 import type { Dispatched, Settled } from '../../core/record.ts';
 import { sumUsage, type Usage } from '../../core/usage.ts';
@@ -20,7 +20,7 @@ const maxLineBytes = 64 * 1024 * 1024;
 interface Bill {
   target: Target;
   usage: Usage;
-  /** At the usual price. Undefined: there is none. */
+  /** Undefined: no price is known. */
   nanoUsd: NanoUsd | undefined;
   /** Long requests may have cost more than that. */
   rough: boolean;
@@ -48,7 +48,7 @@ async function billsOf(document: JsonObject, located: Located, gateway: Gateway)
   const add = ({ model, usage }: Used, together: boolean): void => {
     const target = targetOf(model, located, gateway);
     const price = target.price && together ? { ...target.price, tiers: [] } : target.price;
-    const nanoUsd = chargeKnown(usage, price);
+    const nanoUsd = chargeShare(usage, price, target.provider.batchShare ?? 1);
     const before = bills.get(model);
     bills.set(model, {
       target,
@@ -83,7 +83,7 @@ function plus(one: NanoUsd | undefined, other: NanoUsd | undefined): NanoUsd | u
 }
 
 function write(
-  { target, usage, nanoUsd: usual, rough }: Bill,
+  { target, usage, nanoUsd, rough }: Bill,
   at: number,
   count: number,
   { maker }: KeptObject,
@@ -91,7 +91,6 @@ function write(
   { journal, observer, snapshot }: Gateway,
 ): Settled {
   const share = target.provider.batchShare;
-  const nanoUsd = usual === undefined ? undefined : Math.round(usual * (share ?? 1));
   const buyer: Buyer = { snapshot: snapshot(), key };
   const sold = nanoUsd === undefined ? heldFor(usage, target, buyer) : soldFor(nanoUsd, buyer);
   const now = Date.now();
