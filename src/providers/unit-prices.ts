@@ -77,7 +77,7 @@ export const webSearchPrices: Readonly<Record<string, readonly WebSearchPrice[]>
   ],
   // https://developers.openai.com/api/docs/pricing
   openai: [{ models: /./, usd: 0.01 }],
-  // https://docs.x.ai/docs/models#tools-pricing
+  // https://docs.x.ai/docs/models: what its answers say they cost agrees.
   'x-ai': [{ models: /./, usd: 0.005 }],
 };
 
