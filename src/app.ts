@@ -4,10 +4,9 @@ import packageJson from '../package.json';
 import type { createAdmin } from './admin/admin.ts';
 import type { AdminPowers } from './admin/powers.ts';
 import { compile, type Transport } from './config/compile.ts';
-import { expandLimit } from './config/compile-limit.ts';
 import { formatMistakes } from './config/mistakes.ts';
 import type { Config } from './config/schema.ts';
-import type { Key, Shared, Snapshot } from './config/snapshot.ts';
+import type { Shared, Snapshot } from './config/snapshot.ts';
 import { targetsOf } from './config/targets.ts';
 import { watchConfig } from './config/watch.ts';
 import { windowOf } from './config/window.ts';
@@ -15,6 +14,7 @@ import type { Alert, Alerts } from './core/alert.ts';
 import type { ExplainQuery, Explanation } from './core/explain.ts';
 import type { HealthChange } from './core/health.ts';
 import type { Observer } from './core/observer.ts';
+import type { TenantsChange } from './core/tenants.ts';
 import { Deadlines } from './gateway/deadlines.ts';
 import { explain } from './gateway/explain.ts';
 import type { Gateway } from './gateway/gateway.ts';
@@ -50,7 +50,6 @@ import type { HealthChannel } from './shared/health-channel.ts';
 import type { SharedRedis } from './shared/redis.ts';
 import { openAnswers } from './store/answers.ts';
 import { createFirstSecrets, type FirstSecrets } from './store/first-start.ts';
-import type { StoreKey } from './store/keys.ts';
 import { openObjects } from './store/objects.ts';
 import { openLater, openStore } from './store/open.ts';
 import { type ShadowsSpent, shadowsSince, spentSince } from './store/spent.ts';
@@ -83,8 +82,8 @@ export interface App {
 /** @throws Error with a one-line message when the data directory or the address cannot be used. */
 export async function startApp(options: AppOptions): Promise<App> {
   const { log } = options;
-  const keyring = createKeyring();
-  const configuration = keepConfiguration(options, keyring);
+  const configuration = keepConfiguration(options);
+  const { keyring } = configuration;
   const { settings } = configuration.snapshot();
   const alerts = createAlerts(log, () => {});
   const ledger = await openLedger(configuration, alerts, log);
@@ -207,15 +206,16 @@ export async function startApp(options: AppOptions): Promise<App> {
 
 interface Configuration {
   snapshot(): Snapshot;
-  /** Keys made at run time, whenever they change. */
-  setStoreKeys(keys: StoreKey[]): void;
+  keyring: Keyring;
+  /** Organisations, teams and keys made at run time, whenever they change. */
+  setTenants(change: TenantsChange): void;
   /** From now on changes of the file, SIGHUP and the hours of prices are followed. */
   watch(): void;
   stop(): void;
 }
 
 /** The configuration in force, and the keys that go with it. */
-function keepConfiguration(options: AppOptions, keyring: Keyring): Configuration {
+function keepConfiguration(options: AppOptions): Configuration {
   const { log } = options;
   const mock = createMock();
   const compileWith = {
@@ -225,33 +225,27 @@ function keepConfiguration(options: AppOptions, keyring: Keyring): Configuration
   };
   let config = options.config;
   let snapshot = compile(config, { ...compileWith, version: 1 });
-  let storeKeys: StoreKey[] = [];
+  const keyring = createKeyring(snapshot, (what, fields) => log.error(fields, `alarm: ${what}`));
   const stops: (() => void)[] = [];
   const started = snapshot.settings;
 
-  const tellKeyring = () => {
-    keyring.setSnapshot(snapshot);
-    keyring.setStoreKeys(storeKeys.map((key) => ({ hash: key.hash, key: toKey(key, snapshot) })));
-  };
   const adopt = (next: Config) => {
     config = next;
-    snapshot = compile(next, { ...compileWith, version: snapshot.version + 1 });
+    snapshot = keyring.adopt(compile(next, { ...compileWith, version: snapshot.version + 1 }));
     const { host, port, dataDir } = snapshot.settings;
     if (host !== started.host || port !== started.port || dataDir !== started.dataDir) {
       log.warn('listen and data are read at start only: restart to change them');
     }
-    tellKeyring();
     warnUnpriced(snapshot, log);
     log.info({ version: snapshot.version }, 'configuration loaded anew');
   };
 
-  tellKeyring();
   warnUnpriced(snapshot, log);
   return {
     snapshot: () => snapshot,
-    setStoreKeys(keys) {
-      storeKeys = keys;
-      tellKeyring();
+    keyring,
+    setTenants(change) {
+      snapshot = keyring.change(change);
     },
     watch() {
       const pricesChangeAt = () => snapshot.pricesChangeAt;
@@ -281,7 +275,7 @@ async function openLedger(configuration: Configuration, alerts: Alerts, log: Log
   const applier = startApplier({
     dataDir,
     store: settings.store,
-    onKeys: configuration.setStoreKeys,
+    onTenants: configuration.setTenants,
     onState: (now) => {
       upkeep.onState(now);
       const { ok, error } = now;
@@ -477,13 +471,6 @@ function warnUnpriced(snapshot: Snapshot, log: Logger): void {
 function unpricedTargets(snapshot: Snapshot): string[] {
   const targets = [...snapshot.models.values()].flatMap(targetsOf);
   return [...new Set(targets.filter(({ price }) => price === undefined).map(({ id }) => id))];
-}
-
-/** A key of the store as the data plane knows it: its organisation is its team's. */
-function toKey(stored: StoreKey, snapshot: Snapshot): Key {
-  const { id, name, team, models, limits, expiresAt, disabled } = stored;
-  const organisation = snapshot.teams.get(team)?.organisation ?? stored.organisation;
-  return { id, name, team, organisation, models, limits: limits.map(expandLimit), expiresAt, disabled };
 }
 
 const windows = (['minute', 'hour', 'day', 'month'] as const).map((per) => windowOf(per));

@@ -7,6 +7,7 @@ import { addKeysCommand } from './cli/keys.ts';
 import { addMockCommand } from './cli/mock.ts';
 import { addSchemaCommand } from './cli/schema.ts';
 import { addServeCommand } from './cli/serve.ts';
+import { addTenantsCommands } from './cli/tenants.ts';
 import { addUsageCommand } from './cli/usage.ts';
 import { version } from './cli/version.ts';
 
@@ -24,6 +25,7 @@ addServeCommand(program);
 addCheckCommand(program);
 addExplainCommand(program);
 addKeysCommand(program);
+addTenantsCommands(program);
 addUsageCommand(program);
 addMockCommand(program);
 addSchemaCommand(program);

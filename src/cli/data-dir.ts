@@ -57,17 +57,6 @@ function dataOf(file: string): string | undefined {
   throw new CommandError(`${formatMistakes(file, loaded.mistakes)}\nOr name the directory: --data DIR`, 2);
 }
 
-/** Names of the teams in the configuration file; undefined where there is no file, or none that can be read. */
-export function findTeams(flags: DataFlags): string[] | undefined {
-  const file = findConfigFile(flags.config);
-  if (file === undefined) return undefined;
-  try {
-    return Object.keys(parse(readFileSync(file, 'utf8'))?.teams ?? {});
-  } catch {
-    return undefined;
-  }
-}
-
 /** Runs a command and turns whatever it throws into a line on standard error and an exit code. */
 export async function runCommand(run: () => Promise<string>): Promise<void> {
   try {

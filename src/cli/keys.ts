@@ -1,56 +1,35 @@
-/** `sluice keys`: makes, lists and revokes keys; a running gateway learns of it within a second. */
-
-import { mkdirSync } from 'node:fs';
+/** `sluice keys`: makes, lists, changes, rotates and revokes keys; a running gateway learns of it within a second. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { Kysely } from 'kysely';
-import { nearestOr } from '../config/mistakes.ts';
-import type { PlainLimit } from '../core/limit.ts';
-import { createKey, listKeys, revokeKey, type StoreKey } from '../store/keys.ts';
-import { openStore, storeExists } from '../store/open.ts';
-import type { Schema } from '../store/schema.ts';
+import { keySchema } from '../config/tenant-schema.ts';
+import type { StoredKey } from '../core/tenants.ts';
+import { cliActor, writeAudit } from '../store/audit.ts';
+import { createKey, findKey, listKeys, revokeKey, rotateKey, updateKey } from '../store/keys.ts';
 import { renewFirstToken } from '../store/tokens.ts';
 import { commandName } from './command-name.ts';
-import {
-  addDataOptions,
-  CommandError,
-  type DataFlags,
-  findDataDir,
-  findTeams,
-  runCommand,
-} from './data-dir.ts';
-import { formatLimit, parseLimit } from './limit.ts';
-import { readMoment, readSpan } from './moment.ts';
-import { formatTable } from './table.ts';
+import { addDataOptions, CommandError, type DataFlags, runCommand } from './data-dir.ts';
+import { fileTenants, unknownModels } from './file-tenants.ts';
+import { type Format, formatKeys } from './format-tenants.ts';
+import { readSpan } from './moment.ts';
+import { change, withStore } from './open-store.ts';
+import { addTenantOptions, checkName, documentFrom, readExpiry, type TenantFlags } from './tenant-flags.ts';
 
-interface CreateFlags extends DataFlags {
-  name: string;
-  team?: string;
-  models?: string[];
-  limit?: PlainLimit[];
-  expires?: number;
-}
-
-interface ListFlags extends DataFlags {
-  format: 'table' | 'json';
-}
+const dayMs = 86_400_000;
+const shownOnce =
+  'This is the only time its secret is shown: keep it now. A running gateway takes it within a second.';
+const expiryOption = ['--expires <when>', 'when it ends: 30d, 12h, or an ISO date (default: never)'] as const;
 
 export function addKeysCommand(program: Command): void {
-  const keys = program.command('keys').description('make, list and revoke keys');
+  const keys = program.command('keys').description('make, list, change, rotate and revoke keys');
 
-  addDataOptions(
+  addTenantOptions(
     keys
       .command('create')
       .description('make a key and print its secret, once')
-      .requiredOption('--name <name>', 'name of the key, shown in usage', readName)
+      .requiredOption('--name <name>', 'name of the key, shown in usage')
       .option('--team <team>', 'team it belongs to (default: default)')
-      .option('--models <a,b>', 'models it may use, a trailing * for a prefix (default: all)', readModels)
-      .option(
-        '--limit <limit>',
-        "such as 'usd=5/day', 'requests=60/minute,sliding', 'concurrency=8'; may be repeated",
-        readLimit,
-      )
-      .option('--expires <when>', 'when it ends: 30d, 12h, or an ISO date (default: never)', readExpiry),
-  ).action((flags: CreateFlags) => runCommand(() => withStore(flags, true, (db) => create(db, flags))));
+      .option(...expiryOption, readExpiry),
+    false,
+  ).action((flags: TenantFlags & { name: string }) => runCommand(() => create(flags)));
 
   addDataOptions(
     keys
@@ -59,22 +38,35 @@ export function addKeysCommand(program: Command): void {
       .addOption(
         new Option('--format <format>', 'how to print them').choices(['table', 'json']).default('table'),
       ),
-  ).action((flags: ListFlags) =>
-    runCommand(() =>
-      withStore(flags, false, async (db) => formatKeys(await listKeys(db), flags.format, Date.now())),
-    ),
+  ).action((flags: DataFlags & { format: Format }) => runCommand(() => list(flags)));
+
+  addTenantOptions(
+    keys
+      .command('update')
+      .description('change what is said of a key; all else stays')
+      .argument('<name|id>', 'the key')
+      .option('--team <team>', 'team it belongs to')
+      .option(...expiryOption, readExpiry),
+    true,
+  ).action((nameOrId: string, flags: TenantFlags) => runCommand(() => update(nameOrId, flags)));
+
+  addDataOptions(
+    keys
+      .command('rotate')
+      .description('give a key another secret and print it, once')
+      .argument('<name|id>', 'the key')
+      .option(
+        '--grace <span>',
+        'how long the secret before goes on working: 0m, 12h, 7d (default: 1d)',
+        readGrace,
+      ),
+  ).action((nameOrId: string, flags: DataFlags & { grace?: number }) =>
+    runCommand(() => rotate(nameOrId, flags)),
   );
 
   addDataOptions(
     keys.command('revoke').description('end a key for good').argument('<name|id>', 'the key'),
-  ).action((nameOrId: string, flags: DataFlags) =>
-    runCommand(() =>
-      withStore(flags, false, async (db) => {
-        const key = await revokeKey(db, nameOrId);
-        return `Revoked ${key.name} (${key.id}). A running gateway refuses it within a second.\n`;
-      }),
-    ),
-  );
+  ).action((nameOrId: string, flags: DataFlags) => runCommand(() => revoke(nameOrId, flags)));
 
   addDataOptions(
     keys.command('admin-token').description('make a new admin token in place of the first one, and print it'),
@@ -82,7 +74,7 @@ export function addKeysCommand(program: Command): void {
 }
 
 /** The secret alone goes to standard output, so that it can be taken from there. */
-async function renew(db: Kysely<Schema>): Promise<string> {
+async function renew(db: Parameters<typeof renewFirstToken>[0]): Promise<string> {
   const token = await renewFirstToken(db);
   process.stderr.write(
     'This is the only time it is shown: keep it now. A running gateway takes it at once.\n',
@@ -90,123 +82,81 @@ async function renew(db: Kysely<Schema>): Promise<string> {
   return `${token}\n`;
 }
 
-/** The secret alone goes to standard output, so that it can be taken from there. */
-async function create(db: Kysely<Schema>, flags: CreateFlags): Promise<string> {
-  requireTeam(flags);
-  const { key, secret } = await createKey(db, {
-    name: flags.name,
-    team: flags.team,
-    models: flags.models,
-    limits: flags.limit,
-    expiresAt: flags.expires,
+async function create(flags: TenantFlags & { name: string }): Promise<string> {
+  const name = checkName(flags.name.trim());
+  const document = documentFrom(flags, keySchema);
+  warnOfModels(flags);
+  const { key, secret } = await change(flags, async (trx) => {
+    const made = await createKey(trx, name, document, fileTenants(flags));
+    await writeAudit(trx, { ...aboutKey(made.key), action: 'create', after: document });
+    return made;
   });
+  process.stderr.write(`Key ${key.name} (${key.id}). ${shownOnce}\n`);
+  return `${secret}\n`;
+}
+
+async function list(flags: DataFlags & { format: Format }): Promise<string> {
+  const keys = await withStore(flags, false, (db) => listKeys(db));
+  if (keys.length === 0 && flags.format === 'table')
+    return `There are no keys. Make one: ${commandName} keys create --name NAME\n`;
+  keys.sort((a, b) => a.createdAt - b.createdAt);
+  return formatKeys(keys, flags.format, Date.now());
+}
+
+async function update(nameOrId: string, flags: TenantFlags): Promise<string> {
+  warnOfModels(flags);
+  const { after } = await change(flags, async (trx) => {
+    const document = documentFrom(flags, keySchema, (await findKey(trx, nameOrId))?.document);
+    const changed = await updateKey(trx, nameOrId, document, fileTenants(flags));
+    const { before } = changed;
+    await writeAudit(trx, {
+      ...aboutKey(before),
+      action: 'update',
+      before: before.document,
+      after: document,
+    });
+    return changed;
+  });
+  return `Changed ${after.name} (${after.id}). A running gateway knows it within a second.\n`;
+}
+
+async function rotate(nameOrId: string, flags: DataFlags & { grace?: number }): Promise<string> {
+  const { after, secret } = await change(flags, async (trx) => {
+    const changed = await rotateKey(trx, nameOrId, flags.grace ?? dayMs, fileTenants(flags));
+    const previous_until = new Date(changed.after.previousUntil!).toISOString();
+    await writeAudit(trx, { ...aboutKey(changed.after), action: 'rotate', after: { previous_until } });
+    return changed;
+  });
+  const until = new Date(after.previousUntil!).toISOString();
   process.stderr.write(
-    `Key ${key.name} (${key.id}). This is the only time its secret is shown: keep it now. A running gateway takes it within a second.\n`,
+    `Key ${after.name} (${after.id}); its secret before works until ${until}. ${shownOnce}\n`,
   );
   return `${secret}\n`;
 }
 
-/** A team that is written wrong has no limits. @throws CommandError where the configuration file does not know it. */
-function requireTeam(flags: CreateFlags): void {
-  const known = findTeams(flags);
-  const { team } = flags;
-  if (team === undefined || team === 'default' || known === undefined || known.includes(team)) return;
-  throw new CommandError(
-    `There is no team "${team}" in the configuration, so none of its limits would hold: ` +
-      `${nearestOr(team, known, 'add it under teams, or leave --team out')}.`,
+async function revoke(nameOrId: string, flags: DataFlags): Promise<string> {
+  // Made by nobody, a store has nothing to revoke.
+  const { after } = await withStore(flags, false, (db) =>
+    db.transaction().execute(async (trx) => {
+      const changed = await revokeKey(trx, nameOrId, fileTenants(flags));
+      await writeAudit(trx, { ...aboutKey(changed.after), action: 'revoke' });
+      return changed;
+    }),
   );
+  return `Revoked ${after.name} (${after.id}). A running gateway refuses it within a second.\n`;
 }
 
-async function withStore<T>(
-  flags: DataFlags,
-  make: boolean,
-  run: (db: Kysely<Schema>) => Promise<T>,
-): Promise<T> {
-  const dataDir = findDataDir(flags);
-  if (make) makeDir(dataDir);
-  else if (!storeExists(dataDir, 'sqlite')) {
-    throw new CommandError(
-      `There are no keys in ${dataDir}. Name the gateway's data directory with --data DIR.`,
-    );
-  }
-  const store = await openStore(dataDir, 'sqlite');
-  try {
-    return await run(store.db);
-  } finally {
-    await store.close();
-  }
+function aboutKey({ id, team }: StoredKey) {
+  return { actor: cliActor, subject: `key:${id}`, team };
 }
 
-function makeDir(dataDir: string): void {
-  try {
-    mkdirSync(dataDir, { recursive: true });
-  } catch (error) {
-    throw new CommandError(`Cannot make the data directory ${dataDir}: ${(error as Error).message}.`);
-  }
+function warnOfModels(flags: TenantFlags): void {
+  for (const line of unknownModels(flags, flags.models ?? [])) process.stderr.write(`Warning: ${line}.\n`);
 }
 
-/** A table for people, or a JSON array; hashes are in neither. */
-function formatKeys(keys: StoreKey[], format: ListFlags['format'], now: number): string {
-  if (format === 'json') {
-    const rows = keys.map(({ hash, disabled, ...key }) => ({
-      ...key,
-      limits: key.limits.map(formatLimit),
-      state: stateOf({ hash, disabled, ...key }, now),
-    }));
-    return `${JSON.stringify(rows, null, 2)}\n`;
-  }
-  if (keys.length === 0) return `There are no keys. Make one: ${commandName} keys create --name NAME\n`;
-  const titles = ['name', 'id', 'team', 'models', 'limits', 'created', 'expires', 'state'];
-  const rows = keys.map((key) => [
-    key.name,
-    key.id,
-    key.team,
-    key.models?.join(' ') ?? 'all',
-    key.limits.map(formatLimit).join(' ') || 'none',
-    formatDate(key.createdAt),
-    key.expiresAt === undefined ? 'never' : formatDate(key.expiresAt),
-    stateOf(key, now),
-  ]);
-  return formatTable(
-    titles.map((title) => ({ title, align: 'left' })),
-    rows,
-  );
-}
-
-function stateOf(key: StoreKey, now: number): 'active' | 'revoked' | 'expired' {
-  if (key.revokedAt !== undefined) return 'revoked';
-  return key.expiresAt !== undefined && key.expiresAt <= now ? 'expired' : 'active';
-}
-
-function formatDate(ms: number): string {
-  return new Date(ms).toISOString().slice(0, 16).replace('T', ' ');
-}
-
-function readName(text: string): string {
-  if (text.trim() === '') throw new InvalidArgumentError('Give it a name that is not empty.');
-  return text.trim();
-}
-
-function readModels(text: string): string[] {
-  const models = text
-    .split(',')
-    .map((model) => model.trim())
-    .filter((model) => model !== '');
-  if (models.length === 0)
-    throw new InvalidArgumentError('Name at least one model, or leave the option out.');
-  return models;
-}
-
-function readLimit(text: string, before: PlainLimit[] | undefined): PlainLimit[] {
-  return [...(before ?? []), parseLimit(text)];
-}
-
-function readExpiry(text: string): number {
-  const now = Date.now();
-  const span = readSpan(text);
-  const moment = span === undefined ? readMoment(text, now) : now + span;
-  if (moment === undefined || moment <= now) {
-    throw new InvalidArgumentError('Give a time to come: 30d, 12h, or an ISO date such as 2030-01-31.');
-  }
-  return moment;
+function readGrace(text: string): number {
+  const ms = readSpan(text);
+  if (ms === undefined) throw new InvalidArgumentError('Give a span of time: 0m, 12h, 7d.');
+  if (ms > 366 * dayMs) throw new CommandError('The secret before may go on working for a year at most.');
+  return ms;
 }

@@ -6,15 +6,15 @@ import { maxOutputOf, preferredDialect, quirksOf } from '../providers/catalog.ts
 import type { CatalogueEntry } from '../providers/entry.ts';
 import { credentialNames, identities, isIdentity } from '../providers/identity.ts';
 import { contextLengthOf, fallbackPrice, nextPriceChange, resolvePrice } from '../providers/prices.ts';
-import { compileLimit } from './compile-limit.ts';
+import { compileAddresses } from './addresses.ts';
 import { compileModels } from './compile-route.ts';
+import { compileTenants } from './compile-tenants.ts';
 import { entryOf } from './complete.ts';
 import { endpointOf, schemeOf, servesModel, speaksOf } from './hosting.ts';
 import { keepersOf } from './keepers.ts';
-import { sellPpmOf } from './pricing-schema.ts';
 import type { Route } from './route.ts';
 import type { Config, ProviderConfig } from './schema.ts';
-import type { Endpoint, Key, Provider, ProviderKey, Snapshot, Target, Team, Timeouts } from './snapshot.ts';
+import type { Endpoint, Provider, ProviderKey, Snapshot, Target, Timeouts } from './snapshot.ts';
 import { compileTimeouts } from './timeout-schema.ts';
 
 export type Transport = NonNullable<Provider['transport']>;
@@ -63,14 +63,12 @@ export function compile(config: Config, options: CompileOptions): Snapshot {
     targets.set(id, target);
     return target;
   });
-  const teams = new Map(Object.entries(config.teams).map(([name, team]) => [name, compileTeam(name, team)]));
   const { listen } = config;
   return Object.freeze({
     version: options.version,
     providers: new Map([...hosts].map(([name, { provider }]) => [name, provider])),
     models,
-    keys: new Map(config.keys.map((key) => [hashSecret(key.key), compileKey(key, teams)])),
-    teams,
+    ...compileTenants(config),
     settings: Object.freeze({
       host: listen.host,
       port: listen.port,
@@ -80,6 +78,8 @@ export function compile(config: Config, options: CompileOptions): Snapshot {
       bodyLimitBytes: config.body_limit,
       fileLimitBytes: config.file_limit,
       fetchMedia: config.fetch_media,
+      trustedProxies:
+        config.trusted_proxies.length === 0 ? undefined : compileAddresses(config.trusted_proxies),
       drainMs: config.drain,
       journal: { limitBytes: config.journal.limit, alarmBytes: config.journal.alarm },
       webhooks: config.webhooks.map(({ url, secret, events, organisation }) => ({
@@ -90,12 +90,6 @@ export function compile(config: Config, options: CompileOptions): Snapshot {
       })),
       logLevel: config.log.level,
     }),
-    organisations: new Map(
-      Object.entries(config.organisations).map(([name, { limits, pricing }]) => [
-        name,
-        { name, limits: limits.map(compileLimit), ...(pricing && { sellPpm: sellPpmOf(pricing) }) },
-      ]),
-    ),
     ...(config.unpriced && { fallbackPrice: fallbackPrice(config.unpriced) }),
     listed: [
       ...models.keys(),
@@ -214,21 +208,4 @@ function resolver(
     direct.set(model, route);
     return route;
   };
-}
-
-function compileKey(key: Config['keys'][number], teams: ReadonlyMap<string, Team>): Key {
-  return Object.freeze({
-    id: `key_${key.name}`,
-    name: key.name,
-    team: key.team,
-    organisation: teams.get(key.team)?.organisation ?? 'default',
-    models: key.models,
-    limits: key.limits.map(compileLimit),
-    expiresAt: key.expires,
-    disabled: key.disabled,
-  });
-}
-
-function compileTeam(name: string, team: Config['teams'][string]): Team {
-  return Object.freeze({ name, organisation: team.organisation, limits: team.limits.map(compileLimit) });
 }

@@ -91,6 +91,8 @@ export function readIssues(issues: readonly z.core.$ZodIssue[], raw: unknown): F
     if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => readUnknownKey(path, key));
     // The whole is judged without the member that was not understood: one mistake is enough.
     if (issue.code === 'custom' && unknown.has(formatPath(path))) return [];
+    if (issue.code === 'invalid_key')
+      return [{ path, onKey: true, message: issue.issues[0]?.message ?? issue.message }];
     if (valueAt(raw, path) === undefined) return [{ path, message: 'is missing', hint: describe(path) }];
     if (issue.code === 'invalid_union') return readUnion(issue, path, raw);
     if (issue.code === 'invalid_type' && issue.message.startsWith('Invalid input'))

@@ -54,11 +54,8 @@ function isUsable(name: string, keys: readonly Key[], models: Snapshot['models']
   return [...models].some(([other, from]) => other !== name && leadsTo(from, route));
 }
 
-function mayUse({ models }: Key, name: string): boolean {
-  return (
-    models === undefined ||
-    models.some((model) => (model.endsWith('*') ? name.startsWith(model.slice(0, -1)) : model === name))
-  );
+function mayUse({ restrictions = [] }: Key, name: string): boolean {
+  return restrictions.every(({ models }) => models === undefined || models.has(name));
 }
 
 function leadsTo(from: Route, route: Route): boolean {

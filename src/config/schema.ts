@@ -5,21 +5,17 @@ import { dialects } from '../dialects/index.ts';
 import { type AuthScheme, keySchemes } from '../providers/auth.ts';
 import { identities } from '../providers/identity.ts';
 import { type SettingName, settingForms } from '../providers/places.ts';
-import { limit } from './limit-schema.ts';
+import { isAddressRange } from './addresses.ts';
 import { price } from './price-schema.ts';
-import { pricing } from './pricing-schema.ts';
 import { route } from './route-schema.ts';
 import { shared } from './shared-schema.ts';
+import { configKeySchema, organisationSchema, teamSchema, tenantName } from './tenant-schema.ts';
 import { timeout } from './timeout-schema.ts';
-import { duration, size, text } from './values.ts';
+import { duration, secret, size, text } from './values.ts';
 import { journal, webhooks } from './webhook-schema.ts';
 
 /** Those a provider can be called in. */
 const spoken: readonly DialectName[] = [...dialects.keys()];
-
-const secret = text
-  .trim()
-  .min(1, { error: 'the secret is empty; set the variable it comes from, or remove this line' });
 
 const listen = z
   .string({ error: 'must be host:port, such as 127.0.0.1:4000' })
@@ -105,35 +101,6 @@ const provider = z.strictObject({
     ),
 });
 
-const limits = z.array(limit).default([]).describe('At most so much per window; every one of them holds.');
-
-const key = z.strictObject({
-  name: text
-    .min(1, { error: 'is empty; give the key a name' })
-    .describe('Name of the key, shown in usage and logs.'),
-  key: secret.describe('The secret applications send, best as ${VARIABLE}; only its hash is kept.'),
-  team: text.default('default').describe('Team the key belongs to.'),
-  models: z
-    .array(text.min(1))
-    .optional()
-    .describe('Models the key may use; a trailing * matches a prefix. Default: all.'),
-  limits,
-  expires: text
-    .refine((value) => !Number.isNaN(Date.parse(value)), { error: 'must be a date, such as 2030-01-31' })
-    .transform((value) => Date.parse(value))
-    .optional()
-    .describe('When the key stops working, such as 2030-01-31 or 2030-01-31T12:00:00Z.'),
-  disabled: z
-    .boolean({ error: 'must be true or false' })
-    .default(false)
-    .describe('true switches the key off.'),
-});
-
-const team = z.strictObject({
-  organisation: text.default('default').describe('Organisation the team belongs to.'),
-  limits,
-});
-
 function isStore(value: string): boolean {
   if (value === 'sqlite') return true;
   const url = URL.canParse(value) ? new URL(value) : undefined;
@@ -166,6 +133,16 @@ export const configSchema = z
       .describe(
         'Where the gateway fetches images and files from that clients name by address and a model takes by value only: the public internet, anywhere it can reach, or nowhere.',
       ),
+    trusted_proxies: z
+      .array(
+        text.refine(isAddressRange, {
+          error: 'must be an IP address or a range of them, such as 10.0.0.0/8 or "2001:db8::/32"',
+        }),
+      )
+      .default([])
+      .describe(
+        'Proxies before the gateway, by IP address or range: what they say in X-Forwarded-For of where a call comes from is believed.',
+      ),
     drain: duration.prefault('30s').describe('How long open calls may go on after SIGTERM.'),
     log: z
       .strictObject({
@@ -188,12 +165,12 @@ export const configSchema = z
       .record(z.string(), route)
       .default({})
       .describe('Public model names and the routes they stand for.'),
-    keys: z.array(key).default([]).describe('Keys applications use.'),
-    teams: z.record(z.string(), team).default({}).describe('Teams and their limits.'),
+    keys: z.array(configKeySchema).default([]).describe('Keys applications use.'),
+    teams: z.record(tenantName, teamSchema).default({}).describe('Teams, by name.'),
     organisations: z
-      .record(z.string(), z.strictObject({ limits, pricing: pricing.optional() }))
+      .record(tenantName, organisationSchema)
       .default({})
-      .describe('Limits of organisations and what they pay, by name; one without either needs no entry.'),
+      .describe('Organisations, by name; one that nothing is said of needs no entry.'),
     prices: z
       .record(z.string(), price)
       .default({})

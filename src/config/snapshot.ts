@@ -10,6 +10,7 @@ import type { Authorise } from '../providers/auth.ts';
 import type { Place } from '../providers/places.ts';
 import type { Framing } from '../wire/framing.ts';
 import type { Switched } from '../wire/tunnel.ts';
+import type { Addresses } from './addresses.ts';
 import type { Route } from './route.ts';
 import type { Window } from './window.ts';
 
@@ -19,11 +20,13 @@ export interface Snapshot {
   providers: ReadonlyMap<string, Provider>;
   /** Public model name → route. */
   models: ReadonlyMap<string, Route>;
-  /** SHA-256 (hex) of a key → key. Keys of the configuration; keys of the store are merged in by governance. */
+  /** SHA-256 (hex) of a secret → key. Keys of the configuration; those of the store are found by governance. */
   keys: ReadonlyMap<string, Key>;
-  /** Team name → limits and organisation. */
+  /** Secrets that were replaced and go on working for a while. */
+  previousSecrets?: ReadonlyMap<string, PreviousSecret>;
+  /** Team name → team, of the configuration and of the store. */
   teams: ReadonlyMap<string, Team>;
-  /** Organisation name → limits; absent where no organisation has any. */
+  /** Organisation name → organisation; those that nothing is said of are not in it. */
   organisations?: ReadonlyMap<string, Organisation>;
   /** What limits in USD are charged for what has no known price; absent: such targets are not called under them. */
   fallbackPrice?: Price;
@@ -51,6 +54,8 @@ export interface Settings {
   fileLimitBytes: number;
   /** Where images and files are fetched from that clients name by address and a target takes by value only. */
   fetchMedia: 'public' | 'any' | 'off';
+  /** Whose X-Forwarded-For is believed; undefined: nobody's. */
+  trustedProxies?: Addresses | undefined;
   drainMs: number;
   /** How much of the journal may be missing in the store: from `alarmBytes` on somebody is told, above `limitBytes` calls are refused. */
   journal: { limitBytes: number; alarmBytes: number };
@@ -156,27 +161,58 @@ export interface Endpoint {
   ownErrors?: boolean;
 }
 
-export interface Key {
-  id: string;
+/** What organisation, team and key have in common. */
+interface Tenant {
   name: string;
+  limits: readonly Limit[];
+  /** Of each of its end users; absent: none. */
+  endUserLimits?: readonly Limit[] | undefined;
+  /** Absent: anything is allowed. */
+  restriction?: Restriction | undefined;
+  disabled?: boolean;
+}
+
+/** What one of key, team and organisation lets calls ask for, and from where; undefined: anything, anywhere. */
+export interface Restriction {
+  owner: 'key' | 'team' | 'organisation';
+  name: string;
+  models: Patterns | undefined;
+  operations: ReadonlySet<string> | undefined;
+  addresses: Addresses | undefined;
+}
+
+/** Where a key is found by the secret it had before. */
+export interface PreviousSecret {
+  key: Key;
+  /** Milliseconds since 1970. */
+  untilMs: number;
+}
+
+/** Names, and prefixes with a `*` behind them. */
+export interface Patterns {
+  readonly said: readonly string[];
+  has(name: string): boolean;
+}
+
+export interface Key extends Tenant {
+  id: string;
   team: string;
   organisation: string;
-  /** Model names the key may use (`*` suffix matches a prefix); undefined: all. */
-  models: readonly string[] | undefined;
-  limits: readonly Limit[];
+  /** Its own and those of its team and organisation: all must allow a call. Absent: none restricts it. */
+  restrictions?: readonly Restriction[] | undefined;
+  /** Some of key, team and organisation limits each end user. */
+  limitsEndUsers?: boolean;
   expiresAt: number | undefined;
   disabled: boolean;
+  /** Its team or organisation is switched off. */
+  off?: 'team' | 'organisation' | undefined;
 }
 
-export interface Team {
-  name: string;
+export interface Team extends Tenant {
   organisation: string;
-  limits: readonly Limit[];
 }
 
-export interface Organisation {
-  name: string;
-  limits: readonly Limit[];
+export interface Organisation extends Tenant {
   /** What it pays, in parts per million of what its calls cost; absent: just that. */
   sellPpm?: number;
 }

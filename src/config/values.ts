@@ -47,3 +47,7 @@ export function amount(says: string, accepts: (value: number) => boolean) {
 export const wholeLimit = (max: number) =>
   amount(`must be a whole number from 1 to ${max}`, (n) => Number.isInteger(n) && n >= 1 && n <= max);
 export const text = z.string({ error: 'must be text' });
+
+export const secret = text
+  .trim()
+  .min(1, { error: 'the secret is empty; set the variable it comes from, or remove this line' });

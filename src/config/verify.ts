@@ -24,6 +24,11 @@ export function verify(draft: Draft): Finding[] {
     ...findCycles(new Map(entriesOf(models))),
     ...verifyKeys(draft),
     ...verifyOrganisations(draft),
+    ...(['teams', 'organisations'] as const).flatMap((section) =>
+      entriesOf(draft.sections[section]).flatMap(([name, tenant]) =>
+        isObject(tenant) ? verifyAllowed(draft, [section, name], tenant.models) : [],
+      ),
+    ),
     ...entriesOf(prices).flatMap(([target, price]) => verifyPrice(draft, target, price)),
   ];
 }
@@ -133,10 +138,7 @@ function verifyKeys(draft: Draft): Finding[] {
       const hint = nearestOr(key.team, teams, `add ${key.team}: {} under teams:`);
       findings.push({ path: [...path, 'team'], message: `no team "${key.team}"`, hint });
     }
-    for (const [i, model] of listOf(key.models).entries()) {
-      if (typeof model === 'string') findings.push(...verifyAllowed(draft, [...path, 'models', i], model));
-    }
-    return findings;
+    return [...findings, ...verifyAllowed(draft, path, key.models)];
   });
 }
 
@@ -152,14 +154,13 @@ function verifyOrganisations(draft: Draft): Finding[] {
   });
 }
 
-/** A pattern must end in its only `*`; what it matches is not looked at, for models come and go. */
-function verifyAllowed(draft: Draft, path: Path, pattern: string): Finding[] {
-  const star = pattern.indexOf('*');
-  if (star < 0) return verifyModelName(draft, path, pattern);
-  if (star === pattern.length - 1) return [];
-  return [
-    { path, message: `"${pattern}" has a * inside`, hint: 'a * may only stand at the end, such as openai/*' },
-  ];
+/** What a pattern matches is not looked at, for models come and go. */
+function verifyAllowed(draft: Draft, path: Path, models: unknown): Finding[] {
+  return listOf(models).flatMap((model, i) =>
+    typeof model === 'string' && !model.includes('*')
+      ? verifyModelName(draft, [...path, 'models', i], model)
+      : [],
+  );
 }
 
 function verifyPrice(draft: Draft, target: string, price: unknown): Finding[] {

@@ -7,7 +7,8 @@
 import type { Target } from '../config/snapshot.ts';
 import { clientGone, GatewayError, toGatewayError } from '../core/error.ts';
 import type { Asked, ClientDialect } from '../dialects/dialect.ts';
-import { authorise, extractSecret } from '../governance/keys.ts';
+import { authorise } from '../governance/allow.ts';
+import { extractSecret } from '../governance/keys.ts';
 import type { Amounts, BoundLimit } from '../governance/leases.ts';
 import { Plan, type Step } from '../routing/plan.ts';
 import { chooses, Thoughts } from '../routing/planned.ts';

@@ -1,10 +1,10 @@
 /** Lists of models (GET /v1/models, or where a dialect has them) and single ones: the names a key may use, in the dialect asked for. */
-import type { Key } from '../config/snapshot.ts';
 import { GatewayError, toGatewayError } from '../core/error.ts';
 import { newCallId } from '../core/id.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { ClientDialect } from '../dialects/dialect.ts';
-import { authorise, extractSecret } from '../governance/keys.ts';
+import { authorise, mayUse } from '../governance/allow.ts';
+import { extractSecret } from '../governance/keys.ts';
 import type { Answer, ClientRequest } from '../wire/http/server/messages.ts';
 import type { Gateway } from './gateway.ts';
 import { describeModel, listedModels } from './model-cards.ts';
@@ -53,14 +53,5 @@ function decode(text: string): string {
     return decodeURIComponent(text);
   } catch {
     return text;
-  }
-}
-
-function mayUse(key: Key, model: string): boolean {
-  try {
-    authorise(key, model);
-    return true;
-  } catch {
-    return false;
   }
 }

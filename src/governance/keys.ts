@@ -1,14 +1,9 @@
-/** Who calls: finds the virtual key behind a secret and says which models it may use. */
+/** Who calls: finds the virtual key behind a secret, in the configuration or in the store. */
 import type { Key, Snapshot } from '../config/snapshot.ts';
 import { GatewayError } from '../core/error.ts';
 import { hashSecret } from '../core/secret.ts';
-
-/** A key kept in the store: only the hash of its secret is known. */
-export interface StoreKey {
-  /** SHA-256 of the secret, in hex. */
-  hash: string;
-  key: Key;
-}
+import type { TenantsChange } from '../core/tenants.ts';
+import { type HeldKey, StoredTenants } from './stored-tenants.ts';
 
 /** The key of calls that no client makes: it is charged to nobody, and may do anything. */
 export const nobodysKey: Key = {
@@ -16,20 +11,23 @@ export const nobodysKey: Key = {
   name: '',
   team: '',
   organisation: '',
-  models: undefined,
   limits: [],
   expiresAt: undefined,
   disabled: false,
 };
 
 export interface Keyring {
-  /** Takes the keys of a new configuration; those of the store stay. */
-  setSnapshot(snapshot: Pick<Snapshot, 'keys'>): void;
-  /** Takes the keys of the store, all of them; those of the configuration stay, and win over the same secret. */
-  setStoreKeys(list: readonly StoreKey[]): void;
+  /**
+   * Takes a new configuration; what the store has stays beside it.
+   * @returns it with the teams and organisations of the store: what calls are to be served from.
+   */
+  adopt(snapshot: Snapshot): Snapshot;
+  /** Takes what has changed in the store. @returns the same: another one only where teams or organisations changed. */
+  change(change: TenantsChange): Snapshot;
   /**
    * The key a secret belongs to.
-   * @throws GatewayError `unauthorized` when the secret is missing or unknown, or its key disabled or expired.
+   * @throws GatewayError `unauthorized` when the secret is missing, unknown or replaced, or its key disabled or expired;
+   * `forbidden` when its team or organisation is switched off.
    */
   authenticate(secret: string | undefined, nowMs: number): Key;
   /** The key of an id, whether it may still be used or not; undefined: there is none any more. */
@@ -41,30 +39,54 @@ export interface Keyring {
 /**
  * Secrets are hashed for each call: 0.2 µs, measured. A cache from secret to key would save half of that and keep
  * every client's secret in memory.
+ * @param configuration the first.
+ * @param alarm told of what is in the store and is not understood.
  */
-export function createKeyring(): Keyring {
-  let configKeys: Snapshot['keys'] = new Map();
-  let storeKeys: ReadonlyMap<string, Key> = new Map();
+export function createKeyring(
+  configuration: Snapshot,
+  alarm: (what: string, fields: Record<string, unknown>) => void = () => {},
+): Keyring {
+  let compiled = configuration;
+  let snapshot = configuration;
+  const stored = new StoredTenants(alarm);
+
+  const inConfiguration = (has: (key: Key) => boolean): Key | undefined => {
+    for (const key of compiled.keys.values()) if (has(key)) return key;
+    return undefined;
+  };
+  const keyOf = (held: HeldKey | undefined) => held && stored.compile(held, snapshot);
+
+  /** A secret that is none of a key's of the configuration as it is now. */
+  const findOther = (digest: string, nowMs: number): Key => {
+    const previous = compiled.previousSecrets?.get(digest);
+    if (previous !== undefined) {
+      if (nowMs >= previous.untilMs) throw replaced(previous.key.name, previous.untilMs);
+      return previous.key;
+    }
+    const held = stored.find(digest);
+    if (held === undefined) {
+      throw refuse(
+        'This API key is not known here. Check that it was copied whole, and is meant for this gateway.',
+      );
+    }
+    const { name, hash, previousUntil = 0 } = held.stored;
+    if (hash !== digest && nowMs >= previousUntil) throw replaced(name, previousUntil);
+    return stored.compile(held, snapshot);
+  };
 
   return {
-    setSnapshot(snapshot) {
-      configKeys = snapshot.keys;
+    adopt(next) {
+      compiled = next;
+      snapshot = stored.mergedInto(next);
+      stored.forgetCompiled();
+      return snapshot;
     },
-    setStoreKeys(list) {
-      storeKeys = new Map(list.map((stored) => [stored.hash, stored.key]));
+    change(change) {
+      if (stored.apply(change)) snapshot = stored.mergedInto(compiled);
+      return snapshot;
     },
-    find(id) {
-      for (const keys of [configKeys, storeKeys]) {
-        for (const key of keys.values()) if (key.id === id) return key;
-      }
-      return undefined;
-    },
-    named(name) {
-      for (const keys of [configKeys, storeKeys]) {
-        for (const key of keys.values()) if (key.name === name) return key;
-      }
-      return undefined;
-    },
+    find: (id) => inConfiguration((key) => key.id === id) ?? keyOf(stored.findId(id)),
+    named: (name) => inConfiguration((key) => key.name === name) ?? keyOf(stored.findName(name)),
     authenticate(secret, nowMs) {
       if (secret === undefined || secret === '') {
         throw refuse(
@@ -73,12 +95,7 @@ export function createKeyring(): Keyring {
         );
       }
       const digest = hashSecret(secret);
-      const key = configKeys.get(digest) ?? storeKeys.get(digest);
-      if (key === undefined) {
-        throw refuse(
-          'This API key is not known here. Check that it was copied whole, and is meant for this gateway.',
-        );
-      }
+      const key = compiled.keys.get(digest) ?? findOther(digest, nowMs);
       if (key.disabled) {
         throw refuse(
           `The API key "${key.name}" was revoked or switched off. Ask whoever runs this gateway for another.`,
@@ -90,36 +107,26 @@ export function createKeyring(): Keyring {
           `The API key "${key.name}" expired at ${when}. Ask whoever runs this gateway for another.`,
         );
       }
+      if (key.off !== undefined) {
+        throw new GatewayError(
+          'forbidden',
+          `The ${key.off} "${key[key.off]}" of the API key "${key.name}" is switched off. ` +
+            'Ask whoever runs this gateway.',
+          { code: `${key.off}_disabled` },
+        );
+      }
       return key;
     },
   };
 }
 
+function replaced(name: string, untilMs: number): GatewayError {
+  const when = new Date(untilMs).toISOString();
+  return refuse(`This secret of the API key "${name}" was replaced and ended at ${when}. Use its new one.`);
+}
+
 function refuse(message: string): GatewayError {
   return new GatewayError('unauthorized', message, { code: 'invalid_api_key' });
-}
-
-/**
- * Lets a key use a model by the name the client says: a key that may use `smart` may use it whatever targets lie
- * behind it, without being allowed those targets by their own names.
- * @throws GatewayError `forbidden`, naming up to ten models that are allowed.
- */
-export function authorise(key: Key, model: string): void {
-  if (key.models === undefined) return;
-  for (const pattern of key.models) if (matches(pattern, model)) return;
-  const named = key.models.slice(0, 10).join(', ');
-  const more = key.models.length > 10 ? ` and ${key.models.length - 10} more` : '';
-  throw new GatewayError(
-    'forbidden',
-    `The API key "${key.name}" may not use the model "${model}". It may use ` +
-      `${named === '' ? 'no model at all' : named + more}.`,
-    { param: 'model', code: 'model_not_allowed' },
-  );
-}
-
-function matches(pattern: string, model: string): boolean {
-  if (!pattern.endsWith('*')) return pattern === model;
-  return model.startsWith(pattern.slice(0, -1));
 }
 
 /** The secret a request carries, from the places the official SDKs put it; undefined when in none of them. */

@@ -1,6 +1,6 @@
-/** The applier's thread: every 200 ms it applies what the journal holds, and twice a second it looks for changed keys. */
+/** The applier's thread: every 200 ms it applies what the journal holds, and twice a second it looks for what operators changed. */
 import { controlRevision } from '../store/control.ts';
-import { listKeys } from '../store/keys.ts';
+import { listTenants } from '../store/list-tenants.ts';
 import { openStore, type Store } from '../store/open.ts';
 import type { ApplierState, FromWorker, ToWorker } from './applier.ts';
 import { reasonOf } from './data-dir.ts';
@@ -10,7 +10,7 @@ import { journalStart } from './segments.ts';
 declare const self: Worker;
 
 const tickMs = 200;
-const keysEveryMs = 500;
+const controlEveryMs = 500;
 const longestBackoffMs = 10_000;
 /** A step that has come nowhere for so long waits for a store that does not answer. */
 const stalledMs = 10_000;
@@ -75,22 +75,22 @@ interface Work {
 function startWork(dataDir: string, url: string): Work {
   let store: Store | undefined;
   let follower: Follower | undefined;
-  let revision: string | undefined;
-  let keysLookedAt = 0;
+  let revision: number | undefined;
+  let lookedAt = 0;
   let movedAt = performance.now();
   let stepping = false;
   let toldAt = -Infinity;
   let told = '';
   let well = true;
 
-  async function tellKeys(db: Store['db']): Promise<void> {
+  async function tellTenants(db: Store['db']): Promise<void> {
     const now = performance.now();
-    if (revision !== undefined && now - keysLookedAt < keysEveryMs) return;
-    keysLookedAt = now;
-    const current = await controlRevision(db);
-    if (current === revision) return;
-    post({ type: 'keys', keys: await listKeys(db) });
-    revision = current;
+    if (revision !== undefined && now - lookedAt < controlEveryMs) return;
+    lookedAt = now;
+    if (revision !== undefined && (await controlRevision(db)) === revision) return;
+    const change = await listTenants(db, revision);
+    post({ type: 'tenants', change });
+    revision = change.revision;
   }
 
   function state(error?: unknown): ApplierState {
@@ -121,7 +121,7 @@ function startWork(dataDir: string, url: string): Work {
       stepping = true;
       try {
         store ??= await openStore(dataDir, url);
-        await tellKeys(store.db);
+        await tellTenants(store.db);
         follower ??= await followJournal(dataDir, store, tell);
         await follower.catchUp();
       } finally {

@@ -1,6 +1,7 @@
 /** The applier as the main thread sees it: a worker that brings the journal into the store, beside the calls' path. */
+
+import type { TenantsChange } from '../core/tenants.ts';
 import { workerUrl } from '../core/worker-url.ts';
-import type { StoreKey } from '../store/keys.ts';
 import { journalStart, type Position } from './segments.ts';
 
 export interface ApplierState {
@@ -22,12 +23,12 @@ export interface ApplierOptions {
   store: string;
   /** Told when `ok` or the position changes, some times a second at most, and while `ok` is false after every try. */
   onState?: (state: ApplierState) => void;
-  /** All keys of the store: at the start, and within a second of any process creating or revoking one. */
-  onKeys?: (keys: StoreKey[]) => void;
+  /** Organisations, teams and keys: all at the start, and what changes within a second of any process changing it. */
+  onTenants?: (change: TenantsChange) => void;
 }
 
 export interface Applier {
-  /** Resolves when the keys were told and all that was in the journal at the start is in the store. */
+  /** Resolves when the tenants were told and all that was in the journal at the start is in the store. */
   ready: Promise<void>;
   /** Resolves when all lines written before are in the store: not before the store can be written. */
   flushed(): Promise<void>;
@@ -43,7 +44,7 @@ export type ToWorker =
 export type FromWorker =
   | { type: 'ready' }
   | { type: 'state'; state: ApplierState }
-  | { type: 'keys'; keys: StoreKey[] }
+  | { type: 'tenants'; change: TenantsChange }
   | { type: 'flushed'; id: number }
   | { type: 'stopped' };
 
@@ -64,7 +65,7 @@ export function startApplier(options: ApplierOptions): Applier {
     const message = event.data;
     if (message.type === 'ready') onReady();
     else if (message.type === 'state') options.onState?.(message.state);
-    else if (message.type === 'keys') options.onKeys?.(message.keys);
+    else if (message.type === 'tenants') options.onTenants?.(message.change);
     else if (message.type === 'stopped') onStopped();
     else {
       flushes.get(message.id)?.();

@@ -18,6 +18,8 @@ export async function createFirstSecrets(
   const adminToken = await createFirstToken(db);
   if (adminToken === undefined) return undefined;
   const wanted = !configured && (await listKeys(db)).length === 0;
-  const key = wanted ? (await createKey(db, { name: 'default' })).secret : undefined;
+  const key = wanted
+    ? (await db.transaction().execute((trx) => createKey(trx, 'default'))).secret
+    : undefined;
   return { key, adminToken };
 }

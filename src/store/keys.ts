@@ -1,126 +1,213 @@
-/** Virtual keys made at run time: created, listed, revoked; only hashes of their secrets are kept. */
+/** Virtual keys made at run time: created, changed, rotated, revoked, listed; only hashes of their secrets are kept. */
 import { randomBytes } from 'node:crypto';
-import type { Kysely, Selectable } from 'kysely';
-import type { PlainLimit } from '../core/limit.ts';
+import type { Kysely, Selectable, Transaction } from 'kysely';
+import type { JsonObject } from '../core/json.ts';
 import { hashSecret } from '../core/secret.ts';
+import { type FileTenants, noFile, type StoredKey } from '../core/tenants.ts';
 import { bumpControl } from './control.ts';
 import type { KeysTable, Schema } from './schema.ts';
-
-/** A key as plain data, fit to be posted between threads. */
-export interface StoreKey {
-  id: string;
-  name: string;
-  /** SHA-256 of the secret, hex. */
-  hash: string;
-  team: string;
-  organisation: string;
-  /** Undefined: all. */
-  models: string[] | undefined;
-  limits: PlainLimit[];
-  createdAt: number;
-  expiresAt: number | undefined;
-  /** Revoked keys stay, so that what they spent keeps its name. */
-  revokedAt: number | undefined;
-  disabled: boolean;
-}
-
-export interface NewKey {
-  name: string;
-  /** `default` unless named, as in the configuration file. */
-  team?: string;
-  organisation?: string;
-  models?: string[];
-  limits?: PlainLimit[];
-  expiresAt?: number;
-}
-
-/** A wish that cannot be met; its message is for whoever asked. */
-export class KeyError extends Error {
-  override readonly name = 'KeyError';
-}
+import { requireNotOwned, TenantError } from './tenant-error.ts';
+import { findTenant } from './tenants.ts';
 
 /**
+ * @param document one that the schema of keys has approved of, as it was written.
  * @returns the key and its secret, which is kept nowhere.
- * @throws KeyError when a key of that name is in use.
+ * @throws TenantError `owned`, `taken` when a key of that name is in use; `unknown` when its team is.
  */
 export async function createKey(
-  db: Kysely<Schema>,
-  wish: NewKey,
-): Promise<{ key: StoreKey; secret: string }> {
-  const secret = `sk-sluice-${randomBytes(16).toString('hex')}`;
+  trx: Transaction<Schema>,
+  name: string,
+  document: JsonObject = {},
+  file: FileTenants = noFile,
+  now = Date.now(),
+): Promise<{ key: StoredKey; secret: string }> {
+  const revision = await bumpControl(trx);
+  requireNotOwned(file, 'keys', name);
+  const taken = await trx
+    .selectFrom('keys')
+    .select('id')
+    .where('name', '=', name)
+    .where('revoked_at', 'is', null)
+    .executeTakeFirst();
+  if (taken !== undefined)
+    throw new TenantError(
+      'taken',
+      `A key named ${name} exists (${taken.id}). Revoke it first, or choose another name.`,
+    );
+  const secret = newSecret();
   const row: KeysTable = {
     id: `key_${randomBytes(6).toString('hex')}`,
-    name: wish.name,
+    name,
     hash: hashSecret(secret),
-    team: wish.team ?? 'default',
-    organisation: wish.organisation ?? 'default',
-    models: wish.models === undefined ? null : JSON.stringify(wish.models),
-    limits: JSON.stringify(wish.limits ?? []),
-    created_at: Date.now(),
-    expires_at: wish.expiresAt ?? null,
+    team: await requireTeam(trx, document, file),
+    document: JSON.stringify(document),
+    revision,
+    previous_hash: null,
+    previous_until: null,
+    created_at: now,
+    updated_at: now,
     revoked_at: null,
   };
-  await db.transaction().execute(async (trx) => {
-    const taken = await trx
-      .selectFrom('keys')
-      .select('id')
-      .where('name', '=', wish.name)
-      .where('revoked_at', 'is', null)
-      .executeTakeFirst();
-    if (taken !== undefined) {
-      throw new KeyError(
-        `A key named ${wish.name} exists (${taken.id}). Revoke it first, or choose another name.`,
-      );
-    }
-    await trx.insertInto('keys').values(row).execute();
-    await bumpControl(trx);
-  });
+  await trx.insertInto('keys').values(row).execute();
   return { key: keyOf(row), secret };
 }
 
-/** All keys, revoked ones too, in the order they were made. */
-export async function listKeys(db: Kysely<Schema>): Promise<StoreKey[]> {
-  const rows = await db.selectFrom('keys').selectAll().orderBy('created_at').orderBy('id').execute();
-  return rows.map(keyOf);
+export interface KeyPage {
+  /** Goes on behind this key. */
+  after?: Pick<StoredKey, 'name' | 'id'>;
+  limit?: number;
+  /** Only those of these teams. */
+  teams?: readonly string[];
+}
+
+/** Keys, revoked ones too, in the order of their names. */
+export async function listKeys(
+  db: Kysely<Schema>,
+  { after, limit, teams }: KeyPage = {},
+): Promise<StoredKey[]> {
+  let query = db.selectFrom('keys').selectAll().orderBy('name').orderBy('id');
+  if (after !== undefined)
+    query = query.where((eb) =>
+      eb.or([eb('name', '>', after.name), eb.and([eb('name', '=', after.name), eb('id', '>', after.id)])]),
+    );
+  if (teams !== undefined) query = query.where('team', 'in', teams.length === 0 ? [''] : teams);
+  if (limit !== undefined) query = query.limit(limit);
+  return (await query.execute()).map(keyOf);
+}
+
+/** By id or name; of several of a name, the one in use. */
+export async function findKey(db: Kysely<Schema>, nameOrId: string): Promise<StoredKey | undefined> {
+  const row = await db
+    .selectFrom('keys')
+    .selectAll()
+    .where((eb) => eb.or([eb('id', '=', nameOrId), eb('name', '=', nameOrId)]))
+    .orderBy('revoked_at', (order) => order.asc().nullsFirst())
+    .orderBy('id')
+    .executeTakeFirst();
+  return row && keyOf(row);
+}
+
+/** A key before a change and after it. */
+export interface KeyChange {
+  before: StoredKey;
+  after: StoredKey;
+}
+
+/** Puts another document in the place of the one before. @throws TenantError `not_found`, `unknown`. */
+export async function updateKey(
+  trx: Transaction<Schema>,
+  nameOrId: string,
+  document: JsonObject,
+  file: FileTenants = noFile,
+  now = Date.now(),
+): Promise<KeyChange> {
+  const revision = await bumpControl(trx);
+  const before = await requireKey(trx, nameOrId, file);
+  const team = await requireTeam(trx, document, file);
+  return write(trx, before, { document, team, revision, updatedAt: now });
 }
 
 /**
- * Revokes a key by name or id, for good.
- * @throws KeyError when there is no such key in use.
+ * Gives a key another secret; the one before goes on working for `graceMs`.
+ * @returns the change, and the secret, which is kept nowhere. @throws TenantError `not_found`.
  */
-export async function revokeKey(db: Kysely<Schema>, nameOrId: string): Promise<StoreKey> {
-  return await db.transaction().execute(async (trx) => {
-    const row = await trx
-      .selectFrom('keys')
-      .selectAll()
-      .where((eb) => eb.or([eb('id', '=', nameOrId), eb('name', '=', nameOrId)]))
-      .orderBy('revoked_at', (order) => order.asc().nullsFirst())
-      .executeTakeFirst();
-    if (row === undefined) {
-      throw new KeyError(
-        `There is no key ${nameOrId} here. Keys of the configuration file are removed there.`,
-      );
-    }
-    if (row.revoked_at !== null) throw new KeyError(`The key ${nameOrId} is revoked already.`);
-    const revokedAt = Date.now();
-    await trx.updateTable('keys').set({ revoked_at: revokedAt }).where('id', '=', row.id).execute();
-    await bumpControl(trx);
-    return keyOf({ ...row, revoked_at: revokedAt });
+export async function rotateKey(
+  trx: Transaction<Schema>,
+  nameOrId: string,
+  graceMs: number,
+  file: FileTenants = noFile,
+  now = Date.now(),
+): Promise<KeyChange & { secret: string }> {
+  const revision = await bumpControl(trx);
+  const before = await requireKey(trx, nameOrId, file);
+  const secret = newSecret();
+  const change = await write(trx, before, {
+    hash: hashSecret(secret),
+    // The one before that is good for nothing from now on, whatever was left of its time.
+    previousHash: before.hash,
+    previousUntil: now + graceMs,
+    revision,
+    updatedAt: now,
   });
+  return { ...change, secret };
 }
 
-function keyOf(row: Selectable<KeysTable>): StoreKey {
+/** Revokes a key, and the secret it had before, for good. @throws TenantError `not_found`. */
+export async function revokeKey(
+  trx: Transaction<Schema>,
+  nameOrId: string,
+  file: FileTenants = noFile,
+  now = Date.now(),
+): Promise<KeyChange> {
+  const revision = await bumpControl(trx);
+  const before = await requireKey(trx, nameOrId, file);
+  return write(trx, before, { revokedAt: now, revision, updatedAt: now });
+}
+
+/** @throws TenantError `not_found` when there is no such key in use; `owned` by the file. */
+async function requireKey(trx: Transaction<Schema>, nameOrId: string, file: FileTenants): Promise<StoredKey> {
+  const found = await findKey(trx, nameOrId);
+  if (found?.revokedAt !== undefined)
+    throw new TenantError('not_found', `The key ${nameOrId} is revoked already.`);
+  if (found !== undefined) return found;
+  requireNotOwned(file, 'keys', nameOrId);
+  throw new TenantError(
+    'not_found',
+    `There is no key ${nameOrId} here. Keys of the configuration file are changed there.`,
+  );
+}
+
+/** @throws TenantError `unknown` */
+async function requireTeam(
+  trx: Transaction<Schema>,
+  document: JsonObject,
+  file: FileTenants,
+): Promise<string> {
+  const name = typeof document.team === 'string' ? document.team : 'default';
+  if (name === 'default' || file.teams.has(name)) return name;
+  if ((await findTenant(trx, 'teams', name)) !== undefined) return name;
+  throw new TenantError('unknown', `There is no team "${name}". Make it first, or name another.`);
+}
+
+async function write(
+  trx: Transaction<Schema>,
+  before: StoredKey,
+  change: Partial<StoredKey>,
+): Promise<KeyChange> {
+  const after = { ...before, ...change };
+  await trx
+    .updateTable('keys')
+    .set({
+      hash: after.hash,
+      team: after.team,
+      document: JSON.stringify(after.document),
+      revision: after.revision,
+      previous_hash: after.previousHash ?? null,
+      previous_until: after.previousUntil ?? null,
+      updated_at: after.updatedAt,
+      revoked_at: after.revokedAt ?? null,
+    })
+    .where('id', '=', before.id)
+    .execute();
+  return { before, after };
+}
+
+function newSecret(): string {
+  return `sk-sluice-${randomBytes(16).toString('hex')}`;
+}
+
+export function keyOf(row: Selectable<KeysTable>): StoredKey {
   return {
     id: row.id,
     name: row.name,
     hash: row.hash,
     team: row.team,
-    organisation: row.organisation,
-    models: row.models === null ? undefined : (JSON.parse(row.models) as string[]),
-    limits: JSON.parse(row.limits) as PlainLimit[],
-    createdAt: row.created_at,
-    expiresAt: row.expires_at ?? undefined,
-    revokedAt: row.revoked_at ?? undefined,
-    disabled: row.revoked_at !== null,
+    document: JSON.parse(row.document) as JsonObject,
+    revision: Number(row.revision),
+    previousHash: row.previous_hash ?? undefined,
+    previousUntil: row.previous_until === null ? undefined : Number(row.previous_until),
+    createdAt: Number(row.created_at),
+    updatedAt: Number(row.updated_at),
+    revokedAt: row.revoked_at === null ? undefined : Number(row.revoked_at),
   };
 }

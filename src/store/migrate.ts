@@ -9,6 +9,7 @@ import { up as why } from './migrations/0005-why.ts';
 import { up as plans } from './migrations/0006-plans.ts';
 import { up as nodes } from './migrations/0007-nodes.ts';
 import { up as prices } from './migrations/0008-prices.ts';
+import { up as tenants } from './migrations/0009-tenants.ts';
 import { up as administration } from './migrations/0010-administration.ts';
 import { up as longNames } from './migrations/0013-long-names.ts';
 import type { Schema } from './schema.ts';
@@ -31,6 +32,7 @@ const migrations: Record<string, StoreMigration> = {
   '0006-plans': { up: plans },
   '0007-nodes': { up: nodes, breaks: true },
   '0008-prices': { up: prices },
+  '0009-tenants': { up: tenants },
   '0010-administration': { up: administration },
   '0013-long-names': { up: longNames },
 };

@@ -7,6 +7,8 @@ export interface Schema {
   plans: PlansTable;
   prices: PricesTable;
   rollups: RollupsTable;
+  organisations: OrganisationsTable;
+  teams: TeamsTable;
   keys: KeysTable;
   tokens: TokensTable;
   audit: AuditTable;
@@ -116,20 +118,31 @@ export interface RollupsTable {
   sell_nano_usd: Generated<number>;
 }
 
-/** Virtual keys made at run time; those of the configuration file are not here. */
-export interface KeysTable {
-  id: string;
+/** Organisations made at run time; those of the configuration file are not here, as of teams and keys. */
+export interface OrganisationsTable {
   name: string;
+  /** JSON of what the configuration file would say of it. */
+  document: string;
+  /** Of the store, at which it was changed last. */
+  revision: number;
+  created_at: number;
+  updated_at: number;
+}
+
+export interface TeamsTable extends OrganisationsTable {
+  /** As its document has it. */
+  organisation: string;
+}
+
+export interface KeysTable extends OrganisationsTable {
+  id: string;
   /** SHA-256 of the secret, hex. */
   hash: string;
+  /** As its document has it. */
   team: string;
-  organisation: string;
-  /** JSON list of model names; null: all. */
-  models: string | null;
-  /** JSON list of limits. */
-  limits: string;
-  created_at: number;
-  expires_at: number | null;
+  /** Of the secret before, and until when that works. */
+  previous_hash: string | null;
+  previous_until: number | null;
   revoked_at: number | null;
 }
 
@@ -237,7 +250,7 @@ export interface ObjectsTable {
   charged: number;
 }
 
-/** Single values: `journal`, the position up to which the journal is applied; `control`, a count of changes of what is administered. */
+/** Single values: `journal`, the position up to which the journal is applied; `control`, a count of changes. */
 export interface MetaTable {
   name: string;
   value: string;

@@ -6,6 +6,7 @@ import { Command } from 'commander';
 import { addKeysCommand } from '../../src/cli/keys.ts';
 import { formatLimit, parseLimit } from '../../src/cli/limit.ts';
 import { readMoment } from '../../src/cli/moment.ts';
+import { addTenantsCommands } from '../../src/cli/tenants.ts';
 import { addUsageCommand, formatUsage } from '../../src/cli/usage.ts';
 import { hashSecret } from '../../src/core/secret.ts';
 import { openJournal } from '../../src/ledger/journal.ts';
@@ -23,6 +24,7 @@ async function sluice(...words: string[]): Promise<{ out: string; err: string; c
   const program = new Command('sluice').exitOverride();
   addUsageCommand(program);
   addKeysCommand(program);
+  addTenantsCommands(program);
   for (const command of [...program.commands, ...program.commands.flatMap((one) => one.commands)])
     command.exitOverride();
   let [out, err, thrown] = ['', '', 0];
@@ -189,6 +191,7 @@ describe('keys', () => {
 
   test('create prints the secret once; list and revoke know the key', async () => {
     const dir = join(tempDir(), 'new');
+    await sluice('teams', 'create', 'web', '--data', dir);
     const made = await sluice(
       ...['keys', 'create', '--name', 'ci', '--team', 'web', '--models', 'fast, smart', '--data', dir],
       ...['--limit', 'usd=5/day', '--limit', 'concurrency=8', '--expires', '30d'],
@@ -202,13 +205,12 @@ describe('keys', () => {
       name: 'ci',
       team: 'web',
       hash: hashSecret(secret),
-      models: ['fast', 'smart'],
-      limits: [
-        { unit: 'usd', max: 5_000_000_000, per: 'day' },
-        { unit: 'concurrency', max: 8 },
-      ],
+      document: {
+        models: ['fast', 'smart'],
+        limits: [{ usd: 5, per: 'day' }, { concurrency: 8 }],
+      },
     });
-    expect(key!.expiresAt! - key!.createdAt).toBeCloseTo(30 * 86_400_000, -4);
+    expect(Date.parse(String(key!.document.expires)) - key!.createdAt).toBeCloseTo(30 * 86_400_000, -4);
 
     const list = await sluice('keys', 'list', '--data', dir);
     expect(list.out).toMatch(/ci +key_\w+ +web +fast smart +usd=5\/day concurrency=8 .* active\n$/);
@@ -220,7 +222,7 @@ describe('keys', () => {
     expect((await sluice('keys', 'revoke', 'ci', '--data', dir)).out).toStartWith('Revoked ci (key_');
     const json = await sluice('keys', 'list', '--format', 'json', '--data', dir);
     expect(JSON.parse(json.out)).toMatchObject([
-      { name: 'ci', limits: ['usd=5/day', 'concurrency=8'], state: 'revoked' },
+      { name: 'ci', limits: [{ usd: 5, per: 'day' }, { concurrency: 8 }], state: 'revoked' },
     ]);
     expect(json.out).not.toContain(hashSecret(secret));
   });

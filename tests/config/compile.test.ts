@@ -186,12 +186,12 @@ keys:
   - { name: lone, key: other, disabled: true }
 teams: { web: { organisation: shop, limits: [{ tokens: 1000, per: hour }] } }
 organisations: { shop: { limits: [{ requests: 5, per: second }] } }`);
-  expect(snapshot.keys.get(hashSecret('secret'))).toEqual({
+  expect(snapshot.keys.get(hashSecret('secret'))).toMatchObject({
     id: 'key_ci',
     name: 'ci',
     team: 'web',
     organisation: 'shop',
-    models: ['mock/*'],
+    restrictions: [{ owner: 'key', name: 'ci', models: { said: ['mock/*'] } }],
     limits: [
       { unit: 'usd', max: 500_000_000, window: windowOf('day'), whenExhausted: 'cut', warn: [] },
       { unit: 'concurrency', max: 8, window: undefined, whenExhausted: 'cut', warn: [] },

@@ -51,7 +51,6 @@ function makeKeys(own: Limit[][]): Key[] {
     // Two keys share a team, all share the organisation.
     team: i < 2 ? 'web' : 'ops',
     organisation: 'shop',
-    models: undefined,
     limits,
     expiresAt: undefined,
     disabled: false,

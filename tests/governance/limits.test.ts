@@ -18,7 +18,6 @@ function makeKey(limits: Limit[], more: Partial<Key> = {}): Key {
     name: more.id ?? 'ci',
     team: 'web',
     organisation: 'shop',
-    models: undefined,
     limits,
     expiresAt: undefined,
     disabled: false,

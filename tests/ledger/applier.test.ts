@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'bun:test';
 import { appendFileSync, copyFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { StoredKey } from '../../src/core/tenants.ts';
 import { type ApplierState, startApplier } from '../../src/ledger/applier.ts';
 import { readNode } from '../../src/ledger/data-dir.ts';
 import { followJournal } from '../../src/ledger/follow.ts';
@@ -9,7 +10,7 @@ import { openJournal } from '../../src/ledger/journal.ts';
 import { applyLeftovers } from '../../src/ledger/leftovers.ts';
 import { recover } from '../../src/ledger/recover.ts';
 import { listSegments, segmentPath } from '../../src/ledger/segments.ts';
-import { createKey, revokeKey, type StoreKey } from '../../src/store/keys.ts';
+import { createKey, revokeKey } from '../../src/store/keys.ts';
 import { openStore } from '../../src/store/open.ts';
 import { storeUrl } from '../store-url.ts';
 import { stores } from '../stores.ts';
@@ -357,12 +358,12 @@ describe.each(stores)('on $name', ({ newDir, breakStore }) => {
       const dir = await newDir();
       journalOf(dir, 10);
       const journal = openJournal(dir);
-      const told: StoreKey[][] = [];
+      const told: StoredKey[][] = [];
       let heard = () => {};
       const applier = startApplier({
         dataDir: dir,
         store: storeUrl(dir),
-        onKeys(keys) {
+        onTenants({ keys }) {
           told.push(keys);
           heard();
         },
@@ -383,17 +384,15 @@ describe.each(stores)('on $name', ({ newDir, breakStore }) => {
           heard = resolve;
         });
       let change = next();
-      const { key } = await createKey(other.db, {
-        name: 'ci',
-        team: 'web',
-        limits: [{ unit: 'usd', max: 5e9, per: 'day' }],
-      });
+      const { key } = await other.db
+        .transaction()
+        .execute((trx) => createKey(trx, 'ci', { limits: [{ usd: 5, per: 'day' }] }));
       await change;
       expect(told.at(-1)).toEqual([key]);
       change = next();
-      await revokeKey(other.db, 'ci');
+      await other.db.transaction().execute((trx) => revokeKey(trx, 'ci'));
       await change;
-      expect(told.at(-1)).toMatchObject([{ id: key.id, disabled: true }]);
+      expect(told.at(-1)).toMatchObject([{ id: key.id, revokedAt: expect.any(Number) }]);
       await other.close();
 
       // What was not applied yet is applied by stop.

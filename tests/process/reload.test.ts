@@ -112,7 +112,7 @@ test('keys are made and revoked while it runs', async () => {
   const listed = JSON.parse(list.stdout);
   expect(listed.find(({ name }: { name: string }) => name === 'ann')).toMatchObject({
     models: ['mock/echo'],
-    limits: ['requests=1000/day'],
+    limits: [{ requests: 1000, per: 'day' }],
     state: 'active',
   });
   expect(list.stdout).not.toInclude(secret);

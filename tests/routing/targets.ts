@@ -37,7 +37,6 @@ export const key: Key = {
   name: 'ci',
   team: 'web',
   organisation: 'shop',
-  models: undefined,
   limits: [],
   expiresAt: undefined,
   disabled: false,

@@ -2,30 +2,38 @@
 import { describe, expect, test } from 'bun:test';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { JsonObject } from '../../src/core/json.ts';
 import { hashSecret } from '../../src/core/secret.ts';
+import { type FileTenants, noFile } from '../../src/core/tenants.ts';
 import { controlRevision } from '../../src/store/control.ts';
-import { createKey, KeyError, listKeys, revokeKey } from '../../src/store/keys.ts';
-import { openStore } from '../../src/store/open.ts';
+import { createKey, listKeys, revokeKey } from '../../src/store/keys.ts';
+import { openStore, type Store } from '../../src/store/open.ts';
+import { TenantError } from '../../src/store/tenant-error.ts';
 import { storeUrl } from '../store-url.ts';
 import { stores } from '../stores.ts';
 
 const open = (dir: string) => openStore(dir, storeUrl(dir));
 
+/** Each in a transaction of its own. */
+const create = (store: Store, name: string, document: JsonObject = {}, file?: FileTenants) =>
+  store.db.transaction().execute((trx) => createKey(trx, name, document, file));
+const revoke = (store: Store, name: string) => store.db.transaction().execute((trx) => revokeKey(trx, name));
+
 describe.each(stores)('on $name', ({ newDir }) => {
   test('a key is found by the hash of its secret, which is nowhere in the data directory', async () => {
     const dir = await newDir();
     const store = await open(dir);
-    const wish = {
-      name: 'ci',
+    const document = {
       team: 'web',
       models: ['fast', 'acme/*'],
-      limits: [{ unit: 'usd' as const, max: 5_000_000_000, per: 'day' as const }],
-      expiresAt: 2e12,
+      limits: [{ usd: 5, per: 'day' }],
+      expires: '2033-05-18',
     };
-    const { key, secret } = await createKey(store.db, wish);
+    const file = { ...noFile, teams: new Set(['web']) };
+    const { key, secret } = await create(store, 'ci', document, file);
     expect(secret).toMatch(/^sk-sluice-[0-9a-f]{32}$/);
     expect(key.hash).toBe(hashSecret(secret));
-    expect(key).toMatchObject({ ...wish, organisation: 'default', disabled: false });
+    expect(key).toMatchObject({ name: 'ci', team: 'web', document });
     expect(await listKeys(store.db)).toEqual([key]);
     await store.close();
     for (const name of readdirSync(dir))
@@ -34,23 +42,23 @@ describe.each(stores)('on $name', ({ newDir }) => {
 
   test('a name is in use until its key is revoked', async () => {
     const store = await open(await newDir());
-    const { key } = await createKey(store.db, { name: 'ci' });
-    await expect(createKey(store.db, { name: 'ci' })).rejects.toThrow(`A key named ci exists (${key.id}).`);
-    expect(await revokeKey(store.db, 'ci')).toMatchObject({ id: key.id, disabled: true });
-    await expect(revokeKey(store.db, 'ci')).rejects.toThrow('revoked already');
-    const second = await createKey(store.db, { name: 'ci' });
+    const { key } = await create(store, 'ci');
+    await expect(create(store, 'ci')).rejects.toThrow(`A key named ci exists (${key.id}).`);
+    expect((await revoke(store, 'ci')).after).toMatchObject({ id: key.id, revokedAt: expect.any(Number) });
+    await expect(revoke(store, 'ci')).rejects.toThrow('revoked already');
+    const second = await create(store, 'ci');
     // By name the one in use is meant.
-    expect(await revokeKey(store.db, 'ci')).toMatchObject({ id: second.key.id });
-    await expect(revokeKey(store.db, 'nobody')).rejects.toThrow(KeyError);
+    expect((await revoke(store, 'ci')).after).toMatchObject({ id: second.key.id });
+    await expect(revoke(store, 'nobody')).rejects.toThrow(TenantError);
     await store.close();
   });
 
   test('every change of keys changes their revision', async () => {
     const store = await open(await newDir());
     const revisions = [await controlRevision(store.db)];
-    await createKey(store.db, { name: 'a' });
+    await create(store, 'a');
     revisions.push(await controlRevision(store.db));
-    await revokeKey(store.db, 'a');
+    await revoke(store, 'a');
     revisions.push(await controlRevision(store.db));
     expect(new Set(revisions).size).toBe(3);
     await store.close();
@@ -63,7 +71,7 @@ describe.each(stores)('on $name', ({ newDir }) => {
     import { openStore } from ${source('open.ts')};
     import { createKey } from ${source('keys.ts')};
     const store = await openStore(${JSON.stringify(dir)}, ${JSON.stringify(storeUrl(dir))});
-    await createKey(store.db, { name: '${name}' });
+    await store.db.transaction().execute((trx) => createKey(trx, '${name}'));
     await store.close();`;
     const started = ['a', 'b', 'c'].map((name) => Bun.spawn([process.execPath, '-e', script(name)]));
     expect(await Promise.all(started.map((one) => one.exited))).toEqual([0, 0, 0]);

@@ -18,7 +18,7 @@ describe.each(stores)('on $name', ({ newDir }) => {
   beforeAll(async () => {
     const dir = await newDir();
     store = await openStore(dir, storeUrl(dir));
-    keyId = (await createKey(store.db, { name: 'laptop' })).key.id;
+    keyId = (await store.db.transaction().execute((trx) => createKey(trx, 'laptop'))).key.id;
     const failed = dispatch('c1', { key: keyId, team: 'web', tags: 'app=chat,env=prod' });
     const second = {
       ...failed,

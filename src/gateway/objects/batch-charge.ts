@@ -136,7 +136,6 @@ function formerKey({ keyId, key, team, organisation }: Maker): Key {
     name: key,
     team,
     organisation,
-    models: [],
     limits: [],
     expiresAt: undefined,
     disabled: true,

@@ -3,7 +3,7 @@ import { targetsOf } from '../../config/targets.ts';
 import { GatewayError } from '../../core/error.ts';
 import { collectFiles } from '../../dialects/objects/index.ts';
 import type { BatchCollection } from '../../dialects/objects/surface.ts';
-import { authorise } from '../../governance/keys.ts';
+import { authorise } from '../../governance/allow.ts';
 import { utf8 } from '../../wire/bytes.ts';
 import type { Answer } from '../../wire/http/server/messages.ts';
 import { JsonSyntaxError, type Member, scanElements, scanMembers, valueText } from '../../wire/splice.ts';

@@ -78,9 +78,8 @@ function namesOf(providers: readonly Provider[]): string {
   return providers.map(({ name }) => name).join(' or ');
 }
 
-/** Whether a model that the key may use is there. */
-function mayUse({ models }: Key, { name }: Provider, snapshot: Snapshot): boolean {
-  if (models === undefined) return true;
+/** Whether models that the key may use are there. */
+function mayUse({ restrictions = [] }: Key, { name }: Provider, snapshot: Snapshot): boolean {
   const prefix = `${name}/`;
   const isThere = (model: string): boolean => {
     const route = snapshot.models.get(model);
@@ -88,10 +87,11 @@ function mayUse({ models }: Key, { name }: Provider, snapshot: Snapshot): boolea
       ? model.startsWith(prefix)
       : targetsOf(route).some(({ provider }) => provider.name === name);
   };
-  return models.some((pattern) => {
+  const leadsThere = (pattern: string): boolean => {
     if (!pattern.endsWith('*')) return isThere(pattern);
     const start = pattern.slice(0, -1);
     if (prefix.startsWith(start) || start.startsWith(prefix)) return true;
     return [...snapshot.models.keys()].some((model) => model.startsWith(start) && isThere(model));
-  });
+  };
+  return restrictions.every(({ models }) => models === undefined || models.said.some(leadsThere));
 }
