@@ -10,7 +10,7 @@ import type { Shared, Snapshot } from './config/snapshot.ts';
 import { targetsOf } from './config/targets.ts';
 import { watchConfig } from './config/watch.ts';
 import { windowOf } from './config/window.ts';
-import type { Alert, Alerts } from './core/alert.ts';
+import type { Alert } from './core/alert.ts';
 import type { ExplainQuery, Explanation } from './core/explain.ts';
 import type { HealthChange } from './core/health.ts';
 import type { Observer } from './core/observer.ts';
@@ -33,6 +33,7 @@ import { createKeyring, type Keyring } from './governance/keys.ts';
 import type { Spent } from './governance/leases.ts';
 import { createLimiter } from './governance/limits.ts';
 import { windowStartMs } from './governance/window.ts';
+import type { Told } from './ledger/alert-loop.ts';
 import { startApplier } from './ledger/applier.ts';
 import { openJournal } from './ledger/journal.ts';
 import { recover } from './ledger/recover.ts';
@@ -85,8 +86,8 @@ export async function startApp(options: AppOptions): Promise<App> {
   const configuration = keepConfiguration(options);
   const { keyring } = configuration;
   const { settings } = configuration.snapshot();
-  const alerts = createAlerts(log, () => {});
-  const ledger = await openLedger(configuration, alerts, log);
+  const ledger = await openLedger(configuration, log);
+  const { alerts } = ledger;
   const metrics = createMetrics();
   const tokenizer = createTokenizer();
   const schemas = createSchemaChecker();
@@ -209,6 +210,8 @@ interface Configuration {
   keyring: Keyring;
   /** Organisations, teams and keys made at run time, whenever they change. */
   setTenants(change: TenantsChange): void;
+  /** Tells what is in force, now and whenever the configuration is loaded anew. */
+  follow(hear: (snapshot: Snapshot) => void): void;
   /** From now on changes of the file, SIGHUP and the hours of prices are followed. */
   watch(): void;
   stop(): void;
@@ -227,6 +230,7 @@ function keepConfiguration(options: AppOptions): Configuration {
   let snapshot = compile(config, { ...compileWith, version: 1 });
   const keyring = createKeyring(snapshot, (what, fields) => log.error(fields, `alarm: ${what}`));
   const stops: (() => void)[] = [];
+  const followers: ((snapshot: Snapshot) => void)[] = [];
   const started = snapshot.settings;
 
   const adopt = (next: Config) => {
@@ -236,6 +240,7 @@ function keepConfiguration(options: AppOptions): Configuration {
     if (host !== started.host || port !== started.port || dataDir !== started.dataDir) {
       log.warn('listen and data are read at start only: restart to change them');
     }
+    for (const hear of followers) hear(snapshot);
     warnUnpriced(snapshot, log);
     log.info({ version: snapshot.version }, 'configuration loaded anew');
   };
@@ -246,6 +251,10 @@ function keepConfiguration(options: AppOptions): Configuration {
     keyring,
     setTenants(change) {
       snapshot = keyring.change(change);
+    },
+    follow(hear) {
+      followers.push(hear);
+      hear(snapshot);
     },
     watch() {
       const pricesChangeAt = () => snapshot.pricesChangeAt;
@@ -261,7 +270,7 @@ function keepConfiguration(options: AppOptions): Configuration {
 }
 
 /** Journal, store and what was spent before. @throws Error with a one-line message. */
-async function openLedger(configuration: Configuration, alerts: Alerts, log: Logger) {
+async function openLedger(configuration: Configuration, log: Logger) {
   const { settings, keys } = configuration.snapshot();
   const dataDir = resolve(settings.dataDir);
   const journal = openJournal(dataDir);
@@ -270,12 +279,14 @@ async function openLedger(configuration: Configuration, alerts: Alerts, log: Log
     log.warn({ attempts: interrupted }, 'settled attempts that the last process left open');
   const store = await openStore(dataDir, settings.store);
   const firstSecrets = await createFirstSecrets(store.db, keys.size > 0);
+  const alerts = createAlerts(log, (alert) => applier.raise(alert));
   const upkeep = createUpkeep(journal, alerts, () => configuration.snapshot().settings.journal);
   let writable = true;
   const applier = startApplier({
     dataDir,
     store: settings.store,
     onTenants: configuration.setTenants,
+    onTold: (told) => reportTold(told, log),
     onState: (now) => {
       upkeep.onState(now);
       const { ok, error } = now;
@@ -284,13 +295,14 @@ async function openLedger(configuration: Configuration, alerts: Alerts, log: Log
       writable = ok;
     },
   });
+  configuration.follow(({ settings: { webhooks } }) => applier.setWebhooks(webhooks));
   // What was spent before counts against limits, also what only the journal knows yet.
   await applier.ready;
   const counters = createMemoryCounters();
   const now = Date.now();
   counters.restore(await spentBefore(store.db, now), now);
   await store.close();
-  return { journal, applier, counters, firstSecrets, upkeep };
+  return { journal, applier, counters, firstSecrets, upkeep, alerts };
 }
 
 /** What is shared with other nodes; loaded only where there are any. */
@@ -364,6 +376,12 @@ function readyPage({ refusal, trouble }: Readiness): Response {
 
 function deadKey({ provider, key, untilMs, error }: Alarm): Alert {
   return { kind: 'key_refused', provider, key, reason: error.message, untilMs, at: Date.now() };
+}
+
+function reportTold({ error, givenUp, ...told }: Told, log: Logger): void {
+  if (error === undefined) log.info(told, 'a webhook was told of an alert');
+  else if (givenUp) log.error({ ...told, error }, 'a webhook cannot be told of an alert: given up');
+  else log.warn({ ...told, error }, 'a webhook could not be told of an alert: it is tried again');
 }
 
 function reportChange(change: HealthChange, metrics: Metrics, log: Logger): void {

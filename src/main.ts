@@ -10,6 +10,7 @@ import { addServeCommand } from './cli/serve.ts';
 import { addTenantsCommands } from './cli/tenants.ts';
 import { addUsageCommand } from './cli/usage.ts';
 import { version } from './cli/version.ts';
+import { addWebhooksCommand } from './cli/webhooks.ts';
 
 completeEnvironment();
 
@@ -28,6 +29,7 @@ addKeysCommand(program);
 addTenantsCommands(program);
 addUsageCommand(program);
 addMockCommand(program);
+addWebhooksCommand(program);
 addSchemaCommand(program);
 
 await program.parseAsync();

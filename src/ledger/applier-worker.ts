@@ -2,6 +2,7 @@
 import { controlRevision } from '../store/control.ts';
 import { listTenants } from '../store/list-tenants.ts';
 import { openStore, type Store } from '../store/open.ts';
+import type { AlertRunner } from './alert-runner.ts';
 import type { ApplierState, FromWorker, ToWorker } from './applier.ts';
 import { reasonOf } from './data-dir.ts';
 import { type Follower, followJournal } from './follow.ts';
@@ -18,12 +19,29 @@ const stalledMs = 10_000;
 let stopping = false;
 let flushes: number[] = [];
 let wake = () => {};
+let work: Work | undefined;
+let alerts: Promise<AlertRunner> | undefined;
 
 self.onmessage = (event: MessageEvent<ToWorker>) => {
   const message = event.data;
-  if (message.type === 'start') void run(message.dataDir, message.store);
-  else if (message.type === 'flush') flushes.push(message.id);
-  else stopping = true;
+  switch (message.type) {
+    case 'start':
+      void run(message.dataDir, message.store);
+      return;
+    case 'webhooks':
+      if (alerts === undefined && message.webhooks.length === 0) return;
+      alerts ??= startAlerts();
+      void alerts.then((runner) => runner.set(message.webhooks));
+      return;
+    case 'alert':
+      void alerts?.then((runner) => runner.raise(message.alert));
+      return;
+    case 'flush':
+      flushes.push(message.id);
+      break;
+    case 'stop':
+      stopping = true;
+  }
   wake();
 };
 
@@ -31,8 +49,13 @@ function post(message: FromWorker): void {
   self.postMessage(message);
 }
 
+async function startAlerts(): Promise<AlertRunner> {
+  const { runAlerts } = await import('./alert-runner.ts');
+  return runAlerts({ db: () => work?.db(), onTold: (told) => post({ type: 'told', told }) });
+}
+
 async function run(dataDir: string, url: string): Promise<void> {
-  const work = startWork(dataDir, url);
+  work = startWork(dataDir, url);
   const watch = setInterval(work.watch, 1000);
   let failures = 0;
   let ready = false;
@@ -57,11 +80,14 @@ async function run(dataDir: string, url: string): Promise<void> {
     if (!stopping) await sleep(failures === 0 ? tickMs : Math.min(longestBackoffMs, tickMs * 2 ** failures));
   }
   clearInterval(watch);
+  await (await alerts)?.stop();
   await work.close();
   post({ type: 'stopped' });
 }
 
 interface Work {
+  /** Undefined until it was opened. */
+  db(): Store['db'] | undefined;
   step(): Promise<void>;
   /** Tells how far the store is, where that has changed and was not told a moment ago. */
   tell(): void;
@@ -116,6 +142,7 @@ function startWork(dataDir: string, url: string): Work {
   }
 
   return {
+    db: () => store?.db,
     async step() {
       movedAt = performance.now();
       stepping = true;

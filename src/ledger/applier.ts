@@ -1,7 +1,10 @@
 /** The applier as the main thread sees it: a worker that brings the journal into the store, beside the calls' path. */
 
+import type { Alert } from '../core/alert.ts';
 import type { TenantsChange } from '../core/tenants.ts';
+import type { Webhook } from '../core/webhook.ts';
 import { workerUrl } from '../core/worker-url.ts';
+import type { Told } from './alert-loop.ts';
 import { journalStart, type Position } from './segments.ts';
 
 export interface ApplierState {
@@ -25,6 +28,8 @@ export interface ApplierOptions {
   onState?: (state: ApplierState) => void;
   /** Organisations, teams and keys: all at the start, and what changes within a second of any process changing it. */
   onTenants?: (change: TenantsChange) => void;
+  /** How deliveries to webhooks went. */
+  onTold?: (told: Told) => void;
 }
 
 export interface Applier {
@@ -32,6 +37,10 @@ export interface Applier {
   ready: Promise<void>;
   /** Resolves when all lines written before are in the store: not before the store can be written. */
   flushed(): Promise<void>;
+  /** From now on these are told of alerts. */
+  setWebhooks(webhooks: readonly Webhook[]): void;
+  /** Has the webhooks told that want it. */
+  raise(alert: Alert): void;
   /** Tries once more to apply what is left, then ends the worker. What could not be applied is at the next start. */
   stop(): Promise<void>;
 }
@@ -39,6 +48,8 @@ export interface Applier {
 export type ToWorker =
   | { type: 'start'; dataDir: string; store: string }
   | { type: 'flush'; id: number }
+  | { type: 'webhooks'; webhooks: readonly Webhook[] }
+  | { type: 'alert'; alert: Alert }
   | { type: 'stop' };
 
 export type FromWorker =
@@ -46,6 +57,7 @@ export type FromWorker =
   | { type: 'state'; state: ApplierState }
   | { type: 'tenants'; change: TenantsChange }
   | { type: 'flushed'; id: number }
+  | { type: 'told'; told: Told }
   | { type: 'stopped' };
 
 /** Starts the worker. The journal must have been recovered before. */
@@ -66,6 +78,7 @@ export function startApplier(options: ApplierOptions): Applier {
     if (message.type === 'ready') onReady();
     else if (message.type === 'state') options.onState?.(message.state);
     else if (message.type === 'tenants') options.onTenants?.(message.change);
+    else if (message.type === 'told') options.onTold?.(message.told);
     else if (message.type === 'stopped') onStopped();
     else {
       flushes.get(message.id)?.();
@@ -91,6 +104,8 @@ export function startApplier(options: ApplierOptions): Applier {
         flushes.set(++flushId, resolve);
         post({ type: 'flush', id: flushId });
       }),
+    setWebhooks: (webhooks) => post({ type: 'webhooks', webhooks }),
+    raise: (alert) => post({ type: 'alert', alert }),
     stop() {
       stopping ??= new Promise<void>((resolve) => {
         onStopped = resolve;

@@ -17,6 +17,8 @@ export interface Schema {
   price_overrides: PriceOverridesTable;
   answers: AnswersTable;
   objects: ObjectsTable;
+  alerts: AlertsTable;
+  alert_deliveries: AlertDeliveriesTable;
   meta: MetaTable;
 }
 
@@ -248,6 +250,31 @@ export interface ObjectsTable {
   final: number;
   /** 1: a batch whose cost is in the journal. */
   charged: number;
+}
+
+/** Events somebody is told of: (kind, subject, window, threshold) is the event, `id` is made of it. */
+export interface AlertsTable {
+  id: string;
+  kind: string;
+  subject: string;
+  window: string;
+  threshold: number;
+  at: number;
+  /** JSON, as it is posted. */
+  body: string;
+}
+
+/** Who is told of which event. */
+export interface AlertDeliveriesTable {
+  alert: string;
+  /** Name of the webhook, which says where to and not by which secret. */
+  webhook: string;
+  /** When it is to be tried next; null: it is over. */
+  due_at: number | null;
+  tries: number;
+  /** Null: not delivered, or not yet. */
+  delivered_at: number | null;
+  last_error: string | null;
 }
 
 /** Single values: `journal`, the position up to which the journal is applied; `control`, a count of changes. */
