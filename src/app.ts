@@ -6,7 +6,7 @@ import type { AdminPowers } from './admin/powers.ts';
 import { compile, type Transport } from './config/compile.ts';
 import { formatMistakes } from './config/mistakes.ts';
 import type { Config } from './config/schema.ts';
-import type { Shared, Snapshot } from './config/snapshot.ts';
+import type { Settings, Shared, Snapshot } from './config/snapshot.ts';
 import { targetsOf } from './config/targets.ts';
 import { watchConfig } from './config/watch.ts';
 import { windowOf } from './config/window.ts';
@@ -30,7 +30,7 @@ import { createTokenizer } from './gateway/tokenizer.ts';
 import { VendorMemory } from './gateway/vendor-memory.ts';
 import { createMemoryCounters } from './governance/counters-memory.ts';
 import { createKeyring, type Keyring } from './governance/keys.ts';
-import type { Spent } from './governance/leases.ts';
+import type { Counters, Spent } from './governance/leases.ts';
 import { createLimiter } from './governance/limits.ts';
 import { windowStartMs } from './governance/window.ts';
 import type { Told } from './ledger/alert-loop.ts';
@@ -100,6 +100,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     log.error({ error: (error as Error).message }, `alarm: ${what}`),
   );
   const redis = await openShared(settings.shared, log);
+  const sharing = redis && (await shareLimits(redis, settings, ledger.applier.flushed, log));
   let others: HealthChannel | undefined;
   const health = createHealth({
     onAlarm: (alarm) => alerts.raise(deadKey(alarm)),
@@ -115,7 +116,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   const gateway: Gateway = {
     snapshot: configuration.snapshot,
     keyring,
-    limiter: createLimiter(ledger.counters),
+    limiter: createLimiter(sharing?.counters ?? ledger.counters),
     health,
     retries,
     measures,
@@ -300,7 +301,8 @@ async function openLedger(configuration: Configuration, log: Logger) {
   await applier.ready;
   const counters = createMemoryCounters();
   const now = Date.now();
-  counters.restore(await spentBefore(store.db, now), now);
+  // Nodes that share limits have that from each other.
+  if (settings.shared === undefined) counters.restore(await spentBefore(store.db, now), now);
   await store.close();
   return { journal, applier, counters, firstSecrets, upkeep, alerts };
 }
@@ -327,6 +329,48 @@ async function shareHealth(redis: SharedRedis | undefined, health: Health, log: 
       log.debug({ ...change }, 'another node has learned of health');
     },
   });
+}
+
+/** Limits that hold for all nodes together. */
+async function shareLimits(
+  redis: SharedRedis,
+  { dataDir, store, shared }: Settings,
+  flushed: () => Promise<void>,
+  log: Logger,
+): Promise<{ counters: Counters; close(): Promise<void> }> {
+  const { createSharedCounters } = await import('./governance/shared/shared-counters.ts');
+  const { expectFarewell } = await import('./shared/farewell.ts');
+  const farewell = expectFarewell(resolve(dataDir));
+  const whenLost = shared?.whenLost ?? 'closed';
+  const counters = createSharedCounters(redis, {
+    whenLost,
+    oneStore: store !== 'sqlite',
+    afterCrash: farewell.afterCrash,
+    flushed,
+    async spent() {
+      const opened = await openStore(resolve(dataDir), store);
+      try {
+        return await spentBefore(opened.db, Date.now() + redis.offsetMs);
+      } finally {
+        await opened.close();
+      }
+    },
+    onLost(lost) {
+      if (lost)
+        log.error(
+          { whenLost },
+          'alarm: limits cannot be shared: this node goes on with what it holds of them',
+        );
+      else log.info('limits are shared again');
+    },
+  });
+  return {
+    counters,
+    async close() {
+      await counters.close();
+      if (!counters.isLost) farewell.said();
+    },
+  };
 }
 
 /** The admin API: loaded when it is first asked for, so that nobody waits for it at the start. */

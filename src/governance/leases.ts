@@ -47,6 +47,8 @@ export interface Tally {
    * When time alone will have freed `amount`, if nothing that runs now gives anything back; Infinity: never.
    */
   retryAtMs(amount: number, max: number, nowMs: number): number;
+  /** What several nodes share it through is away, and this node's part of it is used up. */
+  readonly isCutOff?: boolean;
   /**
    * Only where several nodes share the counter, and `take` has refused: asks what they share for a larger part.
    * @returns whether taking is worth another try; false: the limit is used up, wherever. Never rejects.

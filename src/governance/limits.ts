@@ -107,6 +107,8 @@ export function createLimiter(counters: Counters, steadyMs?: () => number): Limi
       );
     },
     look(limit, nowMs) {
+      // Before the first call it is not known which windows run.
+      if (clock.nowMs === -Infinity) clock.tell(Date.now());
       // Asked about the past or the future, it is now that is looked at, or nothing that counts any more.
       const now = Math.max(clock.nowMs, nowMs);
       const tally = tallyOf(limit, clock.nowMs);
@@ -132,8 +134,10 @@ async function asking(
   retry: () => Lease | Exceeded,
 ): Promise<Lease | Exceeded> {
   let refused = exceeded;
-  for (let asked = 0; asked < maxAsked; asked++) {
+  let asked = 0;
+  for (const tallies = new Set<Tally>(); asked < maxAsked + tallies.size; asked++) {
     const { tally, amount, held, bound } = refused;
+    tallies.add(tally);
     if ((await tally.more?.(amount - held, bound.limit.max, clock.nowMs)) !== true) return refused;
     const taken = retry();
     if (taken instanceof Lease) return taken;
@@ -197,6 +201,7 @@ function refuse({ bound, tally, amount, held }: Exceeded, nowMs: number): Gatewa
   const retryAtMs = soon ? nowMs : tally.retryAtMs(amount, limit.max, nowMs);
   const waitS = Math.max(1, Math.ceil((retryAtMs - nowMs) / 1000));
   const hopeless = waitS === Infinity;
+  if (tally.isCutOff === true && amount <= limit.max) return refuseCutOff(bound);
   return new GatewayError(
     limit.unit === 'usd' ? 'budget_exceeded' : 'rate_limited',
     `The ${owner} "${ownerName}" is limited to ${describe(limit)}: ${say(limit, used)} used, ` +
@@ -205,6 +210,21 @@ function refuse({ bound, tally, amount, held }: Exceeded, nowMs: number): Gatewa
     {
       retryAfterS: hopeless ? undefined : waitS,
       hopeless,
+      code: limit.unit === 'usd' ? 'budget_exceeded' : 'rate_limit_exceeded',
+    },
+  );
+}
+
+/** So soon it is worth to try again when what nodes share limits through is away. */
+const cutOffS = 5;
+
+function refuseCutOff({ owner, ownerName, limit }: BoundLimit): GatewayError {
+  return new GatewayError(
+    limit.unit === 'usd' ? 'budget_exceeded' : 'rate_limited',
+    `The ${owner} "${ownerName}" is limited to ${describe(limit)}, counted together with other gateways. They cannot be ` +
+      `reached just now, and this gateway's part of the limit is used up. Retry in ${cutOffS} s.`,
+    {
+      retryAfterS: cutOffS,
       code: limit.unit === 'usd' ? 'budget_exceeded' : 'rate_limit_exceeded',
     },
   );
