@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import packageJson from '../package.json';
 import type { createAdmin } from './admin/admin.ts';
 import type { AdminPowers } from './admin/powers.ts';
+import { nothingAdded, openAdditions } from './config/additions.ts';
 import { compile, type Transport } from './config/compile.ts';
 import { formatMistakes } from './config/mistakes.ts';
 import type { Config } from './config/schema.ts';
@@ -10,6 +11,7 @@ import type { Settings, Shared, Snapshot } from './config/snapshot.ts';
 import { targetsOf } from './config/targets.ts';
 import { watchConfig } from './config/watch.ts';
 import { windowOf } from './config/window.ts';
+import type { Additions } from './core/additions.ts';
 import type { Alert } from './core/alert.ts';
 import type { ExplainQuery, Explanation } from './core/explain.ts';
 import type { HealthChange } from './core/health.ts';
@@ -154,6 +156,8 @@ export async function startApp(options: AppOptions): Promise<App> {
   const administer = administrate({
     store: adminStore.db,
     version: packageJson.version,
+    secret: options.env.SLUICE_SECRET || undefined,
+    snapshot: configuration.snapshot,
     health: () => health.describe(Date.now()),
     keyNamed: keyring.named,
     alarm: gateway.observer.alarm,
@@ -213,6 +217,8 @@ interface Configuration {
   setTenants(change: TenantsChange): void;
   /** Tells what is in force, now and whenever the configuration is loaded anew. */
   follow(hear: (snapshot: Snapshot) => void): void;
+  /** What operators added to the configuration. */
+  setAdditions(additions: Additions): void;
   /** From now on changes of the file, SIGHUP and the hours of prices are followed. */
   watch(): void;
   stop(): void;
@@ -230,13 +236,18 @@ function keepConfiguration(options: AppOptions): Configuration {
   let config = options.config;
   let snapshot = compile(config, { ...compileWith, version: 1 });
   const keyring = createKeyring(snapshot, (what, fields) => log.error(fields, `alarm: ${what}`));
+  let additions = nothingAdded;
   const stops: (() => void)[] = [];
   const followers: ((snapshot: Snapshot) => void)[] = [];
   const started = snapshot.settings;
 
+  const recompile = () => {
+    const version = snapshot.version + 1;
+    snapshot = keyring.adopt(compile(config, { ...compileWith, additions, version }));
+  };
   const adopt = (next: Config) => {
     config = next;
-    snapshot = keyring.adopt(compile(next, { ...compileWith, version: snapshot.version + 1 }));
+    recompile();
     const { host, port, dataDir } = snapshot.settings;
     if (host !== started.host || port !== started.port || dataDir !== started.dataDir) {
       log.warn('listen and data are read at start only: restart to change them');
@@ -256,6 +267,18 @@ function keepConfiguration(options: AppOptions): Configuration {
     follow(hear) {
       followers.push(hear);
       hear(snapshot);
+    },
+    setAdditions(added) {
+      additions = openAdditions(added, options.env.SLUICE_SECRET);
+      const { sealed, unreadable } = additions;
+      if (sealed.length > 0)
+        log.error(
+          { keys: sealed },
+          'alarm: SLUICE_SECRET does not open these provider keys: they are not used',
+        );
+      if (unreadable.length > 0)
+        log.error({ targets: unreadable }, 'alarm: prices of the store cannot be read');
+      recompile();
     },
     watch() {
       const pricesChangeAt = () => snapshot.pricesChangeAt;
@@ -288,6 +311,7 @@ async function openLedger(configuration: Configuration, log: Logger) {
     store: settings.store,
     onTenants: configuration.setTenants,
     onTold: (told) => reportTold(told, log),
+    onAdditions: configuration.setAdditions,
     onState: (now) => {
       upkeep.onState(now);
       const { ok, error } = now;

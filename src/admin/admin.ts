@@ -10,6 +10,8 @@ import { AdminError } from './errors.ts';
 import { explainResource } from './explain.ts';
 import { healthResource } from './health.ts';
 import type { AdminPowers } from './powers.ts';
+import { pricesResource } from './prices.ts';
+import { providerKeysResource } from './provider-keys.ts';
 import { guard, json, newResource } from './resource.ts';
 import { tokensResource } from './tokens.ts';
 import { usageResource } from './usage.ts';
@@ -72,6 +74,8 @@ function addResources(app: ReturnType<typeof newResource>, powers: AdminPowers) 
     .route('/', auditResource(powers))
     .route('/', usageResource(powers))
     .route('/', callsResource(powers))
+    .route('/', pricesResource(powers))
+    .route('/', providerKeysResource(powers))
     .route('/', healthResource(powers))
     .route('/', explainResource(powers));
 }

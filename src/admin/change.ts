@@ -3,6 +3,7 @@ import type { Context } from 'hono';
 import type { Transaction } from 'kysely';
 import { hashSecret } from '../core/secret.ts';
 import { type Change, writeAudit } from '../store/audit.ts';
+import { bumpControl } from '../store/control.ts';
 import { findRepeat, keepRepeat, type Repeatable } from '../store/repeats.ts';
 import type { Schema } from '../store/schema.ts';
 import { AdminError } from './errors.ts';
@@ -30,6 +31,8 @@ export async function change<Made>(
   const { id, name } = c.get('token');
   const db = await powers.store();
   return await db.transaction().execute(async (trx) => {
+    // First of all: no other change is under way until this one ends, on any node.
+    await bumpControl(trx);
     if (repeatable !== undefined) {
       const before = await findRepeat(trx, repeatable, Date.now());
       if (before === 'other') {

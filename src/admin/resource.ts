@@ -1,6 +1,7 @@
 /** What routes of all resources have in common: whom they are for, how they refuse, and how they are described. */
 import { OpenAPIHono, type RouteConfig, z } from '@hono/zod-openapi';
 import type { MiddlewareHandler } from 'hono';
+import type { JsonObject } from '../core/json.ts';
 import type { AdminToken } from '../store/tokens.ts';
 import { type Ability, abilities, requireAbility } from './access.ts';
 import { errorShape, mistaken } from './errors.ts';
@@ -88,6 +89,15 @@ export const word = z
   .string()
   .max(512)
   .refine((said) => !said.includes('\0'), { error: 'has a character U+0000' });
+
+/** An object whose members are checked by a schema of the configuration. */
+export function document(says: string) {
+  return z
+    .custom<JsonObject>((value) => typeof value === 'object' && value !== null && !Array.isArray(value), {
+      error: 'must be an object',
+    })
+    .openapi({ type: 'object', description: says });
+}
 
 export const idParam = z.object({ id: word.min(1) });
 

@@ -6,6 +6,7 @@ import { maxOutputOf, preferredDialect, quirksOf } from '../providers/catalog.ts
 import type { CatalogueEntry } from '../providers/entry.ts';
 import { credentialNames, identities, isIdentity } from '../providers/identity.ts';
 import { contextLengthOf, fallbackPrice, nextPriceChange, resolvePrice } from '../providers/prices.ts';
+import { nothingAdded, type OpenAdditions } from './additions.ts';
 import { compileAddresses } from './addresses.ts';
 import { compileModels } from './compile-route.ts';
 import { compileTenants } from './compile-tenants.ts';
@@ -27,6 +28,8 @@ export interface CompileOptions {
   switchings?: Readonly<Record<string, NonNullable<Provider['switching']>>>;
   /** What answers the calls of all other providers, instead of sockets of the gateway's own. */
   transport?: Transport;
+  /** What operators added at run time. */
+  additions?: OpenAdditions;
   /** The moment whose prices are taken, in milliseconds since 1970. Default: now. */
   now?: number;
 }
@@ -54,9 +57,11 @@ export function compile(config: Config, options: CompileOptions): Snapshot {
     const entry = entryOf(name, given);
     hosts.set(name, { entry, provider: compileProvider(name, given, entry, options) });
   }
+  const added = options.additions ?? nothingAdded;
   const targets = new Map<string, Target>();
+  const prices: Prices = { config: config.prices, store: added.prices };
   const targetOf = (id: string): Target | undefined =>
-    targets.get(id) ?? compileTarget(id, hosts, config.prices, now);
+    targets.get(id) ?? compileTarget(id, hosts, prices, now);
   const models = compileModels(config.models, (id) => {
     const target = targetOf(id);
     if (target === undefined) throw new Error(`no provider for the target ${id}`);
@@ -107,6 +112,9 @@ export function compile(config: Config, options: CompileOptions): Snapshot {
   });
 }
 
+/** Prices that somebody stated, and where; those of the configuration win. */
+type Prices = Record<'config' | 'store', Config['prices']>;
+
 /** A provider, and what the catalogue says of it. */
 interface Host {
   provider: Provider;
@@ -123,7 +131,7 @@ function compileProvider(
   const transport = (builtIn ? options.transports?.[name] : undefined) ?? options.transport;
   const switching = builtIn ? options.switchings?.[name] : undefined;
   const speaks = speaksOf(entry, given);
-  const keys = compileKeys(name, given, entry);
+  const keys = compileKeys(name, given, entry, options.additions?.keys.get(name) ?? []);
   return Object.freeze({
     name,
     speaks,
@@ -141,6 +149,7 @@ function compileKeys(
   name: string,
   given: ProviderConfig,
   entry: CatalogueEntry | undefined,
+  added: readonly { id: string; secret: string }[],
 ): readonly ProviderKey[] {
   const scheme = schemeOf(entry, given);
   if (isIdentity(scheme)) {
@@ -149,13 +158,18 @@ function compileKeys(
     return [{ id: `${name}#1`, header: undefined, authorise, digest }];
   }
   const secrets = given.keys ?? [given.key ?? ''];
-  return secrets.map((secret, i) => ({ id: `${name}#${i + 1}`, header: authHeader(scheme, secret) }));
+  // Calls without any key are made only where there is none.
+  const own = secrets.length === 1 && secrets[0] === '' && added.length > 0 ? [] : secrets;
+  return [
+    ...own.map((secret, i) => ({ id: `${name}#${i + 1}`, header: authHeader(scheme, secret) })),
+    ...added.map(({ id, secret }) => ({ id: `${name}#${id}`, header: authHeader(scheme, secret) })),
+  ];
 }
 
 function compileTarget(
   id: string,
   hosts: ReadonlyMap<string, Host>,
-  prices: Config['prices'],
+  prices: Prices,
   now: number,
 ): Target | undefined {
   const slash = id.indexOf('/');
@@ -163,7 +177,7 @@ function compileTarget(
   const model = id.slice(slash + 1);
   if (host === undefined || !servesModel(host.provider.speaks, model)) return undefined;
   const { provider, entry } = host;
-  const override = Object.hasOwn(prices, id) ? prices[id] : undefined;
+  const statedIn = Object.hasOwn(prices.config, id) ? 'config' : 'store';
   return Object.freeze({
     id,
     provider,
@@ -171,7 +185,7 @@ function compileTarget(
     modelJson: JSON.stringify(model),
     quirks: Object.freeze(quirksOf(entry, model)),
     endpoints: compileEndpoints(provider, entry, model),
-    price: resolvePrice(entry, model, override, now),
+    price: resolvePrice(entry, model, prices[statedIn][id], now, statedIn),
     contextLength: contextLengthOf(entry, model),
     maxOutput: maxOutputOf(entry, model),
   });

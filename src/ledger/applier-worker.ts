@@ -1,4 +1,6 @@
 /** The applier's thread: every 200 ms it applies what the journal holds, and twice a second it looks for what operators changed. */
+import { noAdditions } from '../core/additions.ts';
+import { listAdditions } from '../store/additions.ts';
 import { controlRevision } from '../store/control.ts';
 import { listTenants } from '../store/list-tenants.ts';
 import { openStore, type Store } from '../store/open.ts';
@@ -102,6 +104,7 @@ function startWork(dataDir: string, url: string): Work {
   let store: Store | undefined;
   let follower: Follower | undefined;
   let revision: number | undefined;
+  let added = noAdditions;
   let lookedAt = 0;
   let movedAt = performance.now();
   let stepping = false;
@@ -116,6 +119,10 @@ function startWork(dataDir: string, url: string): Work {
     if (revision !== undefined && (await controlRevision(db)) === revision) return;
     const change = await listTenants(db, revision);
     post({ type: 'tenants', change });
+    const additions = await listAdditions(db);
+    // Everything is compiled anew for them: not because some key was changed.
+    if (!Bun.deepEquals(additions, added)) post({ type: 'additions', additions });
+    added = additions;
     revision = change.revision;
   }
 

@@ -1,5 +1,6 @@
 /** The applier as the main thread sees it: a worker that brings the journal into the store, beside the calls' path. */
 
+import type { Additions } from '../core/additions.ts';
 import type { Alert } from '../core/alert.ts';
 import type { TenantsChange } from '../core/tenants.ts';
 import type { Webhook } from '../core/webhook.ts';
@@ -30,6 +31,8 @@ export interface ApplierOptions {
   onTenants?: (change: TenantsChange) => void;
   /** How deliveries to webhooks went. */
   onTold?: (told: Told) => void;
+  /** What operators added to the configuration: all of it, where there is any and whenever it changes. */
+  onAdditions?: (additions: Additions) => void;
 }
 
 export interface Applier {
@@ -56,6 +59,7 @@ export type FromWorker =
   | { type: 'ready' }
   | { type: 'state'; state: ApplierState }
   | { type: 'tenants'; change: TenantsChange }
+  | { type: 'additions'; additions: Additions }
   | { type: 'flushed'; id: number }
   | { type: 'told'; told: Told }
   | { type: 'stopped' };
@@ -79,6 +83,7 @@ export function startApplier(options: ApplierOptions): Applier {
     else if (message.type === 'state') options.onState?.(message.state);
     else if (message.type === 'tenants') options.onTenants?.(message.change);
     else if (message.type === 'told') options.onTold?.(message.told);
+    else if (message.type === 'additions') options.onAdditions?.(message.additions);
     else if (message.type === 'stopped') onStopped();
     else {
       flushes.get(message.id)?.();

@@ -57,8 +57,9 @@ const hourWrite = { models: /claude/, factor: 2 };
 const dayMs = 86_400_000;
 
 /**
- * @param override the configuration's price for this target, which wins.
+ * @param override a price that was stated for this target, which wins.
  * @param at the moment the price holds (some prices depend on the date or the hour), in milliseconds since 1970.
+ * @param statedIn where the override is from.
  * @returns undefined when no price is known: never a silent zero.
  */
 export function resolvePrice(
@@ -66,9 +67,10 @@ export function resolvePrice(
   model: string,
   override: StatedPrice | undefined,
   at: number,
+  statedIn: 'config' | 'store' = 'config',
 ): Price | undefined {
   const usual = extrasOf(entry?.prices, model);
-  if (override !== undefined) return statedPrice(override, 'config', usual);
+  if (override !== undefined) return statedPrice(override, statedIn, usual);
   if (entry?.price !== undefined) return statedPrice(entry.price, 'mock', usual);
   if (entry?.prices === undefined) return undefined;
   const known = unitPrices[entry.prices]?.find(({ models }) => models.test(model));

@@ -18,6 +18,8 @@ async function ask(body: string, act: () => never) {
     version: '1',
     explain: act,
     health: act,
+    secret: undefined,
+    snapshot: act,
     keyNamed: act,
     alarm: (...told) => alarms.push(told),
   };
