@@ -19,7 +19,13 @@ const random = seededRandom(1);
 
 function priceOf(output: number): Price {
   const rates = { input: output / 4, cacheRead: output / 40, cacheWrite5m: 0, cacheWrite1h: 0, output };
-  return { rates: { ...rates, audioInput: 0, audioOutput: 0 }, tiers: [], perCall: 0, source: 'bench', version: '' };
+  return {
+    rates: { ...rates, audioInput: 0, audioOutput: 0 },
+    tiers: [],
+    perCall: 0,
+    source: 'bench',
+    version: '',
+  };
 }
 
 const targets = Array.from({ length: targetCount }, (_, i) => ({

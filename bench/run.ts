@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: Sluice beside nginx and Portkey's gateway under the same load, in one run, as figures and ratios;
  * `--pairs` every client's dialect with every provider's instead; `--faults` what callers notice of providers that fail,
- * with Sluice alone. `--quick` measures the same, and a few pairs, for a shorter time. Targets are printed beside the
+ * with Sluice alone; `--crash 100` kills it so many times and compares what is stored with what the provider counted. `--quick` measures the same, and a few pairs, for a shorter time. Targets are printed beside the
  * figures; missing one is no failure.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url';
 import portkeyPackage from '@portkey-ai/gateway/package.json';
 import sluicePackage from '../package.json';
 import { type Launch, nginxLaunch, portkeyLaunch, type Served, sluiceLaunch } from './contenders.ts';
+import { measureCrashes } from './crash.ts';
 import { formatFaults, measureFaults } from './faults.ts';
 import { type Effort, measureAll, servedTo } from './measure.ts';
 import { allPairs, fewPairs, measurePairs, type PairEffort, servedInPairs } from './pairs.ts';
@@ -51,12 +52,17 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const quick = process.argv.includes('--quick');
 const onlyPairs = process.argv.includes('--pairs');
 const onlyFaults = process.argv.includes('--faults');
+const crashes = process.argv.includes('--crash')
+  ? Number(process.argv[process.argv.indexOf('--crash') + 1]) || 100
+  : 0;
 const effort = quick ? short : full;
 const pairEffort = quick ? somePairs : everyPair;
 /** What `npm run build` made. */
 const built = [join(root, 'dist/sluice')];
 
-const missing = (onlyFaults ? [] : ['nginx', 'wrk']).filter((tool) => Bun.which(tool) === null);
+const missing = (onlyFaults || crashes > 0 ? [] : ['nginx', 'wrk']).filter(
+  (tool) => Bun.which(tool) === null,
+);
 if (missing.length > 0) {
   process.stderr.write(`bench: ${missing.join(' and ')} not found on the PATH; apt-get install nginx wrk\n`);
   process.exit(1);
@@ -159,6 +165,10 @@ async function benchFaults(): Promise<void> {
 }
 
 try {
+  if (crashes > 0) {
+    process.stdout.write(`\n${await measureCrashes(crashes, progress)}\n`);
+    leave(0);
+  }
   if (onlyFaults) {
     await benchFaults();
     leave(0);
