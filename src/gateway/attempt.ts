@@ -9,11 +9,14 @@ import { isAnswer, readBytes, readRefusal } from './read-reply.ts';
 import type { Inbound } from './render.ts';
 import { requireEvents } from './require-events.ts';
 import { answerHeaders } from './respond.ts';
+import { KeptRelay } from './resume/kept-relay.ts';
 import { Mending } from './resume/mend.ts';
 import { resumableStage, resumes } from './resume/resumable.ts';
 import { leaveSilence } from './silence.ts';
 import { RelayStage, type Stage, TranslateStage } from './stages.ts';
+import { Standing } from './standing.ts';
 import { type OpenStream, openStream, passOn, settleGone } from './stream.ts';
+import { StreamMeter } from './stream-meter.ts';
 import type { Renderer, Tries } from './tries.ts';
 import { Upstream } from './upstream.ts';
 import { Whole } from './whole.ts';
@@ -84,11 +87,27 @@ export function tellWhole(whole: Whole, tries: Tries, attempt: Attempt): Answer 
 
 /** What a streamed answer passes on its way to the client. @param wishOf the form of what is not relayed. */
 export function stageFor(tries: Tries, wishOf = wishOfClient): Stage {
+  const cuttable = tries.call.whenExhausted === 'cut';
+  const stage = plainStage(tries, wishOf, cuttable);
+  if (cuttable && stage instanceof TranslateStage) stage.standing = new Standing();
+  return stage;
+}
+
+function plainStage(tries: Tries, wishOf: typeof wishOfClient, cuttable: boolean): Stage {
   if (resumes(tries)) return resumableStage(tries, wishOf);
   const { inbound, outbound } = tries;
-  return outbound.relay
-    ? new RelayStage(inbound.dialect, outbound)
-    : new TranslateStage(inbound.dialect, outbound, wishOf(inbound), inbound.remember);
+  const { dialect } = inbound;
+  if (!outbound.relay) return new TranslateStage(dialect, outbound, wishOf(inbound), inbound.remember);
+  return cuttable
+    ? new KeptRelay(dialect, outbound, () => wishOf(inbound), false)
+    : new RelayStage(dialect, outbound);
+}
+
+/** What keeps the limits ahead of a stream, where they would cut it off. */
+export function meterFor({ call, inbound, outbound, added }: Tries): StreamMeter | undefined {
+  return call.whenExhausted === 'cut' && inbound.peek.stream
+    ? new StreamMeter(call, inbound.metered(outbound.target, added))
+    : undefined;
 }
 
 function wishOfClient(inbound: Inbound): AnswerWish {
@@ -103,7 +122,8 @@ export function tellStream(
   attempt: Attempt,
   upstream: Upstream,
 ): Answer {
-  const mending = resumes(tries) ? new Mending(tries, fail) : undefined;
+  const mending = resumes(tries) ? new Mending(tries, fail, meterFor) : undefined;
+  attempt.meter = meterFor(tries);
   const type = tries.inbound.peek.array ? 'application/json' : 'text/event-stream; charset=utf-8';
   return tellParts(open, stage, type, tries, attempt, upstream, mending);
 }

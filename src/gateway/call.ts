@@ -2,6 +2,7 @@
 import type { Key, Snapshot, Target } from '../config/snapshot.ts';
 import { GatewayError, toGatewayError } from '../core/error.ts';
 import { newCallId } from '../core/id.ts';
+import type { WhenExhausted } from '../core/limit.ts';
 import { chargeKnown, type NanoUsd } from '../core/money.ts';
 import type { Dispatched, Settled } from '../core/record.ts';
 import { emptyUsage, type Usage, usedNothing } from '../core/usage.ts';
@@ -19,6 +20,7 @@ import type { Pins } from './objects/kept-objects.ts';
 import { type PlanDraft, writePlan } from './plan-record.ts';
 import type { Outbound } from './render.ts';
 import { hasOwnRates, heldFor, soldFor } from './sold.ts';
+import type { StreamMeter } from './stream-meter.ts';
 
 export class Call {
   readonly id = newCallId();
@@ -40,6 +42,8 @@ export class Call {
   step: Step | undefined;
   /** provider/model asked last. */
   target = '';
+  /** What becomes of it when it needs more than its limits bear; undefined: none of them counts tokens or money. */
+  whenExhausted: WhenExhausted | undefined;
   /** Some limit on the path is in USD: then what has no price cannot be called. */
   hasBudget = false;
   /** Whom what is held suffices for: another target, or an attempt that follows a failure, may need more. */
@@ -47,7 +51,7 @@ export class Call {
   /** What the attempt at the target to ask next may use at most. */
   private needs: Amounts = nothing;
   /** What `lease` is of: while there is none, because it is renewed, what is used counts against them all the same. */
-  private limits: readonly BoundLimit[] = [];
+  limits: readonly BoundLimit[] = [];
   /** The dialect of the last attempt's provider, where it is the client's own. */
   answeredBy: ClientDialect | undefined;
   spentTokens = 0;
@@ -196,6 +200,30 @@ export class Call {
     return true;
   }
 
+  /** Holds more for the attempt that runs. @returns why a limit that cuts answers off does not bear that, as `hold`. */
+  topUp(needs: Amounts): Refused | Promise<Refused> {
+    const { lease, gateway } = this;
+    const refused = lease && gateway.limiter.topUp(lease, this.totalsWith(needs), Date.now());
+    if (refused === undefined) this.needs = needs;
+    return refused;
+  }
+
+  /** What nine of ten answers of its key are no longer than; undefined: nothing is learned. */
+  highOutput(target: Target): number | undefined {
+    return this.gateway.measures.highOutputTokens(target, this.key!);
+  }
+
+  /** What the next attempt may need at most, as things stand. */
+  get bearable(): Amounts {
+    const { lease, gateway, limits, spentTokens, spentNanoUsd } = this;
+    const room = gateway.limiter.room(limits, Date.now());
+    const held = lease?.amounts ?? nothing;
+    return {
+      tokens: room.tokens + Math.max(0, held.tokens - spentTokens),
+      nanoUsd: room.nanoUsd + Math.max(0, held.nanoUsd - spentNanoUsd),
+    };
+  }
+
   private raise(totals: Amounts): Refused | Promise<Refused> {
     return this.lease && this.gateway.limiter.raise(this.lease, totals, Date.now());
   }
@@ -280,6 +308,8 @@ export class Attempt implements Ended {
   heard: { readonly usage: Usage | undefined; text(): string } | undefined;
   /** Is to hear how its answer ended, once that has begun. */
   begunBy: { ended(outcome: GatewayError | 'ok'): void } | undefined;
+  /** Holds more while its answer streams, where limits would cut it off. */
+  meter: StreamMeter | undefined;
   /** It is being settled: whoever else wants to waits for that. */
   settling: Promise<void> | undefined;
   outcome: Settled['outcome'] | undefined;

@@ -1,4 +1,4 @@
-/** What a chat may use, told from its request before anything is sent. */
+/** What a chat may use, told from its request and from what its key's answers are like, before anything is sent. */
 import type { Target } from '../config/snapshot.ts';
 import { chargeKnown, chargeKnownPart } from '../core/money.ts';
 import { emptyUsage, type Usage } from '../core/usage.ts';
@@ -8,13 +8,36 @@ import { type Buyer, heldFor, soldFor } from './sold.ts';
 
 type Size = Pick<Peek, 'tokens' | 'maxTokens' | 'answers'>;
 
+/** Of whom nothing is known. */
 const defaultOutputTokens = 1024;
+/** Learned lengths are of few answers at first. */
+const leastOutputTokens = 64;
 
-/** What a chat may use at most at `target`. @param added tokens that it is asked beside the client's request. */
-export function usageOf({ tokens, maxTokens, answers }: Size, { quirks }: Target, added = 0): Usage {
+/** How much one answer is expected to have. @param high what nine of ten are no longer than; undefined: nobody knows. */
+export function expectedOutput(
+  { maxTokens }: Pick<Size, 'maxTokens'>,
+  { maxOutput = Infinity }: Pick<Target, 'maxOutput'>,
+  high: number | undefined,
+): number {
+  const most = Math.min(maxTokens ?? Infinity, maxOutput);
+  if (high === undefined) return maxTokens === undefined ? Math.min(most, defaultOutputTokens) : most;
+  return Math.min(most, Math.max(high, leastOutputTokens));
+}
+
+/** How much one answer has at most; undefined: neither the client nor the catalogue says. */
+export function mostOutput(
+  { maxTokens }: Pick<Size, 'maxTokens'>,
+  { maxOutput }: Pick<Target, 'maxOutput'>,
+): number | undefined {
+  if (maxTokens === undefined) return maxOutput;
+  return maxOutput === undefined ? maxTokens : Math.min(maxTokens, maxOutput);
+}
+
+/** Of answers of `output` tokens each. @param added tokens that it is asked beside the client's request. */
+export function usageOf({ tokens, answers }: Size, output: number, added = 0): Usage {
   const usage = emptyUsage();
   usage.input = tokens + added;
-  usage.output = (maxTokens ?? quirks.defaultMaxTokens ?? defaultOutputTokens) * Math.max(1, answers);
+  usage.output = output * Math.max(1, answers);
   return usage;
 }
 

@@ -9,11 +9,12 @@ import { clientDialects } from '../dialects/index.ts';
 import { authorise } from '../governance/allow.ts';
 import { nobodysKey } from '../governance/keys.ts';
 import { type Amounts, amountOf, type BoundLimit } from '../governance/leases.ts';
-import type { Limiter } from '../governance/limits.ts';
+import { type Limiter, whenExhausted } from '../governance/limits.ts';
 import { explainRoute } from '../routing/explain.ts';
 import type { Moment, Sight } from '../routing/moment.ts';
 import { describeWay, holds, type Step } from '../routing/plan.ts';
 import { adaptRequest } from './adapt.ts';
+import { type Holder, sizeAnswer } from './answer-size.ts';
 import { type Asking, askingFor, CallAsk } from './ask.ts';
 import { type Peek, peekBody } from './body.ts';
 import { needsOf, usageOf } from './expected-usage.ts';
@@ -27,7 +28,7 @@ import { unpriced } from './tries.ts';
 export interface ExplainFrom {
   snapshot: Snapshot;
   sight: Sight;
-  limiter: Pick<Limiter, 'limitsOf' | 'look'>;
+  limiter: Pick<Limiter, 'limitsOf' | 'look' | 'room'>;
   /** The key of a name; undefined: there is none. */
   keyNamed(name: string): Key | undefined;
 }
@@ -46,8 +47,16 @@ export function explain(query: ExplainQuery, from: ExplainFrom): Explanation {
   const limits = from.limiter.limitsOf(from.snapshot, key);
   const buyer: Buyer = { snapshot: from.snapshot, key };
   const size = peek ?? { tokens: query.tokens, maxTokens: query.max_tokens, answers: 1 };
-  const limitsAt = ({ target }: Step): ExplainedLimit[] =>
-    explainLimits(limits, needsOf(usageOf(size, target), target, buyer), from.limiter, query.at);
+  const holder: Holder = {
+    whenExhausted: whenExhausted(limits),
+    bearable: from.limiter.room(limits, query.at),
+    highOutput: (target) => from.sight.highOutputTokens(target, key),
+  };
+  const limitsAt = ({ target }: Step): ExplainedLimit[] => {
+    const bearing = (output: number) => needsOf(usageOf(size, output), target, buyer);
+    const { output } = sizeAnswer({ ...size, stream: asking.stream }, target, holder, bearing);
+    return explainLimits(limits, bearing(output), from.limiter, query.at);
+  };
   const looked = new Map<Step, ExplainedTarget>();
   let overLimit: Explanation['refused'];
   const look = (step: Step): ExplainedTarget => {

@@ -4,12 +4,12 @@
  * Asynchronous functions are few and short here, and closures are avoided: each scope of the former and each of the
  * latter is an allocation per call, and together they cost more than all the work between them.
  */
-import type { Target } from '../config/snapshot.ts';
 import { clientGone, GatewayError, toGatewayError } from '../core/error.ts';
 import type { Asked, ClientDialect } from '../dialects/dialect.ts';
 import { authorise } from '../governance/allow.ts';
 import { extractSecret } from '../governance/keys.ts';
-import type { Amounts, BoundLimit } from '../governance/leases.ts';
+import type { BoundLimit } from '../governance/leases.ts';
+import { whenExhausted } from '../governance/limits.ts';
 import { Plan, type Step } from '../routing/plan.ts';
 import { chooses, Thoughts } from '../routing/planned.ts';
 import type { Answer, ClientRequest } from '../wire/http/server/messages.ts';
@@ -128,7 +128,8 @@ function planTries(
   const peek = peekBody(body, call.dialect, asked);
   const { plan, first } = openRoute(call, peek.model, askingOf(peek, call.dialect));
   const inbound = new Inbound(peek, call, request);
-  const reserving = reserve(call, inbound.needs(first.target), first.target);
+  bindLimits(call);
+  const reserving = call.reserve(call.limits, inbound.needs(first.target), first.target);
   const tries = new Tries(call, inbound, request, plan, first);
   return reserving === undefined ? tries : reserving.then(() => tries);
 }
@@ -171,11 +172,12 @@ export function askingOf(
   };
 }
 
-/** Holds with every limit what this call may need at its first target, as `Call.reserve`. @throws GatewayError */
-export function reserve(call: Call, needs: Amounts, target: Target): void | Promise<void> {
+/** Which limits are on the path of a call whose caller is known, and what they want of it. */
+export function bindLimits(call: Call): void {
   const limits = call.gateway.limiter.limitsOf(call.snapshot, call.key!);
+  call.limits = limits;
   call.hasBudget = limits.some(isBudget);
-  return call.reserve(limits, needs, target);
+  call.whenExhausted = whenExhausted(limits);
 }
 
 function isBudget({ limit }: BoundLimit): boolean {

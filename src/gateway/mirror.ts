@@ -87,7 +87,6 @@ export class Shadows {
       const plan = original.planShadow(mirror);
       const first = plan.next(Date.now());
       if (first === undefined) throw noTarget(call.model);
-      await reserve(mirror, call, original.inbound.needs(first.target), first.target);
       const caller = {
         headers: original.request.headers,
         signal,
@@ -95,7 +94,9 @@ export class Shadows {
           return signal.aborted;
         },
       };
-      await ask(new Tries(call, original.inbound.mute(caller), caller, plan, first));
+      const inbound = original.inbound.mute(caller);
+      await reserve(mirror, call, inbound.needs(first.target), first.target);
+      await ask(new Tries(call, inbound, caller, plan, first));
     } catch (thrown) {
       abandon(call, thrown);
     }

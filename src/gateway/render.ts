@@ -12,13 +12,15 @@ import { find } from '../wire/bytes.ts';
 import type { ClientRequest } from '../wire/http/server/messages.ts';
 import { splice } from '../wire/splice.ts';
 import { type Adapted, adaptRequest } from './adapt.ts';
+import { type AnswerSize, requireMost, sizeAnswer, withMost } from './answer-size.ts';
 import type { Peek } from './body.ts';
 import type { Call } from './call.ts';
 import { type Countable, completeChat } from './estimate.ts';
-import { needsOf, usageOf } from './expected-usage.ts';
+import { expectedOutput, needsOf, usageOf } from './expected-usage.ts';
 import { type FetchedMedia, fetchMedia, listWanted, withFetched } from './fetch-media.ts';
 import { keptAnswer } from './kept-answers.ts';
 import { ownerOf } from './names.ts';
+import type { Metered } from './stream-meter.ts';
 
 /** Who asks: what of a request counts once its body is read. */
 export type Caller = Pick<ClientRequest, 'headers' | 'signal' | 'gone'>;
@@ -61,6 +63,7 @@ export class Inbound implements Countable {
   readonly dialect: ClientDialect;
   /** Nobody hears the answer: nothing of it is kept. */
   private muted = false;
+  private size: AnswerSize | undefined;
 
   constructor(
     readonly peek: Peek,
@@ -128,7 +131,38 @@ export class Inbound implements Countable {
   }
 
   needs(target: Target, added?: number): Amounts {
-    return needsOf(usageOf(this.peek, target, added), target, this.call);
+    const counts = this.muted || this.call.whenExhausted !== undefined;
+    const output = counts ? this.sizeAt(target, added).output : expectedOutput(this.peek, target, undefined);
+    return this.needsFor(output, target, added);
+  }
+
+  /** The same for answers of `output` tokens. */
+  needsFor(output: number, target: Target, added?: number): Amounts {
+    return needsOf(usageOf(this.peek, output, added), target, this.call);
+  }
+
+  /** For a stream of answers that are topped up while they run. */
+  metered(target: Target, added = 0): Metered {
+    const answers = Math.max(1, this.peek.answers);
+    const { output } = this.sizeAt(target, added);
+    return {
+      held: output * answers,
+      needs: (all, input) => {
+        const usage = usageOf(this.peek, 0, added);
+        usage.output = all;
+        usage.input = Math.max(usage.input, input);
+        return needsOf(usage, target, this.call);
+      },
+    };
+  }
+
+  /** How much is held for an answer at `target`: once decided, its request is rendered by it. */
+  private sizeAt(target: Target, added = 0): AnswerSize {
+    if (this.size?.target !== target) {
+      const bearing = (output: number) => this.needsFor(output, target, added);
+      this.size = sizeAnswer(this.peek, target, this.muted ? undefined : this.call, bearing);
+    }
+    return this.size;
   }
 
   /** What the form of the answer depends on. */
@@ -164,6 +198,7 @@ export class Inbound implements Countable {
    * @throws GatewayError `bad_request`, or `unsupported` when this target cannot say what was asked.
    */
   render(target: Target, change?: Change): Outbound | Promise<Outbound> {
+    if (this.call.whenExhausted === 'refuse' && !this.muted) requireMost(this.peek, target);
     const same = this.sameDialect(target);
     return change === undefined && same?.dialect === this.dialect && this.mayRelay(same, target)
       ? this.relay(target, same)
@@ -192,12 +227,14 @@ export class Inbound implements Countable {
 
   private relay(target: Target, endpoint: Endpoint): Outbound {
     const { body, members, stream, model } = this.peek;
-    const plan = this.needsCopies(target)
-      ? undefined
-      : this.dialect.planRelay(body, members, stream, target.quirks);
+    const plan =
+      this.needsCopies(target) || this.mostAt(target) !== undefined
+        ? undefined
+        : this.dialect.planRelay(body, members, stream, target.quirks);
     if (plan === undefined) {
       const lost: string[] = [];
-      const adapted = adaptRequest(this.chat(), this.dialect.can, target.quirks, true);
+      const asked = this.atMost(this.chat(), target);
+      const adapted = adaptRequest(asked, this.dialect.can, target.quirks, true);
       const rewritten = this.rewrite(target, endpoint, adapted.request, lost);
       const { streamUsage, format } = adapted.request;
       // An answer that came as a tool's input, or has to be checked, is not passed on as it is.
@@ -214,6 +251,17 @@ export class Inbound implements Countable {
     return this.outbound(target, endpoint, rendered, true, plan.hideUsage, plan.lost);
   }
 
+  /** Where a whole answer has to end so that the limits bear it; undefined: where the client says. */
+  private mostAt(target: Target): number | undefined {
+    const cuts = this.call.whenExhausted === 'cut' && !this.peek.stream && !this.muted;
+    return cuts ? this.sizeAt(target).most : undefined;
+  }
+
+  private atMost(request: ChatRequest, target: Target): ChatRequest {
+    const most = this.mostAt(target);
+    return most === undefined ? request : withMost(request, most);
+  }
+
   private needsCopies({ quirks }: Target): boolean {
     return quirks.oneAnswer === true && this.peek.answers > 1;
   }
@@ -225,7 +273,7 @@ export class Inbound implements Countable {
   ): Outbound | Promise<Outbound> {
     if (endpoint === undefined) throw new GatewayError('internal', `Target ${target.id} speaks no dialect.`);
     const { name, can } = endpoint.dialect;
-    const asked = withFetched(this.recall(name), can, this.fetched);
+    const asked = this.atMost(withFetched(this.recall(name), can, this.fetched), target);
     const changed = change === undefined ? asked : change(asked, target, endpoint);
     const adapted = adaptRequest(changed, can, target.quirks, false);
     const { request } = adapted;

@@ -10,6 +10,7 @@ import { SseReader } from '../wire/sse.ts';
 import { StreamTap } from '../wire/tap.ts';
 import { maxChars } from './estimate.ts';
 import type { Outbound } from './render.ts';
+import type { Standing } from './standing.ts';
 import { StateCollector } from './vendor-memory.ts';
 
 export type Part = Uint8Array | string;
@@ -31,6 +32,11 @@ export interface Stage {
   text(): string;
   /** How each choice of a complete answer has ended; none where anything was said in it. */
   stops?(): StopReason[];
+  /**
+   * Ends the answer where it stands, as one that has reached its limit of tokens. @param usage what it is told to have used.
+   * @returns what ends the client's stream; undefined where that cannot be told from what has passed.
+   */
+  cut?(usage: Usage): Part | undefined;
   /** A failure as text that ends the client's stream. */
   writeError(error: GatewayError, requestId: string): string;
 }
@@ -181,6 +187,8 @@ export class TranslateStage implements Stage {
   private readonly writer: StreamWriter;
   /** What writes for the client, where it is not done here. */
   readonly teller: Teller | undefined;
+  /** What stands open of the answer, where it may have to end anywhere. */
+  standing: Standing | undefined;
   private readonly states = new StateCollector();
   private readonly ends: StopReason[] = [];
   private spoke = false;
@@ -202,6 +210,7 @@ export class TranslateStage implements Stage {
       if (event.type === 'start') event.model ||= outbound.target.model;
       if (event.type === 'block') event.value = restoreBlock(event.value, outbound.names, toolIds);
       if (remember !== undefined) this.note(event);
+      this.standing?.push(event);
       // Nothing follows an error: neither what came with it, nor a last word.
       if (this.error === undefined) writer.push(event);
     }, outbound.target.quirks);
@@ -236,6 +245,14 @@ export class TranslateStage implements Stage {
 
   stops(): StopReason[] {
     return this.spoke ? [] : this.ends;
+  }
+
+  cut(usage: Usage): Part | undefined {
+    if (this.standing === undefined || this.complete) return undefined;
+    for (const event of this.standing.ending(usage)) this.writer.push(event);
+    this.complete = true;
+    this.terminated = true;
+    return this.take();
   }
 
   writeError(error: GatewayError, requestId: string): string {

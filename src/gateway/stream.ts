@@ -84,9 +84,12 @@ export async function passOn(
   for (;;) {
     let failure: GatewayError | undefined;
     let next: Live | undefined;
+    let cut = false;
+    const { meter } = attempt;
     try {
       try {
         for (const part of open.ready) {
+          meter?.passes(part.length);
           if (stage.terminated && !attempt.settled) await settle('ok', attempt, stage, inbound);
           upstream.rest();
           const room = out.write(part);
@@ -102,6 +105,15 @@ export async function passOn(
           const part = bytes === undefined ? stage.end() : stage.push(bytes);
           if (stage.terminated && !attempt.settled) await settle('ok', attempt, stage, inbound);
           if (part === undefined) continue;
+          if (meter?.passes(part.length) && !stage.complete && !(await meter.look(stage))) {
+            const last = await cutOff(stage, attempt, inbound);
+            if (last !== undefined) {
+              cut = true;
+              out.write(part);
+              out.write(last);
+              return;
+            }
+          }
           const over = open.done || stage.error !== undefined;
           // What may be mended is not settled yet.
           if (over && (mender === undefined || failureOf(stage) === undefined))
@@ -124,6 +136,7 @@ export async function passOn(
       }
     } finally {
       if (open.done) upstream.finish();
+      else if (cut) upstream.close();
       else if (stage.terminated) void drain(open.reply, upstream);
       else upstream.close();
       // Still unsettled here: the client went away in the middle.
@@ -132,6 +145,21 @@ export async function passOn(
     if (next === undefined) return;
     ({ open, stage, upstream, attempt } = next);
   }
+}
+
+/**
+ * The limits bear no more of the answer: it is charged for what has come by now, and ends as one that was long enough.
+ * @returns what ends the client's stream; undefined where nothing does: then it goes on, and is counted.
+ */
+async function cutOff(stage: Stage, attempt: Attempt, inbound: Countable): Promise<Part | undefined> {
+  const { gateway } = attempt.call;
+  const usage = await inbound.complete(stage.usage, stage, gateway.countTokens);
+  const last = stage.cut?.(usage);
+  if (last === undefined || attempt.settled) return undefined;
+  attempt.begunBy?.ended('ok');
+  attempt.settle('ok', usage, true);
+  attempt.call.end(200);
+  return last;
 }
 
 /** A client that reads slowly makes no provider slow. */

@@ -51,7 +51,7 @@ export class Tries<I extends Renderer = Inbound> {
   /** What is asked instead, once an answer has broken off. */
   private change: Change | undefined;
   /** Tokens that takes. */
-  private added = 0;
+  added = 0;
   /** Whose answer broke off first: it may be asked to go on itself, once. */
   private broken: Step | 'asked' | undefined;
   /** Of the last attempt. */

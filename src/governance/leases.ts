@@ -119,9 +119,10 @@ export class Lease {
 
   /**
    * Raises the reservation to these totals while a call runs; what is already reserved stays.
+   * @param finishing limits that let running answers finish bear it in any case.
    * @returns the limit that would be exceeded: then nothing changes. Of a lease that has ended there is none.
    */
-  raise(totals: Amounts, nowMs: number): Exceeded | undefined {
+  raise(totals: Amounts, nowMs: number, finishing = false): Exceeded | undefined {
     if (!this.open) return undefined;
     const tokens = Math.max(this.tokens, totals.tokens);
     const nanoUsd = Math.max(this.nanoUsd, totals.nanoUsd);
@@ -132,6 +133,10 @@ export class Lease {
       const held = this.held(bound.limit.unit);
       // A limit this asks no more of has nothing to say, even when it is overdrawn.
       if (amount === held || tally.take(amount - held, bound.limit.max, nowMs)) continue;
+      if (finishing && bound.limit.whenExhausted === 'finish') {
+        tally.settle(held - amount, 0, nowMs);
+        continue;
+      }
       while (--i >= 0) {
         const { unit } = this.limits[i]!.limit;
         this.tallies[i]!.settle(amountOf(unit, tokens, nanoUsd) - this.held(unit), 0, nowMs);
@@ -141,6 +146,11 @@ export class Lease {
     this.tokens = tokens;
     this.nanoUsd = nanoUsd;
     return undefined;
+  }
+
+  /** How much of tokens and money is reserved. */
+  get amounts(): Amounts {
+    return { tokens: this.tokens, nanoUsd: this.nanoUsd };
   }
 
   /** Gives the reservation back and books the truth, in the windows in which the reservation was taken. */

@@ -8,6 +8,7 @@
  */
 import type { Key, Limit, Snapshot } from '../config/snapshot.ts';
 import { GatewayError } from '../core/error.ts';
+import type { WhenExhausted } from '../core/limit.ts';
 import { formatUsd } from '../core/money.ts';
 import { LimitClock } from './clock.ts';
 import {
@@ -36,6 +37,13 @@ export interface Limiter {
    * @returns why a limit does not bear that, as `reserve` would have said it; then nothing changes. A promise as there.
    */
   raise(lease: Lease, totals: Amounts, nowMs: number): Refused | Promise<Refused>;
+  /**
+   * Raises the reservation of a call that runs, as far as limits cut it off: those that let answers finish hold it in any
+   * case. @returns as `raise`.
+   */
+  topUp(lease: Lease, totals: Amounts, nowMs: number): Refused | Promise<Refused>;
+  /** How much more than is used and reserved these limits bear; Infinity where none counts it. */
+  room(limits: readonly BoundLimit[], nowMs: number): Amounts;
   /** How full a limit is, without touching it. */
   look(limit: BoundLimit, nowMs: number): { used: number; reserved: number };
   /** Books what was used without having been reserved, whatever the limits say to it. */
@@ -44,6 +52,19 @@ export interface Limiter {
 
 /** Why a limit does not bear something; undefined: all do. */
 export type Refused = GatewayError | undefined;
+
+const strictness: Readonly<Record<WhenExhausted, number>> = { finish: 1, cut: 2, refuse: 3 };
+
+/** What becomes of a call that needs more tokens or money than is left; undefined: no limit counts them. */
+export function whenExhausted(limits: readonly BoundLimit[]): WhenExhausted | undefined {
+  let strictest: WhenExhausted | undefined;
+  for (const { limit } of limits) {
+    if (limit.unit !== 'tokens' && limit.unit !== 'usd') continue;
+    if (strictest === undefined || strictness[limit.whenExhausted] > strictness[strictest])
+      strictest = limit.whenExhausted;
+  }
+  return strictest;
+}
 
 /** So often is a shared limit asked for more, where other calls were quicker to take it. */
 const maxAsked = 5;
@@ -87,6 +108,14 @@ export function createLimiter(counters: Counters, steadyMs?: () => number): Limi
     return new Lease(limits, tallies, tokens, nanoUsd);
   };
 
+  const raise = (lease: Lease, totals: Amounts, nowMs: number, finishing: boolean) => {
+    const exceeded = lease.raise(totals, clock.tell(nowMs), finishing);
+    if (exceeded?.tally.more === undefined) return exceeded && refuse(exceeded, clock.nowMs);
+    return asking(exceeded, clock, () => lease.raise(totals, clock.nowMs, finishing) ?? lease).then(
+      (raised) => (raised instanceof Lease ? undefined : refuse(raised, clock.nowMs)),
+    );
+  };
+
   return {
     limitsOf: (snapshot, key) => binding.limitsOf(snapshot, key),
     reserve(limits, { tokens, nanoUsd }, nowMs) {
@@ -99,12 +128,21 @@ export function createLimiter(counters: Counters, steadyMs?: () => number): Limi
         throw refuse(lease, clock.nowMs);
       });
     },
-    raise(lease, totals, nowMs) {
-      const exceeded = lease.raise(totals, clock.tell(nowMs));
-      if (exceeded?.tally.more === undefined) return exceeded && refuse(exceeded, clock.nowMs);
-      return asking(exceeded, clock, () => lease.raise(totals, clock.nowMs) ?? lease).then((raised) =>
-        raised instanceof Lease ? undefined : refuse(raised, clock.nowMs),
-      );
+    raise: (lease, totals, nowMs) => raise(lease, totals, nowMs, false),
+    topUp: (lease, totals, nowMs) => raise(lease, totals, nowMs, true),
+    room(limits, nowMs) {
+      const now = clock.tell(nowMs);
+      let tokens = Infinity;
+      let nanoUsd = Infinity;
+      for (const one of limits) {
+        const { unit, max } = one.limit;
+        if (unit !== 'tokens' && unit !== 'usd') continue;
+        const tally = tallyOf(one, now);
+        const left = Math.max(0, max - tally.used(now) - tally.reserved);
+        if (unit === 'tokens') tokens = Math.min(tokens, left);
+        else nanoUsd = Math.min(nanoUsd, left);
+      }
+      return { tokens, nanoUsd };
     },
     look(limit, nowMs) {
       // Before the first call it is not known which windows run.

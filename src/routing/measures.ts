@@ -85,6 +85,11 @@ export class Measures implements Omit<Sight, 'isHealthy'> {
     return this.find(id)?.habits.peek(key.id)?.outputTokens ?? this.keys.peek(key.id)?.outputTokens;
   }
 
+  /** What nine of ten of the key's answers are no longer than, there or, where none is known, elsewhere. */
+  highOutputTokens({ id }: Target, key: Key): number | undefined {
+    return this.find(id)?.habits.peek(key.id)?.highOutputTokens ?? this.keys.peek(key.id)?.highOutputTokens;
+  }
+
   cachedShare({ id }: Target, key: Key): number | undefined {
     return this.find(id)?.habits.peek(key.id)?.cachedShare;
   }
@@ -135,6 +140,7 @@ export function createSight(health: Health, measures: Measures): Sight {
     failureShare: (target, nowMs) => measures.failureShare(target, nowMs),
     recentCalls: (target, nowMs) => measures.recentCalls(target, nowMs),
     outputTokens: (target, key) => measures.outputTokens(target, key),
+    highOutputTokens: (target, key) => measures.highOutputTokens(target, key),
     cachedShare: (target, key) => measures.cachedShare(target, key),
     inFlight: (target) => measures.inFlight(target),
     keptBy: (conversation, nowMs) => measures.keptBy(conversation, nowMs),

@@ -48,6 +48,8 @@ export interface Sight {
   recentCalls(target: Target, nowMs: number): number;
   /** Mean tokens of an answer to this key. */
   outputTokens(target: Target, key: Key): number | undefined;
+  /** What nine of ten of them are no longer than. */
+  highOutputTokens(target: Target, key: Key): number | undefined;
   /** Share of the prompt that comes from the target's cache when a conversation of this key returns to it. */
   cachedShare(target: Target, key: Key): number | undefined;
   /** Calls that are running. */

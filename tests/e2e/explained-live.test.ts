@@ -33,7 +33,7 @@ models:
 prices: ${JSON.stringify(prices)}
 keys:
   - { name: test, key: ${key} }
-  - { name: poor, key: sk-poor, limits: [{ usd: 1, per: month }] }
+  - { name: poor, key: sk-poor, limits: [{ usd: 1, per: month, when_exhausted: refuse }] }
 `);
 });
 

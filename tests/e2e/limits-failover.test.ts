@@ -51,7 +51,7 @@ keys:
   - { name: test, key: ${key} }
   - { name: poor, key: sk-poor, limits: [{ usd: 1, per: month }] }
   - { name: few, key: sk-few, limits: [{ tokens: 5000, per: month }] }
-  - { name: poorest, key: sk-poorest, limits: [{ usd: 0.05, per: month }] }
+  - { name: poorest, key: sk-poorest, limits: [{ usd: 0.05, per: month, when_exhausted: refuse }] }
   - { name: listener, key: sk-listener, limits: [{ usd: 3, per: month }] }
   - { name: corrected, key: sk-corrected, limits: [{ usd: 0.15, per: month }] }
 `);

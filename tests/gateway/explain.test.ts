@@ -44,7 +44,11 @@ function explained(targets: readonly Target[], query: Partial<ExplainQuery>, sig
     {
       snapshot: { resolve: () => route } as unknown as Snapshot,
       sight: momentWith({ sight }).sight,
-      limiter: { limitsOf: () => [], look: () => ({ used: 0, reserved: 0 }) },
+      limiter: {
+        limitsOf: () => [],
+        look: () => ({ used: 0, reserved: 0 }),
+        room: () => ({ tokens: Infinity, nanoUsd: Infinity }),
+      },
       keyNamed: () => undefined,
     },
   );

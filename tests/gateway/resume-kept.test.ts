@@ -13,7 +13,7 @@ const wish = { streamUsage: false };
 
 function relay(dialect: ClientDialect): KeptRelay {
   const target = makeTarget('m');
-  return new KeptRelay(dialect, { target, hideUsage: false } as unknown as Outbound);
+  return new KeptRelay(dialect, { target, hideUsage: false } as unknown as Outbound, () => wish, true);
 }
 
 const frame = (data: object): Buffer => Buffer.from(`data: ${JSON.stringify(data)}\n\n`);

@@ -70,6 +70,7 @@ export function momentWith(
       failureShare: () => 0,
       recentCalls: () => 0,
       outputTokens: () => undefined,
+      highOutputTokens: () => undefined,
       cachedShare: () => undefined,
       inFlight: () => 0,
       keptBy: () => undefined,

@@ -6,7 +6,7 @@ import type { Answer, ClientRequest } from '../../wire/http/server/messages.ts';
 import { askingFor } from '../ask.ts';
 import { Call } from '../call.ts';
 import type { Gateway } from '../gateway.ts';
-import { handle, type Kind, openRoute, reserve } from '../handle.ts';
+import { bindLimits, handle, type Kind, openRoute } from '../handle.ts';
 import { Tries } from '../tries.ts';
 import { answerOperation } from './operation-answer.ts';
 import { readForm } from './operation-form.ts';
@@ -37,7 +37,8 @@ function planTries(
   const form = readForm(body, request.headers.get('content-type') ?? '', operation);
   const { plan, first } = openRoute(call, form.ask.model, askingFor(0));
   const inbound = new OperationInbound(operation, form, call);
-  const reserving = reserve(call, inbound.needs(first.target), first.target);
+  bindLimits(call);
+  const reserving = call.reserve(call.limits, inbound.needs(first.target), first.target);
   const tries = new Tries(call, inbound, request, plan, first);
   return reserving === undefined ? tries : reserving.then(() => tries);
 }

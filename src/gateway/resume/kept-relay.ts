@@ -1,8 +1,11 @@
-/** Relays an answer as bytes and keeps them, so that another attempt can go on with it. */
+/** Relays an answer as bytes and keeps them, so that another attempt can go on with it, or it can end where it stands. */
 import type { GatewayError } from '../../core/error.ts';
-import type { AnswerWish } from '../../dialects/dialect.ts';
+import type { Usage } from '../../core/usage.ts';
+import type { AnswerWish, ClientDialect } from '../../dialects/dialect.ts';
 import { SseReader } from '../../wire/sse.ts';
+import type { Outbound } from '../render.ts';
 import { type Part, RelayStage } from '../stages.ts';
+import { Standing } from '../standing.ts';
 import { ClientStream } from './client-stream.ts';
 import { maxShown } from './shown.ts';
 
@@ -12,14 +15,27 @@ export class KeptRelay extends RelayStage {
   private kept: Uint8Array[] | undefined = [];
   private size = 0;
 
+  /**
+   * @param wishOf how the client wants it written.
+   * @param mendable another attempt may go on with it.
+   */
+  constructor(
+    dialect: ClientDialect,
+    outbound: Outbound,
+    private readonly wishOf: () => AnswerWish,
+    private readonly mendable: boolean,
+  ) {
+    super(dialect, outbound);
+  }
+
   /** Nobody hears of a failure who may yet hear the rest of the answer. */
   protected override look(event: string, data: string): boolean | string {
     const verdict = super.look(event, data);
-    return this.error === undefined && verdict;
+    return (this.error === undefined || !this.mendable) && verdict;
   }
 
   override get errorPassed(): boolean {
-    return false;
+    return !this.mendable && super.errorPassed;
   }
 
   override push(chunk: Uint8Array): Part | undefined {
@@ -47,6 +63,30 @@ export class KeptRelay extends RelayStage {
   get gap(): string {
     const last = this.kept?.at(-1);
     return last === undefined || (last.at(-1) === newline && last.at(-2) === newline) ? '' : '\n\n';
+  }
+
+  /** A last event that has not ended is not passed on: what follows takes its place. */
+  cut(usage: Usage): Part | undefined {
+    const { kept, dialect, outbound } = this;
+    if (kept === undefined || this.complete) return undefined;
+    let out = '';
+    const writer = dialect.writeStream((text) => {
+      out += text;
+    }, this.wishOf());
+    const standing = new Standing();
+    const reader = dialect.readStream((event) => {
+      if (event.type === 'start') event.model ||= outbound.target.model;
+      standing.push(event);
+      if (event.type !== 'error') writer.push(event);
+    }, outbound.target.quirks);
+    const sse = new SseReader((event, data) => reader.push(event, data));
+    const passed = Buffer.concat(kept);
+    sse.push(passed);
+    sse.end();
+    writer.follow?.(passed.toString());
+    out = '';
+    for (const event of standing.ending(usage)) writer.push(event);
+    return this.gap + out;
   }
 
   /** Where the client stands by what has passed; undefined where that cannot be told. */

@@ -6,7 +6,9 @@ import type { Attempt } from '../call.ts';
 import { type Countable, settleCounted } from '../estimate.ts';
 import { reachStream } from '../reach.ts';
 import { type Stage, TranslateStage } from '../stages.ts';
+import { Standing } from '../standing.ts';
 import { type Live, settleGone } from '../stream.ts';
+import type { StreamMeter } from '../stream-meter.ts';
 import type { Tries } from '../tries.ts';
 import { Upstream } from '../upstream.ts';
 import { ClientStream } from './client-stream.ts';
@@ -30,6 +32,7 @@ export class Mending {
   constructor(
     private readonly tries: Tries,
     private readonly fail: Fail,
+    private readonly meterFor: (tries: Tries) => StreamMeter | undefined,
   ) {}
 
   /**
@@ -121,8 +124,10 @@ export class Mending {
       const way = wayOn(stream.shown, inbound.chat(), target, endpoint);
       const telling = new Continuation(stream, way, used);
       const stage = new TranslateStage(inbound.dialect, outbound, telling, inbound.remember);
+      if (call.whenExhausted === 'cut') stage.standing = new Standing();
       const open = await reachStream(tries, stage, attempt, upstream);
       tries.begun(attempt);
+      attempt.meter = this.meterFor(tries);
       upstream.onGone = () => settleGone(attempt, stage, inbound);
       if (request.gone) upstream.abandon();
       telling.begun = true;

@@ -18,6 +18,6 @@ export function resumableStage(
 ): Stage {
   const { dialect } = inbound;
   return outbound.relay
-    ? new KeptRelay(dialect, outbound)
+    ? new KeptRelay(dialect, outbound, () => wishOf(inbound), true)
     : new TranslateStage(dialect, outbound, new ClientStream(dialect, wishOf(inbound)), inbound.remember);
 }
