@@ -30,6 +30,8 @@ export interface Keyring {
    * `forbidden` when its team or organisation is switched off.
    */
   authenticate(secret: string | undefined, nowMs: number): Key;
+  /** Whether all keys of the store are known: while they are not, a secret nobody knows may be one of theirs. */
+  setWhole(whole: boolean): void;
   /** The key of an id, whether it may still be used or not; undefined: there is none any more. */
   find(id: string): Key | undefined;
   /** The key of a name. */
@@ -49,6 +51,7 @@ export function createKeyring(
   let compiled = configuration;
   let snapshot = configuration;
   const stored = new StoredTenants(alarm);
+  let whole = true;
 
   const inConfiguration = (has: (key: Key) => boolean): Key | undefined => {
     for (const key of compiled.keys.values()) if (has(key)) return key;
@@ -65,6 +68,7 @@ export function createKeyring(
     }
     const held = stored.find(digest);
     if (held === undefined) {
+      if (!whole) throw new GatewayError('unavailable', awaited, { code: 'keys_unavailable' });
       throw refuse(
         'This API key is not known here. Check that it was copied whole, and is meant for this gateway.',
       );
@@ -84,6 +88,9 @@ export function createKeyring(
     change(change) {
       if (stored.apply(change)) snapshot = stored.mergedInto(compiled);
       return snapshot;
+    },
+    setWhole(now) {
+      whole = now;
     },
     find: (id) => inConfiguration((key) => key.id === id) ?? keyOf(stored.findId(id)),
     named: (name) => inConfiguration((key) => key.name === name) ?? keyOf(stored.findName(name)),
@@ -119,6 +126,10 @@ export function createKeyring(
     },
   };
 }
+
+/** No 401: clients would take it for final, and people would look for a mistake of theirs. */
+const awaited =
+  'This API key cannot be looked up at the moment: the gateway was started and has not reached its store yet. Try again soon.';
 
 function replaced(name: string, untilMs: number): GatewayError {
   const when = new Date(untilMs).toISOString();

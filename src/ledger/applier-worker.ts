@@ -1,11 +1,9 @@
-/** The applier's thread: every 200 ms it applies what the journal holds, and twice a second it looks for what operators changed. */
-import { noAdditions } from '../core/additions.ts';
-import { listAdditions } from '../store/additions.ts';
-import { controlRevision } from '../store/control.ts';
-import { listTenants } from '../store/list-tenants.ts';
-import { openStore, type Store } from '../store/open.ts';
+/** The applier's thread: every 200 ms it applies what the journal holds; beside that it hears of what operators change. */
+import { type ControlChange, followControl } from '../store/control-feed.ts';
+import { openLater, type Store } from '../store/open.ts';
 import type { AlertRunner } from './alert-runner.ts';
 import type { ApplierState, FromWorker, ToWorker } from './applier.ts';
+import { keepControl } from './control-copy.ts';
 import { reasonOf } from './data-dir.ts';
 import { type Follower, followJournal } from './follow.ts';
 import { journalStart } from './segments.ts';
@@ -13,7 +11,6 @@ import { journalStart } from './segments.ts';
 declare const self: Worker;
 
 const tickMs = 200;
-const controlEveryMs = 500;
 const longestBackoffMs = 10_000;
 /** A step that has come nowhere for so long waits for a store that does not answer. */
 const stalledMs = 10_000;
@@ -101,30 +98,21 @@ interface Work {
 
 /** The store is opened at the first step, and at every step until that succeeds. */
 function startWork(dataDir: string, url: string): Work {
+  const opened = openLater(dataDir, url);
+  // Beside the journal: a backlog of hours does not keep a revocation waiting.
+  const feed = followControl(opened.store, url, (change) => {
+    if (url !== 'sqlite') keepCopy(dataDir, url, change);
+    const { additions, tenants } = change;
+    if (additions !== undefined) post({ type: 'additions', additions });
+    post({ type: 'tenants', change: tenants });
+  });
   let store: Store | undefined;
   let follower: Follower | undefined;
-  let revision: number | undefined;
-  let added = noAdditions;
-  let lookedAt = 0;
   let movedAt = performance.now();
   let stepping = false;
   let toldAt = -Infinity;
   let told = '';
   let well = true;
-
-  async function tellTenants(db: Store['db']): Promise<void> {
-    const now = performance.now();
-    if (revision !== undefined && now - lookedAt < controlEveryMs) return;
-    lookedAt = now;
-    if (revision !== undefined && (await controlRevision(db)) === revision) return;
-    const change = await listTenants(db, revision);
-    post({ type: 'tenants', change });
-    const additions = await listAdditions(db);
-    // Everything is compiled anew for them: not because some key was changed.
-    if (!Bun.deepEquals(additions, added)) post({ type: 'additions', additions });
-    added = additions;
-    revision = change.revision;
-  }
 
   function state(error?: unknown): ApplierState {
     well = error === undefined;
@@ -154,8 +142,7 @@ function startWork(dataDir: string, url: string): Work {
       movedAt = performance.now();
       stepping = true;
       try {
-        store ??= await openStore(dataDir, url);
-        await tellTenants(store.db);
+        store ??= await opened.store();
         follower ??= await followJournal(dataDir, store, tell);
         await follower.catchUp();
       } finally {
@@ -170,9 +157,19 @@ function startWork(dataDir: string, url: string): Work {
     state,
     async close() {
       follower?.close();
-      await store?.close().catch(() => {});
+      feed.stop();
+      await opened.close().catch(() => {});
     },
   };
+}
+
+/** Without it the next start needs the store: no reason to stop working now. */
+function keepCopy(dataDir: string, url: string, change: ControlChange): void {
+  try {
+    keepControl(dataDir, url, change);
+  } catch {
+    // The journal is on the same disk, and tells of it.
+  }
 }
 
 /** Until the time is over or a message comes. */

@@ -71,18 +71,18 @@ export function startApplier(options: ApplierOptions): Applier {
   let flushId = 0;
   let stopping: Promise<void> | undefined;
   let onStopped = () => {};
-  let onReady = () => {};
-  const ready = new Promise<void>((resolve) => {
-    onReady = resolve;
-  });
+  const { promise: heard, resolve: onHeard } = Promise.withResolvers<void>();
+  const { promise: applied, resolve: onApplied } = Promise.withResolvers<void>();
   const post = (message: ToWorker) => worker.postMessage(message);
 
   worker.onmessage = (event: MessageEvent<FromWorker>) => {
     const message = event.data;
-    if (message.type === 'ready') onReady();
+    if (message.type === 'ready') onApplied();
     else if (message.type === 'state') options.onState?.(message.state);
-    else if (message.type === 'tenants') options.onTenants?.(message.change);
-    else if (message.type === 'told') options.onTold?.(message.told);
+    else if (message.type === 'tenants') {
+      options.onTenants?.(message.change);
+      onHeard();
+    } else if (message.type === 'told') options.onTold?.(message.told);
     else if (message.type === 'additions') options.onAdditions?.(message.additions);
     else if (message.type === 'stopped') onStopped();
     else {
@@ -103,7 +103,7 @@ export function startApplier(options: ApplierOptions): Applier {
   post({ type: 'start', dataDir: options.dataDir, store: options.store });
 
   return {
-    ready,
+    ready: Promise.all([heard, applied]).then(() => {}),
     flushed: () =>
       new Promise((resolve) => {
         flushes.set(++flushId, resolve);

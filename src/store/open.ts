@@ -16,6 +16,7 @@ export interface Store {
 /** A store that is opened when it is first needed, and again where that failed. */
 export interface LaterStore {
   /** @throws as openStore. */
+  store(): Promise<Store>;
   db(): Promise<Store['db']>;
   close(): Promise<void>;
 }
@@ -31,16 +32,18 @@ export interface OpenOptions {
 /** A connection of its own. */
 export function openLater(dataDir: string, url: string, options: OpenOptions = {}): LaterStore {
   let opening: Promise<Store> | undefined;
+  async function store(): Promise<Store> {
+    opening ??= openStore(dataDir, url, options);
+    try {
+      return await opening;
+    } catch (error) {
+      opening = undefined;
+      throw error;
+    }
+  }
   return {
-    async db() {
-      opening ??= openStore(dataDir, url, options);
-      try {
-        return (await opening).db;
-      } catch (error) {
-        opening = undefined;
-        throw error;
-      }
-    },
+    store,
+    db: async () => (await store()).db,
     async close() {
       const store = await opening?.catch(() => undefined);
       await store?.close();
