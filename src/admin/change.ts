@@ -46,7 +46,9 @@ export async function change<Made>(
         return JSON.parse(before.answer) as Made;
       }
     }
-    const audit = (told: Omit<Change, 'actor'>) => writeAudit(trx, { ...told, actor: `${id} (${name})` });
+    const audit = async (told: Omit<Change, 'actor'>) => {
+      await writeAudit(trx, { ...told, actor: `${id} (${name})` });
+    };
     const made = await act({ trx, audit });
     if (repeatable !== undefined) await keepRepeat(trx, repeatable, JSON.stringify(made));
     return made;

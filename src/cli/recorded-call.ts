@@ -82,8 +82,9 @@ function formatAttempts(attempts: readonly RecordedAttempt[]): string {
     title,
     align: 'right' as const,
   }));
+  const price = { title: 'price', align: 'left' as const };
   return formatTable(
-    [...left, ...right],
+    [...left, ...right, price],
     attempts.map((each) => [
       String(each.attempt),
       each.target,
@@ -94,7 +95,13 @@ function formatAttempts(attempts: readonly RecordedAttempt[]): string {
       String(each.duration_ms),
       String(each.input),
       `${each.output}${each.estimated ? ' (est.)' : ''}`,
-      each.nano_usd === null ? 'unpriced' : formatUsd(each.nano_usd),
+      formatCost(each),
+      `${each.price_source} ${each.price_version}`.trim(),
     ]),
   );
+}
+
+function formatCost({ nano_usd, sell_nano_usd }: RecordedAttempt): string {
+  const cost = nano_usd === null ? 'unpriced' : formatUsd(nano_usd);
+  return sell_nano_usd === null ? cost : `${cost} (charged ${formatUsd(sell_nano_usd)})`;
 }

@@ -102,7 +102,13 @@ export function sumUsage(all: readonly Usage[]): Usage {
 }
 
 /** Counts that few answers have. */
-const rareCounts = ['imageInput', 'imageOutput', 'cacheReadAudio', 'cacheReadImage', 'webSearches'] as const;
+export const rareCounts = [
+  'imageInput',
+  'imageOutput',
+  'cacheReadAudio',
+  'cacheReadImage',
+  'webSearches',
+] as const;
 
 function sumUnits(one: Units, other: Units): Units {
   const sum = { ...one, ...other };

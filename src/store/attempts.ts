@@ -160,7 +160,7 @@ export function createRecorder(db: Kysely<Schema>, node: string): Recorder {
 }
 
 /** Other nodes write the same sums: whoever was let go because of them goes on after them. */
-async function retried<T>(run: () => Promise<T>): Promise<T> {
+export async function retried<T>(run: () => Promise<T>): Promise<T> {
   for (let tries = 1; ; tries++) {
     try {
       return await run();
@@ -207,7 +207,7 @@ async function insertRows(
   return stored;
 }
 
-function upsertRollup(db: Kysely<Schema>): Compilable {
+export function upsertRollup(db: Kysely<Schema>): Compilable {
   const example = Object.fromEntries(['hour', 'series', ...sumColumns].map((column) => [column, 0]));
   return db
     .insertInto('rollups')
@@ -288,7 +288,7 @@ function unitsOf(usage: Usage): string {
 }
 
 /** Sums per hour and series: hour, series, then the order of sumColumns. */
-function sumUp(attempts: readonly Attempt[], series: readonly number[]): number[][] {
+export function sumUp(attempts: readonly Pick<Attempt, 'settled'>[], series: readonly number[]): number[][] {
   const sums = new Map<number, number[]>();
   for (let i = 0; i < attempts.length; i++) {
     const { settled } = attempts[i]!;
@@ -330,11 +330,12 @@ function seriesOf({
   return { ...rest, price_source: priceSource, operation, why, price_version: priceVersion };
 }
 
-function seriesName(n: Names): string {
+export function seriesName(n: Names): string {
   return `${n.key}\n${n.team}\n${n.organisation}\n${n.model}\n${n.target}\n${n.provider}\n${n.tags}\n${n.priceSource}\n${n.operation ?? ''}\n${n.why ?? ''}\n${n.priceVersion ?? ''}`;
 }
 
-async function findSeries(
+/** Ids of names, by whatever tells them apart; those that are new are added. */
+export async function findSeries(
   trx: Transaction<Schema>,
   unknown: ReadonlyMap<string, Names>,
 ): Promise<Map<string, number>> {

@@ -21,13 +21,15 @@ export interface Change {
 /** Who changes something without a token. */
 export const cliActor = 'cli';
 
-export async function writeAudit(trx: Transaction<Schema>, change: Change): Promise<void> {
+/** @returns the line's id. */
+export async function writeAudit(trx: Transaction<Schema>, change: Change): Promise<string> {
   const { actor, action, subject, before, after, organisation, team } = change;
   const at = Date.now();
+  const id = newCallId();
   await trx
     .insertInto('audit')
     .values({
-      id: newCallId(),
+      id,
       at,
       actor,
       action,
@@ -38,4 +40,5 @@ export async function writeAudit(trx: Transaction<Schema>, change: Change): Prom
       scope_team: team ?? null,
     })
     .execute();
+  return id;
 }

@@ -23,6 +23,11 @@ export interface RecordedAttempt {
   estimated: number;
   /** Null: unpriced. */
   nano_usd: number | null;
+  /** What the organisation was charged; null: as much as it cost. */
+  sell_nano_usd: number | null;
+  /** Where the price comes from, and which version of it; '' where there is none. */
+  price_source: string;
+  price_version: string;
   /** Paths of request members that were lost, one per line. */
   lost: string;
 }
@@ -50,6 +55,9 @@ export function readCall(db: Kysely<Schema>, call: string): Promise<RecordedAtte
       'output',
       'estimated',
       'nano_usd',
+      'sell_nano_usd',
+      'price_source',
+      'price_version',
       'lost',
     ])
     .where('call', '=', call)
