@@ -33,6 +33,7 @@ import { VendorMemory } from './gateway/vendor-memory.ts';
 import { createMemoryCounters } from './governance/counters-memory.ts';
 import { createKeyring, type Keyring } from './governance/keys.ts';
 import type { Counters, Spent } from './governance/leases.ts';
+import { limitStates } from './governance/limit-states.ts';
 import { createLimiter } from './governance/limits.ts';
 import { windowStartMs } from './governance/window.ts';
 import type { Told } from './ledger/alert-loop.ts';
@@ -160,6 +161,9 @@ export async function startApp(options: AppOptions): Promise<App> {
     snapshot: configuration.snapshot,
     health: () => health.describe(Date.now()),
     keyNamed: keyring.named,
+    keyOf: keyring.find,
+    file: configuration.file,
+    limits: (of) => limitStates(configuration.snapshot(), gateway.limiter, of, Date.now()),
     alarm: gateway.observer.alarm,
     explain: (query) =>
       explain(query, {
@@ -212,6 +216,8 @@ export async function startApp(options: AppOptions): Promise<App> {
 
 interface Configuration {
   snapshot(): Snapshot;
+  /** What it was compiled from. */
+  file(): Config;
   keyring: Keyring;
   /** Organisations, teams and keys made at run time, whenever they change. */
   setTenants(change: TenantsChange): void;
@@ -260,6 +266,7 @@ function keepConfiguration(options: AppOptions): Configuration {
   warnUnpriced(snapshot, log);
   return {
     snapshot: () => snapshot,
+    file: () => config,
     keyring,
     setTenants(change) {
       snapshot = keyring.change(change);

@@ -3,16 +3,21 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { bodyLimit } from 'hono/body-limit';
 import { HTTPException } from 'hono/http-exception';
 import { GatewayError } from '../core/error.ts';
+import { TenantError } from '../store/tenant-error.ts';
 import { auditResource } from './audit.ts';
 import { authenticate } from './authenticate.ts';
 import { callsResource } from './calls.ts';
 import { AdminError } from './errors.ts';
 import { explainResource } from './explain.ts';
 import { healthResource } from './health.ts';
+import { keysResource } from './keys.ts';
+import { limitsResource } from './limits.ts';
+import { organisationsResource } from './organisations.ts';
 import type { AdminPowers } from './powers.ts';
 import { pricesResource } from './prices.ts';
 import { providerKeysResource } from './provider-keys.ts';
 import { guard, json, newResource } from './resource.ts';
+import { teamsResource } from './teams.ts';
 import { tokensResource } from './tokens.ts';
 import { usageResource } from './usage.ts';
 
@@ -72,6 +77,10 @@ function addResources(app: ReturnType<typeof newResource>, powers: AdminPowers) 
   return app
     .route('/', tokensResource(powers))
     .route('/', auditResource(powers))
+    .route('/', organisationsResource(powers))
+    .route('/', teamsResource(powers))
+    .route('/', keysResource(powers))
+    .route('/', limitsResource(powers))
     .route('/', usageResource(powers))
     .route('/', callsResource(powers))
     .route('/', pricesResource(powers))
@@ -96,9 +105,18 @@ const describe = createRoute({
   responses: { 200: json(z.object({}).catchall(z.unknown()), 'OpenAPI 3.1.') },
 });
 
+const tenantCodes = {
+  not_found: 'not_found',
+  taken: 'conflict',
+  owned: 'conflict',
+  in_use: 'conflict',
+  unknown: 'bad_request',
+} as const;
+
 /** What whoever asks may hear; undefined: nothing of it. */
 function toRefusal(error: Error): { status: number; answer: object } | undefined {
   if (error instanceof AdminError) return error.code === 'internal' ? undefined : error;
+  if (error instanceof TenantError) return new AdminError(tenantCodes[error.kind], error.message);
   if (error instanceof HTTPException && error.status === 400)
     return new AdminError('bad_request', 'The body is no valid JSON.');
   if (error instanceof GatewayError && error.kind !== 'internal') {

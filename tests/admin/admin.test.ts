@@ -21,6 +21,9 @@ async function ask(body: string, act: () => never) {
     secret: undefined,
     snapshot: act,
     keyNamed: act,
+    keyOf: act,
+    limits: act,
+    file: act,
     alarm: (...told) => alarms.push(told),
   };
   const response = await createAdmin(powers)(
