@@ -25,18 +25,17 @@ export function compileAddresses(ranges: readonly string[]): Addresses {
   return {
     said: ranges,
     has(address) {
-      if (!ipaddr.isValid(address)) return false;
+      if (!isAddress(address)) return false;
       const plain = unmapped(ipaddr.parse(address));
       return compiled.some(([base, bits]) => base.kind() === plain.kind() && plain.match(base, bits));
     },
   };
 }
 
-/** An IPv4 address has four parts here: older forms of three, two or one are not what anybody means. */
 function rangeOf(text: string): [Address, number] | undefined {
   const [, address, given] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
   if (address === undefined || address.includes('%')) return undefined;
-  if (!ipaddr.IPv6.isValid(address) && !ipaddr.IPv4.isValidFourPartDecimal(address)) return undefined;
+  if (!isAddress(address)) return undefined;
   const parsed = ipaddr.parse(address);
   const plain = unmapped(parsed);
   const most = parsed.kind() === 'ipv6' ? 128 : 32;
@@ -45,6 +44,11 @@ function rangeOf(text: string): [Address, number] | undefined {
   if (plain === parsed) return [plain, bits];
   // Of a mapped address the first 96 bits say that it is one.
   return bits < 96 ? undefined : [plain, bits - 96];
+}
+
+/** An IPv4 address has four parts here: older forms of three, two or one are not what anybody means. */
+function isAddress(text: string): boolean {
+  return ipaddr.IPv6.isValid(text) || ipaddr.IPv4.isValidFourPartDecimal(text);
 }
 
 /** Sockets that listen for both versions tell of IPv4 clients as `::ffff:10.0.0.1`. */

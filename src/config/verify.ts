@@ -123,15 +123,19 @@ function verifyKeys(draft: Draft): Finding[] {
     if (!isObject(key)) return [];
     const path = ['keys', index];
     const findings: Finding[] = [];
-    for (const [member, seen] of [['name', names] as const, ['key', secrets] as const]) {
-      const value = key[member];
+    const previous = isObject(key.previous) ? key.previous.key : undefined;
+    for (const [member, value, seen] of [
+      [['name'], key.name, names],
+      [['key'], key.key, secrets],
+      [['previous', 'key'], previous, secrets],
+    ] as const) {
       if (typeof value !== 'string' || value === '') continue;
       const first = seen.get(value);
       if (first === undefined) seen.set(value, index);
       else {
-        const what = member === 'name' ? `the name "${value}"` : 'the same secret';
-        const hint = `give each key its own ${member === 'name' ? 'name' : 'secret'}`;
-        findings.push({ path: [...path, member], message: `keys[${first}] has ${what} already`, hint });
+        const what = seen === names ? `the name "${value}"` : 'the same secret';
+        const hint = `give each key its own ${seen === names ? 'name' : 'secret'}`;
+        findings.push({ path: [...path, ...member], message: `keys[${first}] has ${what} already`, hint });
       }
     }
     if (typeof key.team === 'string' && key.team !== 'default' && !teams.includes(key.team)) {

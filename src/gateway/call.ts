@@ -71,6 +71,11 @@ export class Call {
     gateway.observer.callStarted();
   }
 
+  /** What binds it: of key, team and organisation, and of the end user it names. */
+  limitsOnPath(): readonly BoundLimit[] {
+    return this.gateway.limiter.limitsOf(this.snapshot, this.key!, this.labels!.endUser);
+  }
+
   /** Writes that an upstream request is about to leave. The attempt before it was not the last. */
   dispatch({ target, lost }: Outbound, stream: boolean): Attempt {
     const key = this.key!;

@@ -13,6 +13,7 @@ import { Plan } from '../routing/plan.ts';
 import { utf8 } from '../wire/bytes.ts';
 import type { Answer, ClientRequest } from '../wire/http/server/messages.ts';
 import { scanMembers, splice } from '../wire/splice.ts';
+import { admitFrom } from './admit-from.ts';
 import { askingFor, CallAsk } from './ask.ts';
 import { checkModel, readBody } from './body.ts';
 import { estimateRequest } from './estimate.ts';
@@ -63,6 +64,7 @@ async function count(
   if (counting === undefined) throw new GatewayError('not_found', 'Tokens are not counted in this dialect.');
   const key = gateway.keyring.authenticate(extractSecret(request.headers, request.url), Date.now());
   const snapshot = gateway.snapshot();
+  admitFrom(key, 'chat', request, snapshot);
   const bytes = await readBody(request, snapshot.settings.bodyLimitBytes);
   const body = parseObject(bytes);
   const model = readModel(asked, body);

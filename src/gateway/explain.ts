@@ -44,7 +44,7 @@ export function explain(query: ExplainQuery, from: ExplainFrom): Explanation {
   if (route === undefined) throw unknownModel(model);
   const asking = peek === undefined ? askingBy(query) : askingOf(peek, dialect);
   const moment = momentOf(query, from, model, key, asking);
-  const limits = from.limiter.limitsOf(from.snapshot, key);
+  const limits = from.limiter.limitsOf(from.snapshot, key, query.end_user);
   const buyer: Buyer = { snapshot: from.snapshot, key };
   const size = peek ?? { tokens: query.tokens, maxTokens: query.max_tokens, answers: 1 };
   const holder: Holder = {

@@ -13,6 +13,7 @@ import { whenExhausted } from '../governance/limits.ts';
 import { Plan, type Step } from '../routing/plan.ts';
 import { chooses, Thoughts } from '../routing/planned.ts';
 import type { Answer, ClientRequest } from '../wire/http/server/messages.ts';
+import { admitFrom } from './admit-from.ts';
 import { answer } from './answer.ts';
 import { type Asking, CallAsk } from './ask.ts';
 import { type Peek, peekBody, readBody } from './body.ts';
@@ -93,7 +94,10 @@ export async function handle<A, I extends Renderer>(
   }
 }
 
-/** Who calls. @throws GatewayError `unauthorized`, `bad_request`, `draining`, `unavailable`. */
+/**
+ * Who calls, and whether that may be asked for from there.
+ * @throws GatewayError `unauthorized`, `forbidden`, `bad_request`, `draining`, `unavailable`.
+ */
 export function admit(
   call: Call,
   request: ClientRequest,
@@ -102,7 +106,9 @@ export function admit(
   const { gateway } = call;
   if (gateway.inflight.draining) throw shuttingDown();
   if (gateway.journal.full) throw journalFull();
-  call.key = gateway.keyring.authenticate(secret, Date.now());
+  const key = gateway.keyring.authenticate(secret, Date.now());
+  call.key = key;
+  admitFrom(key, call.operation, request, call.snapshot);
   call.labels = readLabels(request.headers);
 }
 
@@ -174,7 +180,7 @@ export function askingOf(
 
 /** Which limits are on the path of a call whose caller is known, and what they want of it. */
 export function bindLimits(call: Call): void {
-  const limits = call.gateway.limiter.limitsOf(call.snapshot, call.key!);
+  const limits = call.limitsOnPath();
   call.limits = limits;
   call.hasBudget = limits.some(isBudget);
   call.whenExhausted = whenExhausted(limits);

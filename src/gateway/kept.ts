@@ -5,6 +5,7 @@ import type { JsonObject } from '../core/json.ts';
 import type { ClientDialect, Keeping } from '../dialects/dialect.ts';
 import { extractSecret } from '../governance/keys.ts';
 import type { Answer, ClientRequest } from '../wire/http/server/messages.ts';
+import { admitFrom } from './admit-from.ts';
 import type { Gateway } from './gateway.ts';
 import { ownerOf } from './names.ts';
 import { errorResponse } from './respond.ts';
@@ -37,6 +38,7 @@ async function serve(
   gateway: Gateway,
 ): Promise<JsonObject> {
   const key = gateway.keyring.authenticate(extractSecret(request.headers, request.url), Date.now());
+  admitFrom(key, 'chat', request, gateway.snapshot());
   const owner = ownerOf(key);
   const [id = '', part] = rest.split('/');
   const answer = await gateway.answers.find(owner, id);

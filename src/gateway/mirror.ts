@@ -2,9 +2,9 @@
 import type { Mirror } from '../config/route.ts';
 import type { Target } from '../config/snapshot.ts';
 import { clientGone, toGatewayError } from '../core/error.ts';
+import { bindLimit } from '../governance/binding.ts';
 import { nobodysKey } from '../governance/keys.ts';
 import type { Amounts } from '../governance/leases.ts';
-import { bindLimit } from '../governance/limits.ts';
 import { RetryBudget } from '../routing/retry-budget.ts';
 import type { Outlet } from '../wire/http/server/messages.ts';
 import { fail, stageFor } from './attempt.ts';

@@ -6,6 +6,7 @@ import type { ClientDialect } from '../dialects/dialect.ts';
 import { authorise, mayUse } from '../governance/allow.ts';
 import { extractSecret } from '../governance/keys.ts';
 import type { Answer, ClientRequest } from '../wire/http/server/messages.ts';
+import { admitFrom } from './admit-from.ts';
 import type { Gateway } from './gateway.ts';
 import { describeModel, listedModels } from './model-cards.ts';
 import { errorResponse } from './respond.ts';
@@ -25,6 +26,7 @@ export function listModels(
     }
     const key = gateway.keyring.authenticate(extractSecret(request.headers, request.url), Date.now());
     const snapshot = gateway.snapshot();
+    admitFrom(key, undefined, request, snapshot);
     const named = decode(escaped);
     let body: JsonObject;
     if (named === '') {

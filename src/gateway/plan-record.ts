@@ -35,6 +35,7 @@ export interface RecordedCall {
   readonly gateway: { readonly limiter: Pick<Limiter, 'limitsOf' | 'look'> };
   readonly snapshot: Snapshot;
   readonly key: Key | undefined;
+  readonly labels: { readonly endUser: string } | undefined;
   readonly reserved: NanoUsd;
 }
 
@@ -49,10 +50,13 @@ export function writePlan({ route, expectedNanoUsd }: PlanDraft, call: RecordedC
 }
 
 /** Empty where there are no limits. */
-function fullestLimit({ gateway, snapshot, key }: RecordedCall, nowMs: number): Pick<RecordedPlan, 'limit'> {
+function fullestLimit(
+  { gateway, snapshot, key, labels }: RecordedCall,
+  nowMs: number,
+): Pick<RecordedPlan, 'limit'> {
   let fullest: BoundLimit | undefined;
   let most = -1;
-  for (const bound of gateway.limiter.limitsOf(snapshot, key!)) {
+  for (const bound of gateway.limiter.limitsOf(snapshot, key!, labels?.endUser)) {
     const { used, reserved } = gateway.limiter.look(bound, nowMs);
     const share = bound.limit.max > 0 ? (used + reserved) / bound.limit.max : 0;
     if (share <= most) continue;

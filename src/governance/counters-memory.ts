@@ -1,16 +1,21 @@
 /** Counters of one node, in memory: the running window of every counter that is in use. */
 import type { Window } from '../config/window.ts';
 import { FixedTally } from './fixed-tally.ts';
-import { type Counters, counterName } from './leases.ts';
+import { type Counters, counterName, type Owner } from './leases.ts';
 import { SlidingTally } from './sliding-tally.ts';
 
 /** Counters looked at, for each one that is made, whether they can go: more than one, so that memory is bounded. */
 const sweptPerNew = 2;
+/** Clients choose the names of end users: beyond so many counters, those of end users go before their windows end. */
+const mostCounters = 200_000;
+
+/** What the names of their counters begin with. */
+const endUsers = 'end_user:' satisfies `${Owner}:`;
 
 type MemoryTally = FixedTally | SlidingTally;
 
 /** `size` is how many counters are in memory: about twice those whose window is running, at most. */
-export function createMemoryCounters(): Counters & { readonly size: number } {
+export function createMemoryCounters(most = mostCounters): Counters & { readonly size: number } {
   const tallies = new Map<string, MemoryTally>();
   let sweep = tallies.entries();
 
@@ -26,6 +31,7 @@ export function createMemoryCounters(): Counters & { readonly size: number } {
         return;
       }
       const [counter, tally] = step.value;
+      if (tallies.size >= most && tally.reserved === 0 && counter.startsWith(endUsers)) tally.forget();
       if (tally.endsAtMs === Infinity && tally.reserved === 0 && tally.used(nowMs) === 0) tally.forget();
       if (tally.endsAtMs <= nowMs) tallies.delete(counter);
     }

@@ -50,6 +50,7 @@ export function createKeyring(
 ): Keyring {
   let compiled = configuration;
   let snapshot = configuration;
+  let owned = namesOf(configuration);
   const stored = new StoredTenants(alarm);
   let whole = true;
 
@@ -74,6 +75,11 @@ export function createKeyring(
       );
     }
     const { name, hash, previousUntil = 0 } = held.stored;
+    if (owned.has(name)) {
+      throw refuse(
+        `This API key gives way to the one named "${name}" in the configuration. Use that one, or have this one made anew.`,
+      );
+    }
     if (hash !== digest && nowMs >= previousUntil) throw replaced(name, previousUntil);
     return stored.compile(held, snapshot);
   };
@@ -81,6 +87,7 @@ export function createKeyring(
   return {
     adopt(next) {
       compiled = next;
+      owned = namesOf(next);
       snapshot = stored.mergedInto(next);
       stored.forgetCompiled();
       return snapshot;
@@ -130,6 +137,10 @@ export function createKeyring(
 /** No 401: clients would take it for final, and people would look for a mistake of theirs. */
 const awaited =
   'This API key cannot be looked up at the moment: the gateway was started and has not reached its store yet. Try again soon.';
+
+function namesOf({ keys }: Pick<Snapshot, 'keys'>): ReadonlySet<string> {
+  return new Set([...keys.values()].map(({ name }) => name));
+}
 
 function replaced(name: string, untilMs: number): GatewayError {
   const when = new Date(untilMs).toISOString();

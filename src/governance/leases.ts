@@ -12,8 +12,8 @@ export interface Amounts {
   costNanoUsd?: NanoUsd;
 }
 
-/** `mirror`: the shadows of a model. */
-export type Owner = 'key' | 'team' | 'organisation' | 'mirror';
+/** `end_user`: one of a key, team or organisation. `mirror`: the shadows of a model. */
+export type Owner = 'key' | 'team' | 'organisation' | 'end_user' | 'mirror';
 
 /** One limit on a call's path, bound to what it counts in. */
 export interface BoundLimit {

@@ -10,22 +10,28 @@ import type { Key, Limit, Snapshot } from '../config/snapshot.ts';
 import { GatewayError } from '../core/error.ts';
 import type { WhenExhausted } from '../core/limit.ts';
 import { formatUsd } from '../core/money.ts';
+import { Binding } from './binding.ts';
 import { LimitClock } from './clock.ts';
 import {
   type Amounts,
   amountOf,
   type BoundLimit,
   type Counters,
-  counterName,
   type Exceeded,
   Lease,
-  type Owner,
   type Tally,
 } from './leases.ts';
 
 export interface Limiter {
-  /** All limits on a key's path, the key's own first. The same list for as long as snapshot and key are the same. */
-  limitsOf(snapshot: Pick<Snapshot, 'teams' | 'organisations'>, key: Key): readonly BoundLimit[];
+  /**
+   * All limits on a key's path, the key's own first, and those of the end user that the call names ('': none).
+   * The same list for as long as snapshot, key and end user are the same.
+   */
+  limitsOf(
+    snapshot: Pick<Snapshot, 'teams' | 'organisations'>,
+    key: Key,
+    endUser?: string,
+  ): readonly BoundLimit[];
   /**
    * Reserves one request, one running call and `estimate` with every limit, or with none.
    * @returns a promise only where a limit is shared with other nodes, which have to be asked for more of it.
@@ -69,16 +75,6 @@ export function whenExhausted(limits: readonly BoundLimit[]): WhenExhausted | un
 /** So often is a shared limit asked for more, where other calls were quicker to take it. */
 const maxAsked = 5;
 
-/** Stands for the window of a counter that was not looked up yet. */
-const ended: Tally = {
-  endsAtMs: -Infinity,
-  reserved: 0,
-  used: () => 0,
-  take: () => false,
-  settle() {},
-  retryAtMs: () => Infinity,
-};
-
 /** `counters` belong to this limiter alone: it is its clock that they count by. */
 export function createLimiter(counters: Counters, steadyMs?: () => number): Limiter {
   const clock = new LimitClock((nowMs) => counters.setBack(nowMs), steadyMs);
@@ -117,7 +113,7 @@ export function createLimiter(counters: Counters, steadyMs?: () => number): Limi
   };
 
   return {
-    limitsOf: (snapshot, key) => binding.limitsOf(snapshot, key),
+    limitsOf: (snapshot, key, endUser) => binding.limitsOf(snapshot, key, endUser),
     reserve(limits, { tokens, nanoUsd }, nowMs) {
       const needs = { tokens: Math.max(0, tokens), nanoUsd: Math.max(0, nanoUsd) };
       const taken = take(limits, needs, clock.tell(nowMs));
@@ -184,55 +180,9 @@ async function asking(
   return refused;
 }
 
-/** Which limits are on a key's path: looked up once for each snapshot and key. */
-class Binding {
-  private boundFor: object | undefined;
-  private bound = new WeakMap<Key, readonly BoundLimit[]>();
-
-  limitsOf(snapshot: Pick<Snapshot, 'teams' | 'organisations'>, key: Key): readonly BoundLimit[] {
-    if (this.boundFor !== snapshot) {
-      this.boundFor = snapshot;
-      this.bound = new WeakMap();
-    }
-    let limits = this.bound.get(key);
-    if (limits === undefined) {
-      limits = bindLimits(snapshot, key);
-      this.bound.set(key, limits);
-    }
-    return limits;
-  }
-}
-
-/** A limit that is on no key's path. */
-export function bindLimit(owner: Owner, name: string, limit: Limit): BoundLimit {
-  const counter = counterName(owner, name, limit.unit, limit.window);
-  return { owner, ownerName: name, limit, counter, tally: ended };
-}
-
-function bindLimits(snapshot: Pick<Snapshot, 'teams' | 'organisations'>, key: Key): readonly BoundLimit[] {
-  const bound = new Map<string, BoundLimit>();
-  const bind = (owner: Owner, id: string, ownerName: string, limits: readonly Limit[] = []) => {
-    for (const limit of limits) {
-      const counter = counterName(owner, id, limit.unit, limit.window);
-      // Two limits on one counter would count each call twice; the stricter implies the other.
-      const other = bound.get(counter);
-      if (other !== undefined && other.limit.max <= limit.max) continue;
-      bound.set(counter, { owner, ownerName, limit, counter, tally: ended });
-    }
-  };
-  bind('key', key.name, key.name, key.limits);
-  bind('team', key.team, key.team, snapshot.teams.get(key.team)?.limits);
-  bind(
-    'organisation',
-    key.organisation,
-    key.organisation,
-    snapshot.organisations?.get(key.organisation)?.limits,
-  );
-  return [...bound.values()];
-}
-
 function refuse({ bound, tally, amount, held }: Exceeded, nowMs: number): GatewayError {
   const { owner, ownerName, limit } = bound;
+  const whose = owner === 'end_user' ? 'end user' : owner;
   const used = tally.used(nowMs);
   // Nothing but running calls is in the way, which may end any moment. Requests are used up all the same.
   const soon = limit.unit !== 'requests' && used + amount <= limit.max;
@@ -242,7 +192,7 @@ function refuse({ bound, tally, amount, held }: Exceeded, nowMs: number): Gatewa
   if (tally.isCutOff === true && amount <= limit.max) return refuseCutOff(bound);
   return new GatewayError(
     limit.unit === 'usd' ? 'budget_exceeded' : 'rate_limited',
-    `The ${owner} "${ownerName}" is limited to ${describe(limit)}: ${say(limit, used)} used, ` +
+    `The ${whose} "${ownerName}" is limited to ${describe(limit)}: ${say(limit, used)} used, ` +
       `${say(limit, tally.reserved - held)} held by running calls, and this call needs ${say(limit, amount)}. ` +
       advise(limit, amount, soon, waitS),
     {

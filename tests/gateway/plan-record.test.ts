@@ -20,7 +20,7 @@ function callWith(limits: Limit[], more: Partial<Key> = {}): RecordedCall {
   const caller = { ...key, limits, ...more };
   const bound = limiter.limitsOf(snapshot as never, caller);
   limiter.reserve(bound, { tokens: 100, nanoUsd: 30 }, nowMs);
-  return { gateway: { limiter }, snapshot: snapshot as never, key: caller, reserved: 30 };
+  return { gateway: { limiter }, snapshot: snapshot as never, key: caller, labels: undefined, reserved: 30 };
 }
 
 const written = (call: RecordedCall, of = draft) => JSON.parse(writePlan(of, call, nowMs)) as RecordedPlan;

@@ -100,14 +100,14 @@ describe('authenticate', () => {
   test('a secret that was replaced works until its time is over', () => {
     const ring = ringWith('one', makeKey());
     ring.change(changeOf({ keys: [storedKey('old')] }));
-    const renewed = { id: 'key_old', name: 'ci', previousHash: sha256('old'), previousUntil: now + 1000 };
+    const renewed = { id: 'key_old', name: 'job', previousHash: sha256('old'), previousUntil: now + 1000 };
     ring.change(changeOf({ keys: [storedKey('new', renewed)] }));
     expect(ring.authenticate('new', now).id).toBe('key_old');
     expect(ring.authenticate('old', now + 999)).toBe(ring.authenticate('new', now));
     const late = thrownBy(() => ring.authenticate('old', now + 1000));
     expect(late.kind).toBe('unauthorized');
     expect(late.message).toBe(
-      'This secret of the API key "ci" was replaced and ended at 2026-01-15T00:00:01.000Z. Use its new one.',
+      'This secret of the API key "job" was replaced and ended at 2026-01-15T00:00:01.000Z. Use its new one.',
     );
     // Replaced once more, the first is good for nothing.
     const again = { ...renewed, previousHash: sha256('new') };

@@ -37,7 +37,7 @@ export async function chargeBatch(object: KeptObject, document: JsonObject, gate
   bills.forEach((bill, i) => {
     const { nanoUsd = 0, sellNanoUsd = nanoUsd } = write(bill, i, bills.length, object, key, gateway);
     const { input, output } = bill.usage;
-    const limits = gateway.limiter.limitsOf(gateway.snapshot(), key);
+    const limits = gateway.limiter.limitsOf(gateway.snapshot(), key, object.maker.endUser);
     gateway.limiter.book(limits, { tokens: input + output, nanoUsd: sellNanoUsd }, Date.now());
   });
 }

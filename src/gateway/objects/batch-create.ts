@@ -83,9 +83,9 @@ class Check {
 
   /** What the batch will cost is not known: something has to be left of every limit. */
   async requireBudget(): Promise<void> {
-    const { gateway, snapshot, key } = this.visit.call;
-    const limits = gateway.limiter
-      .limitsOf(snapshot, key!)
+    const { gateway } = this.visit.call;
+    const limits = this.visit.call
+      .limitsOnPath()
       .filter(({ limit }) => limit.unit === 'tokens' || limit.unit === 'usd');
     this.hasBudget = limits.some(({ limit }) => limit.unit === 'usd');
     const lease = await gateway.limiter.reserve(limits, { tokens: 1, nanoUsd: 1 }, Date.now());

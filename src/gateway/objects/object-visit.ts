@@ -33,8 +33,8 @@ export class Visit {
   /** A request that is no call of a model needs of its limits only that it is one, and runs. @throws GatewayError `rate_limited`. */
   async reserve(): Promise<void> {
     const { limiter } = this.gateway;
-    const limits = limiter
-      .limitsOf(this.call.snapshot, this.call.key!)
+    const limits = this.call
+      .limitsOnPath()
       .filter(({ limit }) => limit.unit === 'requests' || limit.unit === 'concurrency');
     this.call.lease = await limiter.reserve(limits, { tokens: 0, nanoUsd: 0 }, Date.now());
   }

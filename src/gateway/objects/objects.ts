@@ -65,7 +65,12 @@ export async function handleObject(
   gateway: Gateway,
 ): Promise<Answer> {
   const { surface, collection } = asked;
-  const call = new Call(gateway, surface.client, gateway.snapshot(), `${collection.kind}s`);
+  const call = new Call(
+    gateway,
+    surface.client,
+    gateway.snapshot(),
+    collection.kind === 'file' ? 'files' : 'batches',
+  );
   const visit = new Visit(call, request, asked, new URLSearchParams(query));
   try {
     admit(call, request);

@@ -11,6 +11,7 @@ import {
   realtimePath,
   sessionPath,
 } from '../../dialects/realtime.ts';
+import { authorise } from '../../governance/allow.ts';
 import { extractSecret } from '../../governance/keys.ts';
 import type { Amounts, BoundLimit } from '../../governance/leases.ts';
 import type { Answer, ClientRequest } from '../../wire/http/server/messages.ts';
@@ -23,6 +24,7 @@ import {
   newHandshakeKey,
   switchHeaders,
 } from '../../wire/websocket/handshake.ts';
+import { admitFrom } from '../admit-from.ts';
 import { askingFor } from '../ask.ts';
 import { checkModel } from '../body.ts';
 import { type Attempt, Call } from '../call.ts';
@@ -59,7 +61,7 @@ export async function handleRealtime(
       const next = tries.next();
       if (!(next instanceof Promise ? await next : next)) throw tries.failure;
       try {
-        return await open(tries, offer, wish, secret);
+        return await open(tries, request, offer, wish, secret);
       } catch (thrown) {
         tries.failed(thrown);
       }
@@ -96,7 +98,7 @@ async function plan(call: Call, request: ClientRequest, wish: RealtimeWish): Pro
   }
   const { plan, first } = openRoute(call, checkModel(wish.model), askingFor(0, true));
   const { limiter } = call.gateway;
-  const limits = limiter.limitsOf(call.snapshot, call.key!);
+  const limits = call.limitsOnPath();
   const { standing, spending } = splitLimits(limits);
   call.hasBudget = limits.some(({ limit }) => limit.unit === 'usd');
   call.standing = await limiter.reserve(standing, { tokens: 0, nanoUsd: 0 }, Date.now());
@@ -138,11 +140,12 @@ function unable({ id, provider }: Target, why: string): GatewayError {
 /** Connects both sides. @throws GatewayError when the provider did not: another target may. */
 async function open(
   tries: Tries<RealtimeInbound>,
+  request: ClientRequest,
   offer: RealtimeOffer,
   wish: RealtimeWish,
   secret: string | undefined,
 ): Promise<Answer> {
-  const { call, outbound, request } = tries;
+  const { call, outbound } = tries;
   const attempt = call.dispatch(outbound, true);
   const upstream = new Upstream(outbound, call.gateway.deadlines, request, tries.options.timeouts);
   let tunnel: Switched;
@@ -157,7 +160,7 @@ async function open(
   }
   upstream.finish();
   tries.succeeded();
-  const limits = (): BoundLimit[] => currentLimits(call, secret);
+  const limits = (): BoundLimit[] => currentLimits(call, request, secret);
   const meter = new RealtimeMeter(call, outbound, attempt, limits, wish.transcribes);
   if (request.gone) {
     tunnel.cut();
@@ -197,8 +200,15 @@ async function connect(
   return reply;
 }
 
-/** A key that was revoked ends its sessions, and limits that were changed hold for them. @throws GatewayError `unauthorized`. */
-function currentLimits({ gateway }: Call, secret: string | undefined): BoundLimit[] {
+/**
+ * A key that was revoked, or may not do this any more, ends its sessions, and limits that were changed hold for them.
+ * @throws GatewayError `unauthorized`, `forbidden`.
+ */
+function currentLimits(call: Call, request: ClientRequest, secret: string | undefined): BoundLimit[] {
+  const { gateway, operation, model, labels } = call;
+  const snapshot = gateway.snapshot();
   const key = gateway.keyring.authenticate(secret, Date.now());
-  return splitLimits(gateway.limiter.limitsOf(gateway.snapshot(), key)).spending;
+  admitFrom(key, operation, request, snapshot);
+  authorise(key, model);
+  return splitLimits(gateway.limiter.limitsOf(snapshot, key, labels!.endUser)).spending;
 }
