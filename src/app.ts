@@ -386,6 +386,7 @@ async function shareLimits(
         await opened.close();
       }
     },
+    covers: (window) => windows.includes(window),
     onLost(lost) {
       if (lost)
         log.error(

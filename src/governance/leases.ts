@@ -109,6 +109,11 @@ export interface Exceeded {
 export class Lease {
   private open = true;
 
+  /** Neither settled nor cancelled. */
+  get isOpen(): boolean {
+    return this.open;
+  }
+
   /** `tallies[i]` holds the reservation for `limits[i]`. */
   constructor(
     private readonly limits: readonly BoundLimit[],
@@ -120,22 +125,29 @@ export class Lease {
   /**
    * Raises the reservation to these totals while a call runs; what is already reserved stays.
    * @param finishing limits that let running answers finish bear it in any case.
+   * @param steps what limits were raised by before: it goes on behind them, and what it raises is added. Then they stay
+   * so when a limit would be exceeded, for as long as that one is asked for more; `lower` takes them back.
    * @returns the limit that would be exceeded: then nothing changes. Of a lease that has ended there is none.
    */
-  raise(totals: Amounts, nowMs: number, finishing = false): Exceeded | undefined {
+  raise(totals: Amounts, nowMs: number, finishing = false, steps?: number[]): Exceeded | undefined {
     if (!this.open) return undefined;
     const tokens = Math.max(this.tokens, totals.tokens);
     const nanoUsd = Math.max(this.nanoUsd, totals.nanoUsd);
-    for (let i = 0; i < this.limits.length; i++) {
+    for (let i = steps?.length ?? 0; i < this.limits.length; i++) {
       const bound = this.limits[i]!;
       const tally = this.tallies[i]!;
       const amount = amountOf(bound.limit.unit, tokens, nanoUsd);
       const held = this.held(bound.limit.unit);
+      steps?.push(amount - held);
       // A limit this asks no more of has nothing to say, even when it is overdrawn.
       if (amount === held || tally.take(amount - held, bound.limit.max, nowMs)) continue;
       if (finishing && bound.limit.whenExhausted === 'finish') {
         tally.settle(held - amount, 0, nowMs);
         continue;
+      }
+      if (steps !== undefined) {
+        steps.pop();
+        return { bound, tally, amount, held };
       }
       while (--i >= 0) {
         const { unit } = this.limits[i]!.limit;
@@ -146,6 +158,11 @@ export class Lease {
     this.tokens = tokens;
     this.nanoUsd = nanoUsd;
     return undefined;
+  }
+
+  /** Takes back what limits were raised by in an attempt that came to nothing. */
+  lower(steps: number[], nowMs: number): void {
+    for (const [i, amount] of steps.splice(0).entries()) this.tallies[i]!.settle(amount, 0, nowMs);
   }
 
   /** How much of tokens and money is reserved. */

@@ -73,7 +73,7 @@ export function whenExhausted(limits: readonly BoundLimit[]): WhenExhausted | un
 }
 
 /** So often is a shared limit asked for more, where other calls were quicker to take it. */
-const maxAsked = 5;
+const maxAsked = 50;
 
 /** `counters` belong to this limiter alone: it is its clock that they count by. */
 export function createLimiter(counters: Counters, steadyMs?: () => number): Limiter {
@@ -85,43 +85,53 @@ export function createLimiter(counters: Counters, steadyMs?: () => number): Limi
     return one.tally;
   };
 
-  /** All of it, or nothing. */
+  /** Goes on behind what is taken already. @returns the limit that does not bear it. */
   const take = (
     limits: readonly BoundLimit[],
     { tokens, nanoUsd }: Amounts,
     now: number,
-  ): Lease | Exceeded => {
-    const tallies: Tally[] = [];
-    for (const bound of limits) {
+    taken: Tally[],
+  ): Exceeded | undefined => {
+    for (let i = taken.length; i < limits.length; i++) {
+      const bound = limits[i]!;
       const amount = amountOf(bound.limit.unit, tokens, nanoUsd);
       const tally = tallyOf(bound, now);
-      if (!tally.take(amount, bound.limit.max, now)) {
-        new Lease(limits.slice(0, tallies.length), tallies, tokens, nanoUsd).cancel(now);
-        return { bound, tally, amount, held: 0 };
-      }
-      tallies.push(tally);
+      if (!tally.take(amount, bound.limit.max, now)) return { bound, tally, amount, held: 0 };
+      taken.push(tally);
     }
-    return new Lease(limits, tallies, tokens, nanoUsd);
+    return undefined;
   };
 
   const raise = (lease: Lease, totals: Amounts, nowMs: number, finishing: boolean) => {
     const exceeded = lease.raise(totals, clock.tell(nowMs), finishing);
     if (exceeded?.tally.more === undefined) return exceeded && refuse(exceeded, clock.nowMs);
-    return asking(exceeded, clock, () => lease.raise(totals, clock.nowMs, finishing) ?? lease).then(
-      (raised) => (raised instanceof Lease ? undefined : refuse(raised, clock.nowMs)),
-    );
+    const steps: number[] = [];
+    let from = lease.amounts;
+    return asking(exceeded, clock, () => {
+      const { tokens, nanoUsd } = lease.amounts;
+      // It has ended, or was raised by another meanwhile: what was taken is to be taken anew.
+      if (!lease.isOpen || tokens !== from.tokens || nanoUsd !== from.nanoUsd)
+        lease.lower(steps, clock.nowMs);
+      from = { tokens, nanoUsd };
+      return lease.raise(totals, clock.nowMs, finishing, steps);
+    }).then((refused) => {
+      if (refused === undefined) return undefined;
+      lease.lower(steps, clock.nowMs);
+      return lease.isOpen ? refuse(refused, clock.nowMs) : undefined;
+    });
   };
 
   return {
     limitsOf: (snapshot, key, endUser) => binding.limitsOf(snapshot, key, endUser),
     reserve(limits, { tokens, nanoUsd }, nowMs) {
       const needs = { tokens: Math.max(0, tokens), nanoUsd: Math.max(0, nanoUsd) };
-      const taken = take(limits, needs, clock.tell(nowMs));
-      if (taken instanceof Lease) return taken;
-      if (taken.tally.more === undefined) throw refuse(taken, clock.nowMs);
-      return asking(taken, clock, () => take(limits, needs, clock.nowMs)).then((lease) => {
-        if (lease instanceof Lease) return lease;
-        throw refuse(lease, clock.nowMs);
+      const taken: Tally[] = [];
+      const exceeded = take(limits, needs, clock.tell(nowMs), taken);
+      if (exceeded === undefined) return new Lease(limits, taken, needs.tokens, needs.nanoUsd);
+      if (exceeded.tally.more === undefined) throw letGo(limits, taken, needs, exceeded, clock.nowMs);
+      return asking(exceeded, clock, () => take(limits, needs, clock.nowMs, taken)).then((refused) => {
+        if (refused === undefined) return new Lease(limits, taken, needs.tokens, needs.nanoUsd);
+        throw letGo(limits, taken, needs, refused, clock.nowMs);
       });
     },
     raise: (lease, totals, nowMs) => raise(lease, totals, nowMs, false),
@@ -161,21 +171,32 @@ export function createLimiter(counters: Counters, steadyMs?: () => number): Limi
   };
 }
 
-/** Asks for more of what did not suffice, then tries all of it again; while it waits nothing is held. */
+/** Gives back what was taken of a call's limits. @returns why there is no more. */
+function letGo(
+  limits: readonly BoundLimit[],
+  taken: readonly Tally[],
+  { tokens, nanoUsd }: Amounts,
+  refused: Exceeded,
+  nowMs: number,
+): GatewayError {
+  new Lease(limits.slice(0, taken.length), taken, tokens, nanoUsd).cancel(nowMs);
+  return refuse(refused, nowMs);
+}
+
+/**
+ * Asks for more of what did not suffice, then goes on. What was taken of other limits is held meanwhile: it would else be
+ * given to others, and had to be asked for again. All calls take in the same order, so that none waits for another.
+ */
 async function asking(
   exceeded: Exceeded,
   clock: LimitClock,
-  retry: () => Lease | Exceeded,
-): Promise<Lease | Exceeded> {
-  let refused = exceeded;
-  let asked = 0;
-  for (const tallies = new Set<Tally>(); asked < maxAsked + tallies.size; asked++) {
-    const { tally, amount, held, bound } = refused;
-    tallies.add(tally);
+  goOn: () => Exceeded | undefined,
+): Promise<Exceeded | undefined> {
+  let refused: Exceeded | undefined = exceeded;
+  for (let asked = 0; refused !== undefined && asked < maxAsked; asked++) {
+    const { tally, amount, held, bound }: Exceeded = refused;
     if ((await tally.more?.(amount - held, bound.limit.max, clock.nowMs)) !== true) return refused;
-    const taken = retry();
-    if (taken instanceof Lease) return taken;
-    refused = taken;
+    refused = goOn();
   }
   return refused;
 }

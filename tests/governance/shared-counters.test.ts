@@ -115,7 +115,7 @@ describe('a node that dies', () => {
     nodes.splice(nodes.indexOf(one), 1);
     await one.kill();
     expect(await pass(other, key, 1)).toBe(0);
-    // As if a minute had passed.
+    // As if a long time had passed.
     const seen = String(await other.link.send('HGET', other.link.key('nodes'), one.link.node)).split(' ');
     await other.link.send(
       'HSET',
@@ -227,6 +227,20 @@ describe('a Redis that goes away', () => {
     for (const lease of running) (lease as Lease).settle(none, Date.now());
     expect(await pass(one, key, 3, store)).toBe(0);
   });
+});
+
+test('of windows that the store does not tell, live nodes bring what they have used to an empty Redis', async () => {
+  const [one, other] = (await joinAll(2)) as [Node, Node];
+  const key = keyOf('ever', [limitOf('requests', 20, windowOf('lifetime'))]);
+  expect((await pass(one, key, 8)) + (await pass(other, key, 7))).toBe(15);
+  await one.link.send('FLUSHDB');
+  await until(async () => (await one.link.send('HGET', one.link.key('epoch'), 'state')) === 'open');
+  let passed = 0;
+  await until(async () => {
+    passed += await pass(one, key, 1);
+    return passed >= 5;
+  });
+  expect((await pass(one, key, 3)) + (await pass(other, key, 3))).toBe(0);
 });
 
 test('nodes whose clocks are wrong count in the same window', async () => {

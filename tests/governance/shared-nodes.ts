@@ -45,6 +45,7 @@ export async function joinNode(url: string, options: NodeOptions = {}): Promise<
     afterCrash: options.afterCrash ?? false,
     flushed: async () => {},
     spent: async () => [...(options.store?.spent.values() ?? [])],
+    covers: (window) => window.per === 'day',
   });
   const limiter = createLimiter(counters);
   link.connect();

@@ -14,7 +14,7 @@
  * @returns `ok`, then four for each counter: the claim, and the sums of claims, of used and of busy; else another word.
  */
 export const exchangeScript = `
-local epoch = redis.call('HMGET', KEYS[1], 'id', 'state')
+local epoch = redis.call('HMGET', KEYS[1], 'id', 'state', 'heard', 'stalled')
 if epoch[1] ~= ARGV[2] or epoch[2] ~= 'open' then return {'closed'} end
 local node, seq = ARGV[1], tonumber(ARGV[3])
 local time = redis.call('TIME')
@@ -22,8 +22,15 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local seen = redis.call('HGET', KEYS[2], node)
 if seen and tonumber(string.match(seen, '^%d+')) >= seq then return {'late'} end
 redis.call('HSET', KEYS[2], node, string.format('%.0f %.0f', seq, now))
-
 local function text(number) return string.format('%.0f', number) end
+-- When nobody was heard for a while it was Redis that was away: the others get time to be heard again.
+local stalled = tonumber(epoch[4] or 0)
+if now - tonumber(epoch[3] or now) > 3000 then
+  stalled = now
+  redis.call('HSET', KEYS[1], 'stalled', text(now))
+end
+redis.call('HSET', KEYS[1], 'heard', text(now))
+
 local function dropSilent(key, reap, total)
   local all = redis.call('HGETALL', key)
   local parts = {}
@@ -59,7 +66,7 @@ for i = 3, #KEYS do
   for j = 1, 7 do had[j] = tonumber(had[j] or 0) end
   local total = {sum = had[1], used = had[2], busy = had[3]}
   local old = had[4]
-  if reap > 0 and want > max - (total.sum - old) and now - had[7] >= 1000 then
+  if reap > 0 and want > max - (total.sum - old) and now - had[7] >= 1000 and now - stalled > 5000 then
     dropSilent(key, reap, total)
     redis.call('HSET', key, 'dropped', text(now))
   end

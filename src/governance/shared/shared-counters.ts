@@ -20,8 +20,10 @@ export interface SharedOptions {
   afterCrash: boolean;
   /** Resolves when all that was settled until now is in the store. */
   flushed(): Promise<void>;
-  /** What the store says was used in the windows that run now. */
+  /** What the store says was used in the windows that run now, of those that it covers. */
   spent(): Promise<Iterable<Spent>>;
+  /** Of the others, each node brings what it has used itself. */
+  covers(window: Window): boolean;
   onLost?(lost: boolean): void;
 }
 
@@ -58,7 +60,7 @@ const backMs = [10, 30, 80];
 /** The same is asked of them no more often. */
 const askBackMs = 40;
 /** Where no window ends, the part of a node that is silent for so long is dropped; it stops to use its slice before. */
-const reapMs = 60_000;
+const reapMs = 30_000;
 const hourMs = 3_600_000;
 
 interface Waiter {
@@ -104,9 +106,7 @@ class RedisCounters implements SharedCounters, Asker {
       redis,
       {
         hasUsed: () => this.all.size > 0 && [...this.all].some((tally) => tally.busy(this.nowMs()) > 0),
-        mark: () => {
-          for (const tally of this.all) tally.reset(this.nowMs());
-        },
+        mark: () => this.mark(),
         flushed: () => options.flushed(),
         found: (epoch) => this.found(epoch),
         opened: () => this.opened(),
@@ -303,14 +303,15 @@ class RedisCounters implements SharedCounters, Asker {
     const waiters = this.waiting.get(tally);
     if (waiters === undefined) return;
     let room = tally.claim - tally.busy(nowMs);
-    const isFull = (amount: number) => busy! + amount > tally.max;
     this.answer(tally, (waiter) => {
       if (waiter.amount <= room) {
         room -= waiter.amount;
         return true;
       }
-      if (isFull(waiter.amount) || waiter.tries >= backMs.length) return false;
-      return undefined;
+      if (used! + waiter.amount > tally.max) return false;
+      // Where only running calls are in the way, some of them may have ended that others have not told of yet.
+      const worth = busy! + waiter.amount > tally.max ? 1 : backMs.length;
+      return waiter.tries >= worth ? false : undefined;
     });
     const left = this.waiting.get(tally);
     if (left === undefined) return;
@@ -346,6 +347,15 @@ class RedisCounters implements SharedCounters, Asker {
     if (node === this.redis.node) return;
     for (const tally of this.tallies.values()) {
       if (tally.key === key && tally.giveBack(this.nowMs())) this.changed(tally, true);
+    }
+  }
+
+  /** What is settled until now, the store will tell; what is idle was granted by a Redis that knows nothing of it now. */
+  private mark(): void {
+    const nowMs = this.nowMs();
+    for (const tally of this.all) {
+      if (tally.window !== undefined && this.options.covers(tally.window)) tally.reset(nowMs);
+      else tally.giveBack(nowMs);
     }
   }
 
