@@ -1,6 +1,9 @@
 /** Calls as they were recorded, the newest first: one row for each, whatever it took to answer it. */
-import { type Kysely, type SqlBool, sql } from 'kysely';
+import { type Kysely, type RawBuilder, type SqlBool, sql } from 'kysely';
+import { packCallId, unpackCallId } from '../core/id.ts';
+import { selectAttempts } from './calls.ts';
 import { matchSeries, type SeriesFilter } from './filter.ts';
+import { findLabel } from './labels.ts';
 import type { Schema } from './schema.ts';
 
 export interface CallsQuery {
@@ -53,84 +56,144 @@ export interface ListedCall {
   sell_nano_usd: number;
 }
 
+/** So many keys are each looked up by themselves; for more, all attempts are gone through until there are enough. */
+const fewKeys = 400;
+
 export async function listCalls(db: Kysely<Schema>, asked: CallsQuery): Promise<ListedCall[]> {
-  const shown = db
-    .selectFrom('attempts')
-    .innerJoin('series', 'series.id', 'attempts.series')
+  const places = await findPlaces(db, asked);
+  if (places.length === 0) return [];
+  const parts = places.map(
+    (place) => sql`select * from (
+      select at, call, attempt from attempts where ${place} order by at desc, call desc limit ${asked.limit}
+    ) as newest`,
+  );
+  const found = sql<{ call: Uint8Array; attempt: number }>`(
+    select call, attempt from (${sql.join(parts, sql` union all `)}) as places
+    order by at desc, call desc limit ${asked.limit}
+  )`;
+  const calls = await selectAttempts(db)
+    .innerJoin(found.as<'found'>('found'), (join) =>
+      join.onRef('found.call', '=', 'attempts.call').onRef('found.attempt', '=', 'attempts.attempt'),
+    )
     .leftJoin('keys', 'keys.id', 'series.key')
-    .select([
-      'call',
-      'at',
-      'series.key',
-      'keys.name as key_name',
-      'series.team',
-      'series.organisation',
-      'model',
-      'target',
-      'operation',
-      'tags',
-      'session',
-      'end_user',
-      'outcome',
-      'client_status',
-      'stream',
-      'duration_ms',
-      'first_byte_ms',
-      'lost',
-    ])
-    .where('final', '=', 1)
-    .where(matches(asked))
-    .orderBy('at', 'desc')
-    .orderBy('call', 'desc')
-    .limit(asked.limit);
-  const calls = await shown.execute();
+    .select('keys.name as key_name')
+    .orderBy('attempts.at', 'desc')
+    .orderBy('attempts.call', 'desc')
+    .execute();
   if (calls.length === 0) return [];
+  const sumsOf = await sumAttempts(
+    db,
+    calls.map(({ call }) => call),
+  );
+  return calls.map((row) => {
+    const call = unpackCallId(row.call);
+    return { ...row, call, ...sumsOf.get(call)! };
+  });
+}
+
+type CallSums = Pick<
+  ListedCall,
+  'attempts' | 'unpriced' | 'estimated' | 'input' | 'cached' | 'output' | 'nano_usd' | 'sell_nano_usd'
+>;
+
+/** By call. */
+async function sumAttempts(db: Kysely<Schema>, calls: readonly Uint8Array[]): Promise<Map<string, CallSums>> {
   const sum = (what: string) => sql<number>`cast(sum(${sql.raw(what)}) as bigint)`;
-  const sums = await db
+  const rows = await db
     .selectFrom('attempts')
     .select('call')
     .select([
       sum('1').as('attempts'),
-      sum("case when nano_usd is null and (input + output > 0 or units <> '') then 1 else 0 end").as(
+      sum('case when nano_usd is null and (input + output > 0 or units is not null) then 1 else 0 end').as(
         'unpriced',
       ),
       sum('estimated').as('estimated'),
       sum('input').as('input'),
-      sum('cache_read').as('cached'),
+      sum('coalesce(cache_read, 0)').as('cached'),
       sum('output').as('output'),
       sum('coalesce(nano_usd, 0)').as('nano_usd'),
       sum('coalesce(sell_nano_usd, nano_usd, 0)').as('sell_nano_usd'),
     ])
-    .where(
-      'call',
-      'in',
-      calls.map(({ call }) => call),
-    )
+    .where('call', 'in', calls)
     .groupBy('call')
     .execute();
-  const sumsOf = new Map(sums.map((sum) => [sum.call, sum]));
-  return calls.map((row) => ({ ...row, ...sumsOf.get(row.call)! }));
+  return new Map(rows.map(({ call, ...sums }) => [unpackCallId(call), sums]));
 }
 
-function matches({ filter = {}, outcome, status, endUser, session, since, until, after }: CallsQuery) {
-  const conditions = [matchSeries(filter)];
-  const either = (column: string, values: readonly string[]) =>
-    sql<SqlBool>`${sql.ref(column)} in (${sql.join(values)})`;
-  if (outcome !== undefined) conditions.push(either('outcome', outcome));
+/**
+ * Conditions on attempts that have no row in common, one of which every row that is looked for fulfils, each of them with
+ * an index that has its rows in order. None: nothing can be found.
+ */
+async function findPlaces(db: Kysely<Schema>, asked: CallsQuery): Promise<RawBuilder<SqlBool>[]> {
+  const conditions = [sql`final = 1`, ...conditionsOf(asked)];
+  for (const [column, said] of [
+    ['session', asked.session],
+    ['end_user', asked.endUser],
+  ] as const) {
+    if (said === undefined) continue;
+    const label = await findLabel(db, said);
+    if (label === undefined) return [];
+    conditions.push(sql`${sql.ref(column)} = ${label}`);
+  }
+  const { filter = {} } = asked;
+  const { key, team, organisation } = filter;
+  if (Object.keys(filter).length === 0) return [allOf(conditions)];
+  const matching = db.selectFrom('series').where(matchSeries(filter));
+  const keys = await matching
+    .select('key')
+    .distinct()
+    .limit(fewKeys + 1)
+    .execute();
+  if (keys.length === 0) return [];
+  // A key may have been moved: its team's calls are not all that it made.
+  if (Object.keys(filter).some((name) => name !== 'key'))
+    conditions.push(sql`series in (${matching.select('id')})`);
+  const byKey = key !== undefined || team !== undefined || organisation !== undefined;
+  if (byKey && keys.length <= fewKeys && asked.session === undefined) {
+    const facets = await facetsOf(
+      db,
+      keys.map((each) => each.key),
+    );
+    return facets.map((id) => allOf([sql`key = ${id}`, ...conditions]));
+  }
+  if (key !== undefined) conditions.push(sql`series in (${matching.select('id')})`);
+  return [allOf(conditions)];
+}
+
+async function facetsOf(db: Kysely<Schema>, keys: readonly string[]): Promise<number[]> {
+  const rows = await db
+    .selectFrom('facets')
+    .select('id')
+    .where('model', '=', '')
+    .where('target', '=', '')
+    .where('key', 'in', keys)
+    .execute();
+  return rows.map(({ id }) => id);
+}
+
+function conditionsOf({ outcome, status, since, until, after }: CallsQuery): RawBuilder<unknown>[] {
+  const conditions: RawBuilder<unknown>[] = [];
+  if (outcome !== undefined) {
+    // Said like this, an index of those that failed answers it.
+    if (!outcome.includes('ok')) conditions.push(sql`outcome <> 'ok'`);
+    conditions.push(sql`outcome in (${sql.join(outcome)})`);
+  }
   if (status !== undefined) {
     const each = status.map((one) =>
       one < 10 ? sql`client_status between ${one * 100} and ${one * 100 + 99}` : sql`client_status = ${one}`,
     );
     conditions.push(sql`(${sql.join(each, sql` or `)})`);
   }
-  if (endUser !== undefined) conditions.push(either('end_user', [endUser]));
-  if (session !== undefined) conditions.push(either('session', [session]));
   if (since !== undefined) conditions.push(sql`at >= ${since}`);
   if (until !== undefined) conditions.push(sql`at < ${until}`);
   if (after !== undefined) {
     const [at, call] = after;
     // The first part alone would do, were moments not shared: it is what an index is good for.
-    conditions.push(sql`(at <= ${at} and (at < ${at} or call < ${call}))`);
+    conditions.push(sql`(at <= ${at} and (at < ${at} or call < ${packCallId(call)}))`);
   }
+  return conditions;
+}
+
+function allOf(conditions: readonly RawBuilder<unknown>[]): RawBuilder<SqlBool> {
   return sql<SqlBool>`${sql.join(conditions, sql` and `)}`;
 }

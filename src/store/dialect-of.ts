@@ -12,6 +12,11 @@ export function isPostgres(db: QueryExecutorProvider): boolean {
   return db.getExecutor().adapter instanceof PostgresAdapter;
 }
 
+/** The type of columns that hold bytes. */
+export function binary(db: QueryExecutorProvider): RawBuilder<unknown> {
+  return isPostgres(db) ? sql`bytea` : sql`blob`;
+}
+
 /** A table whose `id` the database counts up by itself; one may also be given. */
 export function createCountedTable(db: Kysely<unknown>, table: string): CreateTableBuilder<string, string> {
   return db.schema

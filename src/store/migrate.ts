@@ -11,6 +11,7 @@ import { up as nodes } from './migrations/0007-nodes.ts';
 import { up as prices } from './migrations/0008-prices.ts';
 import { up as tenants } from './migrations/0009-tenants.ts';
 import { up as administration } from './migrations/0010-administration.ts';
+import { up as scale } from './migrations/0011-scale.ts';
 import { up as alerts } from './migrations/0012-alerts.ts';
 import { up as longNames } from './migrations/0013-long-names.ts';
 import type { Schema } from './schema.ts';
@@ -35,6 +36,7 @@ const migrations: Record<string, StoreMigration> = {
   '0008-prices': { up: prices },
   '0009-tenants': { up: tenants },
   '0010-administration': { up: administration },
+  '0011-scale': { up: scale, breaks: true },
   '0012-alerts': { up: alerts },
   '0013-long-names': { up: longNames },
 };

@@ -1,13 +1,13 @@
 /** Attempts as the store has them, turned back into what was recorded. */
-import type { Selectable } from 'kysely';
 import type { Names, Outcome, Settled } from '../core/record.ts';
 import { countedUnits, rareCounts, type Units, type Usage } from '../core/usage.ts';
-import type { AttemptsTable, SeriesTable } from './schema.ts';
+import type { RecordedAttempt } from './calls.ts';
 
-export function namesOf(row: Omit<Selectable<SeriesTable>, 'id'>): Names {
-  const { price_source: priceSource, price_version: priceVersion, operation, why, ...names } = row;
+export function namesOf(row: RecordedAttempt): Names {
+  const { key, team, organisation, model, target, provider, tags } = row;
+  const { price_source: priceSource, price_version: priceVersion, operation, why } = row;
   return {
-    ...names,
+    ...{ key, team, organisation, model, target, provider, tags },
     priceSource,
     ...(priceVersion !== '' && { priceVersion }),
     ...(operation !== 'chat' && { operation }),
@@ -15,7 +15,7 @@ export function namesOf(row: Omit<Selectable<SeriesTable>, 'id'>): Names {
   };
 }
 
-export function settledOf(row: Omit<Selectable<AttemptsTable>, 'series'>): Settled {
+export function settledOf(row: RecordedAttempt): Settled {
   return {
     call: row.call,
     attempt: Number(row.attempt),
@@ -34,7 +34,7 @@ export function settledOf(row: Omit<Selectable<AttemptsTable>, 'series'>): Settl
   };
 }
 
-function usageOf(row: Omit<Selectable<AttemptsTable>, 'series'>): Usage {
+function usageOf(row: RecordedAttempt): Usage {
   const usage: Usage = {
     input: Number(row.input),
     cacheRead: Number(row.cache_read),

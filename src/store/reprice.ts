@@ -1,13 +1,17 @@
 /** Attempts at other prices than they were recorded with: rows, roll-ups and the audit log change together. */
-import { type Kysely, sql, type Transaction } from 'kysely';
+import type { Kysely, Transaction } from 'kysely';
+import { packCallId } from '../core/id.ts';
 import { formatUsd, type NanoUsd, type Price, writePrice } from '../core/money.ts';
 import type { Names, Settled } from '../core/record.ts';
 import { usedNothing } from '../core/usage.ts';
-import { findSeries, retried, seriesName, sumUp, upsertRollup } from './attempts.ts';
+import { retried } from './attempts.ts';
 import { cliActor, writeAudit } from './audit.ts';
+import { selectAttempts, toRecord } from './calls.ts';
 import { addPrices } from './prices.ts';
 import { namesOf, settledOf } from './recorded.ts';
+import { createRollups, removeEmpty, type Sums, sumInto } from './rollups.ts';
 import type { Schema } from './schema.ts';
+import { findSeries, type Known, seriesName } from './series.ts';
 
 /** What an attempt costs, by which price, and what its organisation is charged. */
 export interface Charged {
@@ -44,7 +48,7 @@ const rowsPerBatch = 500;
 /** In batches, each a transaction: it may be stopped at any time and run again, and a gateway may go on writing. */
 export async function reprice(db: Kysely<Schema>, query: RepriceQuery): Promise<Repriced[]> {
   const totals = new Totals();
-  let after: Place = { at: query.since, call: '', attempt: 0 };
+  let after: Place = { at: query.since, call: new Uint8Array(), attempt: 0 };
   let auditId: string | undefined;
   for (;;) {
     const rows = await readBatch(db, query, after);
@@ -62,13 +66,13 @@ export async function reprice(db: Kysely<Schema>, query: RepriceQuery): Promise<
       );
     }
     const { at, call, attempt } = rows.at(-1)!;
-    after = { at: Number(at), call, attempt: Number(attempt) };
+    after = { at, call, attempt };
   }
 }
 
 interface Place {
   at: number;
-  call: string;
+  call: Uint8Array;
   attempt: number;
 }
 
@@ -76,12 +80,8 @@ type Row = Awaited<ReturnType<typeof readBatch>>[number];
 
 /** In the order of time, behind `after`. */
 function readBatch(db: Kysely<Schema>, { until, all }: RepriceQuery, { at, call, attempt }: Place) {
-  return db
-    .selectFrom('attempts')
-    .innerJoin('series', 'series.id', 'attempts.series')
-    .selectAll('attempts')
-    .select(['key', 'team', 'organisation', 'model', 'target', 'provider', 'tags', 'price_source'])
-    .select(['operation', 'why', 'price_version'])
+  return selectAttempts(db)
+    .select('attempts.series')
     .where('at', '>=', at)
     .where('at', '<', until)
     .where((eb) =>
@@ -108,11 +108,9 @@ interface Change {
 }
 
 function changeOf(row: Row, { charge }: RepriceQuery): Change[] {
-  const { key, team, organisation, model, target, provider, tags, ...rest } = row;
-  const { price_source, operation, why, price_version } = rest;
-  const series = { key, team, organisation, model, target, provider, tags };
-  const names = namesOf({ ...series, price_source, operation, why, price_version });
-  const before = settledOf(row);
+  const record = toRecord(row);
+  const names = namesOf(record);
+  const before = settledOf(record);
   // What used nothing costs nothing; what was interrupted is charged what was held, whatever it used.
   if (usedNothing(before.usage)) return [];
   const charged = charge(names, before);
@@ -150,9 +148,9 @@ async function apply(trx: Transaction<Schema>, changes: readonly Change[]): Prom
       .set({
         nano_usd: after.nanoUsd ?? null,
         sell_nano_usd: after.sellNanoUsd ?? null,
-        series: series.get(seriesName(names))!,
+        series: series.get(seriesName(names))!.series,
       })
-      .where('call', '=', before.call)
+      .where('call', '=', packCallId(before.call))
       .where('attempt', '=', before.attempt)
       .where('series', '=', seriesBefore)
       .where('nano_usd', before.nanoUsd === undefined ? 'is' : '=', before.nanoUsd ?? null)
@@ -166,29 +164,24 @@ async function apply(trx: Transaction<Schema>, changes: readonly Change[]): Prom
 async function moveSums(
   trx: Transaction<Schema>,
   changes: readonly Change[],
-  series: ReadonlyMap<string, number>,
+  series: ReadonlyMap<string, Known>,
 ): Promise<void> {
-  const away = sumUp(
-    changes.map(({ before }) => ({ settled: before })),
+  const before = changes.map((change) => ({ settled: change.before }));
+  const after = changes.map((change) => ({ settled: change.after }));
+  const sums: Sums = new Map();
+  sumInto(
+    sums,
+    before,
     changes.map(({ seriesBefore }) => seriesBefore),
-  ).map(([hour, id, ...sums]) => [hour!, id!, ...sums.map((sum) => -sum)]);
-  const here = sumUp(
-    changes.map(({ after }) => ({ settled: after })),
-    changes.map(({ names }) => series.get(seriesName(names))!),
+    -1,
   );
-  const add = upsertRollup(trx).compile();
-  // In the order in which whoever records locks them.
-  const sorted = [...away, ...here].sort((a, b) => a[0]! - b[0]! || a[1]! - b[1]!);
-  for (const parameters of sorted) await trx.executeQuery({ ...add, parameters });
-  for (const [hour, id] of away) {
-    await trx
-      .deleteFrom('rollups')
-      .where('hour', '=', hour!)
-      .where('series', '=', id!)
-      .where('attempts', '=', 0)
-      .where(sql<boolean>`calls = 0 and nano_usd = 0 and sell_nano_usd = 0`)
-      .execute();
-  }
+  sumInto(
+    sums,
+    after,
+    changes.map(({ names }) => series.get(seriesName(names))!.series),
+  );
+  await createRollups(trx)(trx, sums);
+  await removeEmpty(trx, sums);
 }
 
 /** One line for the whole run, which grows with every batch: neither is ever without the other. */

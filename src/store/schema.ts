@@ -6,9 +6,13 @@ export interface Schema {
   attempts: AttemptsTable;
   plans: PlansTable;
   prices: PricesTable;
+  labels: LabelsTable;
   rollups: RollupsTable;
   organisations: OrganisationsTable;
   teams: TeamsTable;
+  days: DaysTable;
+  facets: FacetsTable;
+  latencies: LatenciesTable;
   keys: KeysTable;
   tokens: TokensTable;
   audit: AuditTable;
@@ -43,18 +47,22 @@ export interface SeriesTable {
   price_version: Generated<string>;
 }
 
-/** One row per attempt: (call, attempt) is its identity. */
+/** One row per attempt: (call, attempt) is its identity. Ten millions of them are usual: what is mostly nothing is null. */
 export interface AttemptsTable {
-  call: string;
+  /** See packCallId. */
+  call: Uint8Array;
   attempt: number;
   /** When it ended. */
   at: number;
   series: number;
+  /** Facet of its key: what the calls of a key are found by. */
+  key: number;
   duration_ms: number;
   /** Null: no meaningful byte came. */
   first_byte_ms: number | null;
-  session: string;
-  end_user: string;
+  /** Labels; null: not said. */
+  session: number | null;
+  end_user: number | null;
   outcome: string;
   upstream_status: number;
   client_status: number;
@@ -62,21 +70,30 @@ export interface AttemptsTable {
   final: number;
   estimated: number;
   input: number;
-  cache_read: number;
-  cache_write_5m: number;
-  cache_write_1h: number;
+  /** These six: null for zero. */
+  cache_read: number | null;
+  cache_write_5m: number | null;
+  cache_write_1h: number | null;
   output: number;
-  reasoning: number;
-  audio_input: number;
-  audio_output: number;
-  /** What is not told in those tokens, as a JSON object: `{"image":2}`; '' for nothing. */
-  units: Generated<string>;
+  reasoning: number | null;
+  audio_input: number | null;
+  audio_output: number | null;
+  /** What is not told in those tokens, as a JSON object: `{"image":2}`; null for nothing. */
+  units: string | null;
   /** Null: unpriced. */
   nano_usd: number | null;
   /** What the organisation was charged and its limits counted; null: as much as it cost. */
-  sell_nano_usd: Generated<number | null>;
-  /** Paths of request members that were lost, one per line. */
-  lost: string;
+  sell_nano_usd: number | null;
+  /** Paths of request members that were lost, one per line; null: none. */
+  lost: string | null;
+}
+
+/** Sessions and end users, each written once. */
+export interface LabelsTable {
+  id: Generated<number>;
+  label: string;
+  /** Days since 1970: it was used no later than on the day after. */
+  seen: number;
 }
 
 /** Plans of calls whose route chose among targets. */
@@ -97,11 +114,8 @@ export interface PricesTable {
   first_seen: number;
 }
 
-/** Sums of attempts per hour: what usage, limits and charts are answered from. */
-export interface RollupsTable {
-  /** Hours since 1970, UTC. */
-  hour: number;
-  series: number;
+/** Sums of attempts. */
+interface Sums {
   /** Final attempts. */
   calls: number;
   attempts: number;
@@ -118,6 +132,39 @@ export interface RollupsTable {
   nano_usd: number;
   /** What was charged for them; for attempts without a price of their own, what they cost. */
   sell_nano_usd: Generated<number>;
+}
+
+/** Sums per hour: what limits and charts are answered from. */
+export interface RollupsTable extends Sums {
+  /** Hours since 1970, UTC. */
+  hour: number;
+  series: number;
+}
+
+/** The same per day: what longer times are answered from. */
+export interface DaysTable extends Sums {
+  /** Days since 1970, UTC. */
+  day: number;
+  series: number;
+}
+
+/** Whose latencies are kept together: a key's, with the others empty; or those of a model at a target, without a key. */
+export interface FacetsTable {
+  id: Generated<number>;
+  key: string;
+  model: string;
+  target: string;
+}
+
+/** How long attempts took that went well: histograms, see histogram.ts. */
+export interface LatenciesTable {
+  /** Hours since 1970, UTC. */
+  hour: number;
+  facet: number;
+  /** From dispatch to the end, in milliseconds. */
+  duration: Uint8Array;
+  /** From dispatch to the first meaningful bytes of a stream. */
+  first_byte: Uint8Array;
 }
 
 /** Organisations made at run time; those of the configuration file are not here, as of teams and keys. */

@@ -4,16 +4,16 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Anthropic from '@anthropic-ai/sdk';
-import type { Selectable } from 'kysely';
 import OpenAI from 'openai';
 import { type App, startApp } from '../../src/app.ts';
 import { readConfig } from '../../src/config/load.ts';
 import { formatMistakes } from '../../src/config/mistakes.ts';
 import type { Config } from '../../src/config/schema.ts';
 import { createLog } from '../../src/observe/log.ts';
+import type { RecordedAttempt } from '../../src/store/calls.ts';
 import { openStore } from '../../src/store/open.ts';
-import type { AttemptsTable, SeriesTable } from '../../src/store/schema.ts';
 import { queryUsage, type UsageDimension, type UsageRow } from '../../src/store/usage.ts';
+import { recordedAttempts } from '../ledger/attempts.ts';
 
 export const key = 'sk-test-key';
 
@@ -40,7 +40,7 @@ export async function until(condition: () => boolean | Promise<boolean>): Promis
 }
 
 /** An attempt as it stands in the store, with what it shares with others. */
-export type AttemptRow = Selectable<AttemptsTable> & Omit<Selectable<SeriesTable>, 'id'>;
+export type AttemptRow = RecordedAttempt;
 
 export interface TestGateway {
   app: App;
@@ -112,13 +112,7 @@ async function readAttempts(app: App, dataDir: string): Promise<AttemptRow[]> {
   await app.flushed();
   const store = await openStore(dataDir, 'sqlite');
   try {
-    return await store.db
-      .selectFrom('attempts')
-      .innerJoin('series', 'series.id', 'attempts.series')
-      .selectAll()
-      .orderBy('call')
-      .orderBy('attempt')
-      .execute();
+    return await recordedAttempts(store);
   } finally {
     await store.close();
   }

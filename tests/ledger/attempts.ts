@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import type { Dispatched, Names, Settled } from '../../src/core/record.ts';
 import { emptyUsage, type Usage } from '../../src/core/usage.ts';
 import { followJournal } from '../../src/ledger/follow.ts';
-import { openStore } from '../../src/store/open.ts';
+import { type RecordedAttempt, selectAttempts, toRecord } from '../../src/store/calls.ts';
+import { openStore, type Store } from '../../src/store/open.ts';
 import { storeUrl } from '../store-url.ts';
 
 const made: string[] = [];
@@ -105,16 +106,17 @@ export async function applyAll(dataDir: string): Promise<void> {
   }
 }
 
+/** All attempts, call by call. */
+export async function recordedAttempts({ db }: Pick<Store, 'db'>): Promise<RecordedAttempt[]> {
+  const rows = await selectAttempts(db).orderBy('attempts.call').orderBy('attempts.attempt').execute();
+  return rows.map(toRecord);
+}
+
 /** Rows of attempts and the sum over all roll-ups. */
 export async function stored(dataDir: string) {
   const store = await openStore(dataDir, storeUrl(dataDir));
   try {
-    const attempts = await store.db
-      .selectFrom('attempts')
-      .selectAll()
-      .orderBy('call')
-      .orderBy('attempt')
-      .execute();
+    const attempts = await recordedAttempts(store);
     const sums = await store.db
       .selectFrom('rollups')
       .select((eb) => [

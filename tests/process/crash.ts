@@ -15,6 +15,7 @@ import { journalStart } from '../../src/ledger/segments.ts';
 import { openStore } from '../../src/store/open.ts';
 import { queryUsage, totalUsage } from '../../src/store/usage.ts';
 import { startFakeProvider } from '../fake-provider.ts';
+import { recordedAttempts } from '../ledger/attempts.ts';
 import { ask, makePlace, start, waitFor } from './program.ts';
 
 const clients = 12;
@@ -167,11 +168,7 @@ interface Seen {
 
 async function compare(dataDir: string, url: string, { reached, reserved, heard }: Seen) {
   const store = await openStore(dataDir, url);
-  const rows = await store.db
-    .selectFrom('attempts')
-    .innerJoin('series', 'series.id', 'attempts.series')
-    .selectAll()
-    .execute();
+  const rows = await recordedAttempts(store);
   const usages = await Promise.all(
     (['model', 'key', 'provider'] as const).map((by) => queryUsage(store.db, { by })),
   );

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { openStore } from '../../src/store/open.ts';
 import { until } from '../e2e/gateway.ts';
 import { Client, startUpstream, type Upstream, usageOf } from '../e2e/realtime-peers.ts';
+import { recordedAttempts } from '../ledger/attempts.ts';
 import { killRunning, makePlace, type Place, start, waitFor } from './program.ts';
 
 let upstream: Upstream;
@@ -72,7 +73,7 @@ test('after kill -9 every answer is there once, and the sessions are interrupted
   expect(await last.stop()).toBe(0);
 
   const store = await openStore(join(place.dir, 'sluice-data'), 'sqlite');
-  const rows = await store.db.selectFrom('attempts').selectAll().orderBy('call').orderBy('attempt').execute();
+  const rows = await recordedAttempts(store);
   await store.close();
   const of = (session: string) =>
     rows

@@ -2,14 +2,16 @@
 import { expect, test } from 'bun:test';
 import { join } from 'node:path';
 import { Kysely, type Migration, Migrator } from 'kysely';
+import { newCallId } from '../../src/core/id.ts';
 import { createRecorder } from '../../src/store/attempts.ts';
+import { listCalls } from '../../src/store/call-list.ts';
 import { up as first } from '../../src/store/migrations/0001-first.ts';
 import { up as answers } from '../../src/store/migrations/0002-answers.ts';
 import { openStore } from '../../src/store/open.ts';
 import type { Schema } from '../../src/store/schema.ts';
 import { sqliteDialect } from '../../src/store/sqlite.ts';
 import { queryUsage } from '../../src/store/usage.ts';
-import { dispatch, noon, settle, tempDir } from '../ledger/attempts.ts';
+import { dispatch, noon, recordedAttempts, settle, tempDir } from '../ledger/attempts.ts';
 
 const names = {
   key: 'ci',
@@ -49,8 +51,37 @@ async function writeOldStore(dataDir: string): Promise<void> {
     .insertInto('rollups')
     .values({ hour, series: 1, ...sums, output: 2, reasoning: 0, nano_usd: 77 })
     .execute();
+  const usage = { input: 5, cache_read: 0, cache_write_5m: 0, cache_write_1h: 3, output: 2, reasoning: 0 };
+  const attempt = {
+    attempt: 1,
+    at: noon,
+    series: 1,
+    duration_ms: 900,
+    first_byte_ms: null,
+    session: 'talk',
+    end_user: '',
+    outcome: 'ok',
+    upstream_status: 200,
+    client_status: 200,
+    stream: 0,
+    final: 1,
+    estimated: 0,
+    ...usage,
+    audio_input: 0,
+    audio_output: 0,
+    nano_usd: 77,
+    lost: 'seed',
+  };
+  for (const call of oldCalls)
+    await db
+      .insertInto('attempts')
+      .values({ ...attempt, call } as never)
+      .execute();
   await db.destroy();
 }
+
+/** More than are converted at once; one that is none of our making. */
+const oldCalls = [...Array.from({ length: 1200 }, () => newCallId()), 'C-1 of somebody'];
 
 test('what was stored was chat, and goes on being counted', async () => {
   const dataDir = tempDir();
@@ -66,6 +97,28 @@ test('what was stored was chat, and goes on being counted', async () => {
       ],
       '1:1',
     );
+    const attempts = (await recordedAttempts(store)).filter(({ at }) => at === noon);
+    expect(attempts.map(({ call }) => call).sort()).toEqual(oldCalls.toSorted());
+    for (const row of attempts)
+      expect(row).toMatchObject({
+        key: 'ci',
+        tags: 'a=b',
+        session: 'talk',
+        end_user: '',
+        cache_read: 0,
+        cache_write_1h: 3,
+        nano_usd: 77,
+        sell_nano_usd: null,
+        lost: 'seed',
+        units: '',
+      });
+    const calls = await listCalls(store.db, { filter: { key: ['ci'] }, limit: 2000 });
+    expect(calls).toHaveLength(1203);
+    const days = await store.db.selectFrom('days').select(['calls', 'nano_usd']).orderBy('series').execute();
+    expect(days).toEqual([
+      { calls: 2, nano_usd: 100 },
+      { calls: 1, nano_usd: 1 },
+    ]);
     const series = await store.db.selectFrom('series').select(['id', 'operation']).orderBy('id').execute();
     expect(series[0]).toEqual({ id: 1, operation: 'chat' });
     expect(series.map(({ operation }) => operation)).toEqual(['chat', 'embeddings']);

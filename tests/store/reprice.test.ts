@@ -6,7 +6,7 @@ import { createRecorder } from '../../src/store/attempts.ts';
 import { openStore, type Store } from '../../src/store/open.ts';
 import { type RepriceQuery, reprice } from '../../src/store/reprice.ts';
 import { spentSince } from '../../src/store/spent.ts';
-import { dispatch, noon, settle } from '../ledger/attempts.ts';
+import { dispatch, noon, recordedAttempts, settle } from '../ledger/attempts.ts';
 import { storeUrl } from '../store-url.ts';
 import { stores } from '../stores.ts';
 
@@ -26,13 +26,7 @@ describe.each(stores)('on $name', ({ newDir }) => {
     const query = { since: 0, until: noon + 100 * hourMs, all, dryRun: false, ...rest };
     return reprice(store.db, { ...query, charge: chargesBy(config, wanted) });
   };
-  const rows = () =>
-    store.db
-      .selectFrom('attempts')
-      .innerJoin('series', 'series.id', 'attempts.series')
-      .select(['call', 'nano_usd', 'sell_nano_usd', 'price_source', 'price_version', 'target'])
-      .orderBy('call')
-      .execute();
+  const rows = () => recordedAttempts(store);
   const sums = () =>
     store.db
       .selectFrom('rollups')
