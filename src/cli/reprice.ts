@@ -5,11 +5,13 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type Offer, offerOf } from '../config/price-of.ts';
 import { sellPpmOf } from '../config/pricing-schema.ts';
 import type { Config } from '../config/schema.ts';
+import { organisationSchema } from '../config/tenant-schema.ts';
 import { chargeKnown, chargeShare, type NanoUsd, sellPrice } from '../core/money.ts';
 import type { Names, Settled } from '../core/record.ts';
 import { applyLeftovers } from '../ledger/leftovers.ts';
-import { openStore, storeExists } from '../store/open.ts';
+import { openStore, type Store, storeExists } from '../store/open.ts';
 import { type Charged, type Repriced, reprice } from '../store/reprice.ts';
+import { listTenantsOf } from '../store/tenants.ts';
 import { addDataOptions, CommandError, type DataFlags, findDataDir, runCommand } from './data-dir.ts';
 import { readMoment } from './moment.ts';
 import { readPricedConfig } from './priced-config.ts';
@@ -59,11 +61,25 @@ async function repriceCalls(flags: Flags): Promise<string> {
   const store = await openStore(dataDir, config.store);
   try {
     const { since = 0, until = Date.now() + 1, all, dryRun } = flags;
-    const charge = chargesBy(config, flags);
+    const organisations = await allOrganisations(store.db, config);
+    const charge = chargesBy({ ...config, organisations }, flags);
     return format(await reprice(store.db, { since, until, all, dryRun, charge }), flags);
   } finally {
     await store.close();
   }
+}
+
+/** Those of the store and those of the file, which win. */
+async function allOrganisations(
+  db: Store['db'],
+  { organisations }: Pick<Config, 'organisations'>,
+): Promise<Config['organisations']> {
+  const stored = await listTenantsOf(db, 'organisations');
+  const read = stored.flatMap(({ name, document }) => {
+    const { data } = organisationSchema.safeParse(document);
+    return data === undefined ? [] : [[name, data] as const];
+  });
+  return { ...Object.fromEntries(read), ...organisations };
 }
 
 type Wanted = Pick<Flags, 'model' | 'target' | 'all'>;

@@ -86,15 +86,18 @@ export function formatUsage(by: UsageDimension, rows: UsageRow[], format: Flags[
   if (rows.length === 0) return 'No calls in this period.\n';
   // By tag a call may stand in several rows: their sum would be no sum of calls.
   const total = by === 'tag' ? undefined : totalUsage(rows);
-  const usd = alignPoints([...rows, ...(total === undefined ? [] : [total])].map((row) => row.usd));
+  const all = total === undefined ? rows : [...rows, total];
+  const usd = alignPoints(all.map((row) => row.usd));
+  const sold = all.some((row) => row.sell_usd !== row.usd) ? alignPoints(all.map((row) => row.sell_usd)) : [];
   const cells = (label: string, sums: UsageSums, i: number) => [
     label,
     ...counts.map((name) => sums[name].toLocaleString('en-US')),
     usd[i]!,
+    ...sold.slice(i, i + 1),
   ];
   return (
     formatTable(
-      [by, ...counts, 'usd'].map((title, i) => ({
+      [by, ...counts, 'usd', ...(sold.length > 0 ? ['sell_usd'] : [])].map((title, i) => ({
         title: title.replace('_', ' '),
         align: i === 0 ? 'left' : 'right',
       })),

@@ -1,5 +1,6 @@
 /** Reading the configuration: what is right becomes a Config, what is wrong is said at its place, all at once. */
 import { describe, expect, test } from 'bun:test';
+import { compile } from '../../src/config/compile.ts';
 import { configFromEnvironment, type Env, loadConfig, readConfig } from '../../src/config/load.ts';
 import { formatMistakes } from '../../src/config/mistakes.ts';
 import type { Config } from '../../src/config/schema.ts';
@@ -268,4 +269,32 @@ describe('without a file', () => {
       expect(configFromEnvironment({ OLLAMA_HOST: host }).providers?.ollama?.url).toBe(url);
     });
   }
+});
+
+describe('what organisations pay', () => {
+  const pricingOf = (pricing: string) =>
+    readConfig(`teams: { a: { organisation: shop } }\norganisations: { shop: { pricing: ${pricing} } }`, {});
+
+  test.each([
+    ['{ markup: 20% }', 1_200_000],
+    ['{ markup: 12.5% }', 1_125_000],
+    ['{ discount: 0.0001% }', 999_999],
+    ['{ discount: 100% }', 0],
+  ])('%s', (pricing, ppm) => {
+    const { config } = pricingOf(pricing);
+    expect(compile(config!, { version: 1 }).organisations!.get('shop')!.sellPpm).toBe(ppm);
+  });
+
+  test.each([
+    '{ markup: 0.2 }',
+    '{ markup: -5% }',
+    '{ markup: 901% }',
+    '{ discount: 101% }',
+    '{}',
+    '{ markup: 1%, discount: 1% }',
+  ])('%s is a mistake', (pricing) => {
+    const { config, mistakes } = pricingOf(pricing);
+    expect(config).toBeUndefined();
+    expect(mistakes).toHaveLength(1);
+  });
 });

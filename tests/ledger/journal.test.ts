@@ -10,6 +10,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { withVersion, writePrice } from '../../src/core/money.ts';
 import type { Dispatched } from '../../src/core/record.ts';
 import { LedgerError } from '../../src/ledger/data-dir.ts';
 import { openEntries } from '../../src/ledger/entries.ts';
@@ -21,6 +22,7 @@ import {
   writeDispatched,
   writeNames,
   writePlanned,
+  writePriceLine,
   writeSettled,
 } from '../../src/ledger/lines.ts';
 import { journalStart, listSegments, openReader, segmentPath } from '../../src/ledger/segments.ts';
@@ -90,11 +92,71 @@ describe('lines', () => {
     { units: { millisecond: 1500, search: 1 }, input: 3 },
     { units: { character: 12 }, imageInput: 2, imageOutput: 5, input: 9, output: 5 },
     { billed: { input: 10, output: 0 }, input: 500 },
+    { cacheRead: 9, cacheReadAudio: 3, cacheReadImage: 2, input: 9 },
+    { webSearches: 4, tier: 'flex "]', input: 9 },
+    { units: { image: 1, imageKind: 'hd/1024x1024' } },
   ])('what is not told in plain tokens reads back as it was: %j', (more) => {
     const ended = settle(begun, {}, more);
     const line = writeSettled(begun, ended, 0).trimEnd();
     expect(readBack(line)).toMatchObject({ attempt: { settled: ended } });
     for (let end = 0; end < line.length; end++) expect(readBack(line.slice(0, end))).toBeUndefined();
+  });
+
+  test.each([{ sellNanoUsd: 12 }, { sellNanoUsd: 0 }, { nanoUsd: undefined, sellNanoUsd: 7 }])(
+    'what the organisation is charged reads back where it is not the cost: %j',
+    (more) => {
+      const sold = settle(begun, more, { input: 3 });
+      const line = writeSettled(begun, sold, 0).trimEnd();
+      expect(readBack(line)).toMatchObject({ attempt: { settled: sold } });
+      for (let end = 0; end < line.length; end++) expect(readBack(line.slice(0, end))).toBeUndefined();
+    },
+  );
+
+  test('what limits hold reads back where it is not the cost', () => {
+    const held = { ...begun, reservedSellNanoUsd: 50 };
+    const entry = readEntries(begin(held).trimEnd(), []).at(-1);
+    expect(entry?.kind === 'd' && readDispatched(entry)).toEqual(held);
+  });
+
+  test('a price reads back as it was, and its version with the names that have it', () => {
+    const { tiers, perCall, ...rest } = { tiers: [], perCall: 5, source: 'test' };
+    const rates = {
+      input: 1,
+      cacheRead: 2,
+      cacheWrite5m: 3,
+      cacheWrite1h: 4,
+      output: 5,
+      audioInput: 6,
+      audioOutput: 7,
+    };
+    const price = withVersion({ rates, tiers, perCall, ...rest });
+    const line = writePriceLine(price).trimEnd();
+    expect(readBack(line)).toEqual({
+      kind: 'v',
+      price: { version: price.version, source: 'test', json: writePrice(price) },
+    });
+    for (let end = 0; end < line.length; end++) expect(readBack(line.slice(0, end))).toBeUndefined();
+    const named = dispatch('c3', { priceVersion: price.version });
+    const entry = readEntries(begin(named).trimEnd(), []).at(-1);
+    expect(entry?.kind === 'd' && readDispatched(entry)).toEqual(named);
+  });
+
+  test('lines of older versions are read: without a price, without what came later', () => {
+    const lines = [
+      '["n",0,"ci","web","shop","fast","acme/one","acme","","test","","cheapest 1",0]',
+      '["d","c1",1,0,0,"","",5,42]',
+      '["s","c1",1,0,0,"","",9,1,"ok",200,200,120,1000,0,7,[],10,0,0,0,5,0,0,0]',
+    ];
+    const [, begun, ended] = readEntries(lines.join('\n'), []);
+    expect(begun?.kind === 'd' && readDispatched(begun)).toMatchObject({
+      reservedNanoUsd: 42,
+      names: { why: 'cheapest 1' },
+    });
+    expect(ended?.kind === 's' && ended.attempt.settled).toMatchObject({
+      nanoUsd: 7,
+      usage: { input: 10, output: 5 },
+    });
+    expect(ended?.kind === 's' && ended.attempt.settled.sellNanoUsd).toBeUndefined();
   });
 
   test('names tell the operation where it is not chat', () => {
