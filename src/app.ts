@@ -79,8 +79,11 @@ export interface App {
   snapshot(): Snapshot;
   /** Resolves when all that has happened so far is in the store. */
   flushed(): Promise<void>;
-  /** Lets running calls finish, puts everything into the store, lets go of the data directory. */
-  stop(): Promise<void>;
+  /**
+   * Lets running calls finish, puts everything into the store, lets go of the data directory.
+   * @param lingerMs how long connections that clients keep open may bring one more call each. Default: not at all.
+   */
+  stop(lingerMs?: number): Promise<void>;
 }
 
 /** @throws Error with a one-line message when the data directory or the address cannot be used. */
@@ -191,13 +194,15 @@ export async function startApp(options: AppOptions): Promise<App> {
     firstSecrets: ledger.firstSecrets,
     snapshot: configuration.snapshot,
     flushed: ledger.applier.flushed,
-    async stop() {
+    async stop(lingerMs = 0) {
       configuration.stop();
       probes.stop();
       const { drainMs } = configuration.snapshot().settings;
       log.info({ calls: inflight.count, drainMs }, 'stopping');
-      server.retire();
-      const [drained] = await Promise.all([inflight.drain(drainMs), gateway.shadows.stop()]);
+      inflight.stopping = true;
+      const lastCallsMs = Math.min(lingerMs, drainMs);
+      await server.retire(lastCallsMs);
+      const [drained] = await Promise.all([inflight.drain(drainMs - lastCallsMs), gateway.shadows.stop()]);
       if (!drained) {
         log.warn({ calls: inflight.count }, 'calls were still running when the drain time was over');
       }

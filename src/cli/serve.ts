@@ -15,6 +15,9 @@ interface Flags {
   data?: string;
 }
 
+/** Busy connections bring another call within this time; those that do not are closed. */
+const lingerMs = 1000;
+
 export function addServeCommand(program: Command): void {
   program
     .command('serve', { isDefault: true })
@@ -50,15 +53,16 @@ async function runServe(flags: Flags): Promise<void> {
     fail(startFailure(thrown, config));
   }
   let stopping = false;
-  const stop = () => {
-    stopping = true;
-    void app.stop().then(() => process.exit(0));
-  };
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  const stop = (lingerMs: number) => {
     // A second signal means now.
-    process.on(signal, () => (stopping ? process.exit(130) : stop()));
-  }
-  stopWithLauncher(() => stopping || stop());
+    if (stopping) process.exit(130);
+    stopping = true;
+    void app.stop(lingerMs).then(() => process.exit(0));
+  };
+  process.on('SIGINT', () => stop(0));
+  // Whoever starts and stops many has a load balancer in front of them.
+  process.on('SIGTERM', () => stop(lingerMs));
+  stopWithLauncher(() => stopping || stop(0));
   // Last: whoever reads that it listens may tell it to stop at once.
   welcome(app, file);
 }

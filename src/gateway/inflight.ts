@@ -28,7 +28,6 @@ export class Inflight {
   }
 
   private async finish(drainMs: number): Promise<boolean> {
-    this.stopping = true;
     if (this.count === 0) return true;
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<boolean>((resolve) => {

@@ -28,8 +28,8 @@ export interface ServerOptions {
 export interface Server {
   url: string;
   port: number;
-  /** Takes no more connections; those there are may ask for one more answer each. */
-  retire(): void;
+  /** Takes no more connections; those there are may ask for one more answer each, for as long as that. */
+  retire(lingerMs: number): Promise<void>;
   /** Stops accepting; connections that are idle are closed, the others when their answer is out. */
   stop(force: boolean): Promise<void>;
 }
@@ -48,7 +48,7 @@ export function serve(gateway: Gateway, options: ServerOptions): Server {
   return {
     url: `http://${options.host}:${server.port}`,
     port: server.port,
-    retire: () => server.retire(),
+    retire: (lingerMs) => server.retire(lingerMs),
     stop: (force) => server.stop(force),
   };
 }

@@ -377,11 +377,12 @@ describe('told to stop', () => {
     client.send(get());
     const before = await client.answer();
     expect(before.headers.connection).toBeUndefined();
-    served.server.retire();
+    const retired = served.server.retire(60_000);
     await expect(fetch(served.url)).rejects.toThrow();
     client.send(get());
     const last = await client.answer();
     expect([last.status, last.headers.connection]).toEqual([200, 'close']);
+    await retired;
     await until(() => client.ended);
     await served.server.stop(false);
   });

@@ -47,11 +47,15 @@ export class HttpServer implements House {
 
   /**
    * Accepts no more connections. Requests that come on those there are are answered, each as the last of its
-   * connection, so that a load balancer which keeps connections open finds out without losing one.
+   * connection, so that a load balancer which keeps connections open finds out without losing one: closed while idle,
+   * a connection may be closed on a request that is on its way.
+   * Resolves when none is left, at the latest after `lingerMs`.
    */
-  retire(): void {
+  async retire(lingerMs = 0): Promise<void> {
     this.closing = true;
     this.listener.stop();
+    this.rest();
+    if (lingerMs > 0) await Promise.race([this.emptied.promise, Bun.sleep(lingerMs)]);
   }
 
   /**
@@ -59,7 +63,7 @@ export class HttpServer implements House {
    * Resolves when none is left.
    */
   stop(force: boolean): Promise<void> {
-    if (!this.closing) this.retire();
+    if (!this.closing) void this.retire();
     for (const connection of this.connections) {
       if (force) connection.cut();
       else connection.endIdle();
