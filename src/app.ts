@@ -38,6 +38,7 @@ import { createLimiter } from './governance/limits.ts';
 import { windowStartMs } from './governance/window.ts';
 import type { Told } from './ledger/alert-loop.ts';
 import { startApplier } from './ledger/applier.ts';
+import { readControl } from './ledger/control-copy.ts';
 import { openJournal } from './ledger/journal.ts';
 import { recover } from './ledger/recover.ts';
 import { createUpkeep, type Upkeep } from './ledger/upkeep.ts';
@@ -53,9 +54,11 @@ import { RetryBudget } from './routing/retry-budget.ts';
 import type { HealthChannel } from './shared/health-channel.ts';
 import type { SharedRedis } from './shared/redis.ts';
 import { openAnswers } from './store/answers.ts';
+import type { ControlChange } from './store/control-feed.ts';
 import { createFirstSecrets, type FirstSecrets } from './store/first-start.ts';
+import { NewerStoreError } from './store/migrate.ts';
 import { openObjects } from './store/objects.ts';
-import { openLater, openStore } from './store/open.ts';
+import { openLater, openStore, type Store } from './store/open.ts';
 import { type ShadowsSpent, shadowsSince, spentSince } from './store/spent.ts';
 import { HttpPool } from './wire/http/pool.ts';
 import { webRequest } from './wire/http/server/web-request.ts';
@@ -68,6 +71,8 @@ export interface AppOptions {
   /** What the command line says stands above the file, also when it is loaded anew. */
   overrides(config: Config): Config;
   log: Logger;
+  /** Told of them where the store was away at the start, when it is there. */
+  onFirstSecrets?: (secrets: FirstSecrets) => void;
 }
 
 export interface App {
@@ -92,7 +97,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   const configuration = keepConfiguration(options);
   const { keyring } = configuration;
   const { settings } = configuration.snapshot();
-  const ledger = await openLedger(configuration, log);
+  const ledger = await openLedger(configuration, options);
   const { alerts } = ledger;
   const metrics = createMetrics();
   const tokenizer = createTokenizer();
@@ -144,7 +149,12 @@ export async function startApp(options: AppOptions): Promise<App> {
   const probes = new Probes(gateway);
   const { upkeep } = ledger;
   const readiness: Readiness = {
-    refusal: () => (inflight.stopping ? 'it is shutting down' : upkeep.refusal()),
+    refusal() {
+      if (inflight.stopping) return 'it is shutting down';
+      if (!configuration.knowsStore())
+        return 'the store was not reached yet, and nothing is known of its keys';
+      return upkeep.refusal();
+    },
     trouble: upkeep.trouble,
   };
   const expose = () => {
@@ -186,7 +196,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   redis?.connect();
   probes.start();
   void objects.open();
-  void chargeLeftovers(gateway);
+  void ledger.applier.ready.then(() => chargeLeftovers(gateway));
 
   return {
     url: server.url,
@@ -230,6 +240,10 @@ interface Configuration {
   follow(hear: (snapshot: Snapshot) => void): void;
   /** What operators added to the configuration. */
   setAdditions(additions: Additions): void;
+  /** Takes what was known of the store when it was last there: until it is heard of, there may be more. */
+  adoptCopy(changes: readonly ControlChange[]): void;
+  /** Whether anything is known of the store's keys. */
+  knowsStore(): boolean;
   /** From now on changes of the file, SIGHUP and the hours of prices are followed. */
   watch(): void;
   stop(): void;
@@ -248,6 +262,7 @@ function keepConfiguration(options: AppOptions): Configuration {
   let snapshot = compile(config, { ...compileWith, version: 1 });
   const keyring = createKeyring(snapshot, (what, fields) => log.error(fields, `alarm: ${what}`));
   let additions = nothingAdded;
+  let knowsStore = true;
   const stops: (() => void)[] = [];
   const followers: ((snapshot: Snapshot) => void)[] = [];
   const started = snapshot.settings;
@@ -268,6 +283,19 @@ function keepConfiguration(options: AppOptions): Configuration {
     log.info({ version: snapshot.version }, 'configuration loaded anew');
   };
 
+  const setAdditions = (added: Additions) => {
+    additions = openAdditions(added, options.env.SLUICE_SECRET);
+    const { sealed, unreadable } = additions;
+    if (sealed.length > 0)
+      log.error(
+        { keys: sealed },
+        'alarm: SLUICE_SECRET does not open these provider keys: they are not used',
+      );
+    if (unreadable.length > 0)
+      log.error({ targets: unreadable }, 'alarm: prices of the store cannot be read');
+    recompile();
+  };
+
   warnUnpriced(snapshot, log);
   return {
     snapshot: () => snapshot,
@@ -275,23 +303,23 @@ function keepConfiguration(options: AppOptions): Configuration {
     keyring,
     setTenants(change) {
       snapshot = keyring.change(change);
+      keyring.setWhole(true);
+      knowsStore = true;
     },
+    adoptCopy(changes) {
+      for (const { tenants, additions } of changes) {
+        snapshot = keyring.change(tenants);
+        if (additions !== undefined) setAdditions(additions);
+      }
+      keyring.setWhole(false);
+      knowsStore = changes.length > 0;
+    },
+    knowsStore: () => knowsStore,
     follow(hear) {
       followers.push(hear);
       hear(snapshot);
     },
-    setAdditions(added) {
-      additions = openAdditions(added, options.env.SLUICE_SECRET);
-      const { sealed, unreadable } = additions;
-      if (sealed.length > 0)
-        log.error(
-          { keys: sealed },
-          'alarm: SLUICE_SECRET does not open these provider keys: they are not used',
-        );
-      if (unreadable.length > 0)
-        log.error({ targets: unreadable }, 'alarm: prices of the store cannot be read');
-      recompile();
-    },
+    setAdditions,
     watch() {
       const pricesChangeAt = () => snapshot.pricesChangeAt;
       stops.push(
@@ -306,18 +334,22 @@ function keepConfiguration(options: AppOptions): Configuration {
 }
 
 /** Journal, store and what was spent before. @throws Error with a one-line message. */
-async function openLedger(configuration: Configuration, log: Logger) {
+async function openLedger(configuration: Configuration, options: AppOptions) {
+  const { log } = options;
   const { settings, keys } = configuration.snapshot();
   const dataDir = resolve(settings.dataDir);
   const journal = openJournal(dataDir);
   const interrupted = recover(journal);
   if (interrupted > 0)
     log.warn({ attempts: interrupted }, 'settled attempts that the last process left open');
-  const store = await openStore(dataDir, settings.store);
-  const firstSecrets = await createFirstSecrets(store.db, keys.size > 0);
+  const startedAt = Date.now();
+  const open = () => openStore(dataDir, settings.store);
+  const store = await open().catch((error) => goOnWithout(error, configuration, log));
+  const createSecrets = ({ db }: Store) => createFirstSecrets(db, keys.size > 0);
+  const firstSecrets = store && (await createSecrets(store));
   const alerts = createAlerts(log, (alert) => applier.raise(alert));
   const upkeep = createUpkeep(journal, alerts, () => configuration.snapshot().settings.journal);
-  let writable = true;
+  let writable = store !== undefined;
   const applier = startApplier({
     dataDir,
     store: settings.store,
@@ -333,14 +365,59 @@ async function openLedger(configuration: Configuration, log: Logger) {
     },
   });
   configuration.follow(({ settings: { webhooks } }) => applier.setWebhooks(webhooks));
-  // What was spent before counts against limits, also what only the journal knows yet.
-  await applier.ready;
   const counters = createMemoryCounters();
-  const now = Date.now();
-  // Nodes that share limits have that from each other.
-  if (settings.shared === undefined) counters.restore(await spentBefore(store.db, now), now);
-  await store.close();
+  const restore = async ({ db }: Store, until?: number) => {
+    // Nodes that share limits have that from each other.
+    if (settings.shared === undefined) counters.restore(await spentBefore(db, startedAt, until), Date.now());
+  };
+  if (store !== undefined) {
+    // What was spent before counts against limits, also what only the journal knows yet.
+    await applier.ready;
+    await restore(store);
+    await store.close();
+  } else {
+    void applier.ready.then(() =>
+      untilDone(async () => {
+        const late = await open();
+        const secrets = await createSecrets(late).finally(() => late.close());
+        if (secrets !== undefined) options.onFirstSecrets?.(secrets);
+      }),
+    );
+    void applier.ready.then(() =>
+      untilDone(async () => {
+        const late = await open();
+        // What was spent from then on is counted already.
+        await restore(late, startedAt).finally(() => late.close());
+      }),
+    );
+  }
   return { journal, applier, counters, firstSecrets, upkeep, alerts };
+}
+
+/** Calls are served while a database is away, also after a restart: by the keys this node knew last. @throws the error where waiting would not help. */
+function goOnWithout(error: unknown, configuration: Configuration, log: Logger): undefined {
+  const { dataDir, store } = configuration.snapshot().settings;
+  if (store === 'sqlite' || error instanceof NewerStoreError) throw error;
+  const known = readControl(resolve(dataDir), store);
+  configuration.adoptCopy(known);
+  const what =
+    known.length > 0
+      ? 'keys are served as they were last known'
+      : 'only keys of the configuration file are served';
+  log.error({ error: (error as Error).message }, `alarm: the store cannot be reached: ${what} until it can`);
+  return undefined;
+}
+
+/** Tries once a second. */
+async function untilDone(run: () => Promise<void>): Promise<void> {
+  for (;;) {
+    try {
+      return await run();
+    } catch {
+      // Who works with the store all the time tells of it.
+      await new Promise((resolve) => setTimeout(resolve, 1000).unref());
+    }
+  }
 }
 
 /** What is shared with other nodes; loaded only where there are any. */
@@ -586,13 +663,13 @@ function amountsOf(
 }
 
 /** What every key, team and organisation, and the shadows of every model, have used of the windows that run at `now`. */
-async function spentBefore(db: Parameters<typeof spentSince>[0], now: number): Promise<Spent[]> {
+async function spentBefore(db: Store['db'], now: number, until?: number): Promise<Spent[]> {
   const spent: Spent[] = [];
   for (const window of windows) {
     const of = { window, atMs: now };
-    for (const { model: id, ...used } of await shadowsSince(db, windowStartMs(window, now)))
+    for (const { model: id, ...used } of await shadowsSince(db, windowStartMs(window, now), until))
       spent.push(...amountsOf(used, { owner: 'mirror', id, ...of }));
-    for (const row of await spentSince(db, windowStartMs(window, now))) {
+    for (const row of await spentSince(db, windowStartMs(window, now), until)) {
       const owners = [
         { owner: 'key', id: row.key },
         { owner: 'team', id: row.team },

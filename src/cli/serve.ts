@@ -5,6 +5,7 @@ import { configFromEnvironment, loadConfig } from '../config/load.ts';
 import { formatMistakes } from '../config/mistakes.ts';
 import type { Config } from '../config/schema.ts';
 import { createLog } from '../observe/log.ts';
+import type { FirstSecrets } from '../store/first-start.ts';
 import { commandName } from './command-name.ts';
 import { defaultConfigFile, findConfigFile } from './config-file.ts';
 import { readPort } from './port.ts';
@@ -48,6 +49,7 @@ async function runServe(flags: Flags): Promise<void> {
       env: process.env,
       overrides: (fresh) => override(fresh, flags),
       log,
+      onFirstSecrets: (secrets) => process.stdout.write(`${secretLines(secrets).join('\n')}\n`),
     });
   } catch (thrown) {
     fail(startFailure(thrown, config));
@@ -115,9 +117,7 @@ function welcome(app: App, file: string | undefined): void {
   );
   const secrets = app.firstSecrets;
   if (secrets !== undefined) {
-    lines.push('', 'Shown once, kept only as hashes:');
-    if (secrets.key !== undefined) lines.push(`  API key      ${secrets.key}`);
-    lines.push(`  admin token  ${secrets.adminToken}`);
+    lines.push(...secretLines(secrets));
     const model = snapshot.providers.has('mock') ? 'mock/echo' : snapshot.listed[0];
     if (secrets.key !== undefined && model !== undefined) {
       lines.push('', 'Try it:', '', curl(app.url, secrets.key, model));
@@ -126,6 +126,12 @@ function welcome(app: App, file: string | undefined): void {
     lines.push(`  keys       made before; another one: ${commandName} keys create --name NAME`);
   }
   process.stdout.write(`${lines.join('\n')}\n\n`);
+}
+
+function secretLines({ key, adminToken }: FirstSecrets): string[] {
+  const lines = ['', 'Shown once, kept only as hashes:'];
+  if (key !== undefined) lines.push(`  API key      ${key}`);
+  return [...lines, `  admin token  ${adminToken}`];
 }
 
 function curl(url: string, key: string, model: string): string {

@@ -22,15 +22,20 @@ const msPerHour = 3_600_000;
 /**
  * All that ended at or after `since` (milliseconds since 1970): from the roll-ups when it is a whole hour, as the start
  * of an hour, a day or a month is, and from the attempts themselves for shorter windows.
+ * @param until only what ended before; then there may be two rows of a key, which are to be added.
  */
-export async function spentSince(db: Kysely<Schema>, since: number): Promise<Spent[]> {
+export async function spentSince(db: Kysely<Schema>, since: number, until?: number): Promise<Spent[]> {
   const owner = ['series.key', 'series.team', 'series.organisation'] as const;
-  return await sumBy(db, since, (rows) => rows.select([...owner]).groupBy([...owner]));
+  return await sumBy(db, since, until, (rows) => rows.select([...owner]).groupBy([...owner]));
 }
 
 /** The same of calls whose answer nobody heard. */
-export async function shadowsSince(db: Kysely<Schema>, since: number): Promise<ShadowsSpent[]> {
-  return await sumBy(db, since, (rows) =>
+export async function shadowsSince(
+  db: Kysely<Schema>,
+  since: number,
+  until?: number,
+): Promise<ShadowsSpent[]> {
+  return await sumBy(db, since, until, (rows) =>
     rows.select('series.model').where('series.operation', '=', 'mirror').groupBy('series.model'),
   );
 }
@@ -41,17 +46,33 @@ type Rows<Row> = SelectQueryBuilder<Schema, 'series', Row>;
 async function sumBy<Row>(
   db: Kysely<Schema>,
   since: number,
+  until: number | undefined,
   group: (rows: Rows<Sums>) => Rows<Sums & Row>,
 ): Promise<(Sums & Row)[]> {
-  const sums = since % msPerHour === 0 ? fromRollups(db, since / msPerHour) : fromAttempts(db, since);
-  // What is summed over adds nothing to group by.
-  const rows = await group(sums as unknown as Rows<Sums>).execute();
+  const rows: (Sums & Row)[] = [];
+  for (const part of partsOf(db, since, until)) {
+    // What is summed over adds nothing to group by.
+    rows.push(...(await group(part as unknown as Rows<Sums>).execute()));
+  }
   return rows.map((row) => ({
     ...row,
     calls: Number(row.calls),
     tokens: Number(row.tokens),
     nanoUsd: Number(row.nanoUsd),
   }));
+}
+
+/** Whole hours from the roll-ups, what is left of the last one from the attempts. */
+function partsOf(db: Kysely<Schema>, since: number, until: number | undefined) {
+  // A lifetime began before the first hour there is.
+  const from = Math.max(0, since);
+  const whole = from % msPerHour === 0;
+  if (until === undefined) return [whole ? fromRollups(db, from / msPerHour) : fromAttempts(db, from)];
+  const lastHour = Math.floor(until / msPerHour);
+  const rest = whole ? Math.max(from, lastHour * msPerHour) : from;
+  const attempts = fromAttempts(db, rest).where('attempts.at', '<', until);
+  if (!whole) return [attempts];
+  return [fromRollups(db, from / msPerHour).where('rollups.hour', '<', lastHour), attempts];
 }
 
 function fromRollups(db: Kysely<Schema>, hour: number) {

@@ -94,7 +94,7 @@ export async function startGateway(yaml: string, options: { dataDir?: string } =
     attemptsOf: async (call) => (await readAttempts(app, dataDir)).filter((row) => row.call === call),
     async usage(by) {
       await app.flushed();
-      const store = await openStore(dataDir, 'sqlite');
+      const store = await openStore(dataDir, app.snapshot().settings.store);
       try {
         return await queryUsage(store.db, { by });
       } finally {
@@ -110,7 +110,7 @@ export async function startGateway(yaml: string, options: { dataDir?: string } =
 
 async function readAttempts(app: App, dataDir: string): Promise<AttemptRow[]> {
   await app.flushed();
-  const store = await openStore(dataDir, 'sqlite');
+  const store = await openStore(dataDir, app.snapshot().settings.store);
   try {
     return await recordedAttempts(store);
   } finally {

@@ -35,6 +35,8 @@ export class KeptObjects {
       const any = await this.objects.any();
       this.present = any || this.noted;
     } catch (error) {
+      // There may be some: whoever names one hears that it cannot be looked up.
+      this.present = true;
       this.alarm('the notes on files cannot be read', error);
     }
   }
