@@ -33,6 +33,21 @@ const mayImport: Record<string, { from: string[]; because: string }> = {
     from: ['core', 'config', 'store'],
     because: 'the control plane stands above the store; what lives in the running gateway, app.ts hands it',
   },
+  app: {
+    from: [
+      'core',
+      'wire',
+      'config',
+      'routing',
+      'gateway',
+      'governance',
+      'ledger',
+      'store',
+      'mock',
+      'observe',
+    ],
+    because: 'the parts that app.ts is put together from know neither its server nor those who administer it',
+  },
   observe: { from: ['core'], because: 'observers are told; they do not ask' },
   cli: {
     from: ['core', 'config', 'providers', 'ledger', 'store', 'mock', 'observe', 'app.ts'],

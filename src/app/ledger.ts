@@ -1,0 +1,148 @@
+/** Journal, store and counters, opened: also where the store cannot be reached yet. */
+import { resolve } from 'node:path';
+import { windowOf } from '../config/window.ts';
+import { createMemoryCounters } from '../governance/counters-memory.ts';
+import type { Spent } from '../governance/leases.ts';
+import { windowStartMs } from '../governance/window.ts';
+import type { Told } from '../ledger/alert-loop.ts';
+import { startApplier } from '../ledger/applier.ts';
+import { readControl } from '../ledger/control-copy.ts';
+import { openJournal } from '../ledger/journal.ts';
+import { recover } from '../ledger/recover.ts';
+import { createUpkeep } from '../ledger/upkeep.ts';
+import { createAlerts } from '../observe/alerts.ts';
+import type { Logger } from '../observe/log.ts';
+import { createFirstSecrets } from '../store/first-start.ts';
+import { NewerStoreError } from '../store/migrate.ts';
+import { openStore, type Store } from '../store/open.ts';
+import { type ShadowsSpent, shadowsSince, spentSince } from '../store/spent.ts';
+import type { Configuration } from './configuration.ts';
+import type { AppOptions } from './options.ts';
+
+/** Journal, store and what was spent before. @throws Error with a one-line message. */
+export async function openLedger(configuration: Configuration, options: AppOptions) {
+  const { log } = options;
+  const { settings, keys } = configuration.snapshot();
+  const dataDir = resolve(settings.dataDir);
+  const journal = openJournal(dataDir);
+  const interrupted = recover(journal);
+  if (interrupted > 0)
+    log.warn({ attempts: interrupted }, 'settled attempts that the last process left open');
+  const startedAt = Date.now();
+  const open = () => openStore(dataDir, settings.store);
+  const store = await open().catch((error) => goOnWithout(error, configuration, log));
+  const createSecrets = ({ db }: Store) => createFirstSecrets(db, keys.size > 0);
+  const firstSecrets = store && (await createSecrets(store));
+  const alerts = createAlerts(log, (alert) => applier.raise(alert));
+  const upkeep = createUpkeep(journal, alerts, () => configuration.snapshot().settings.journal);
+  let writable = store !== undefined;
+  const applier = startApplier({
+    dataDir,
+    store: settings.store,
+    onTenants: configuration.setTenants,
+    onTold: (told) => reportTold(told, log),
+    onAdditions: configuration.setAdditions,
+    onState: (now) => {
+      upkeep.onState(now);
+      const { ok, error } = now;
+      if (!ok) log.error({ error, backlogBytes: journal.backlogBytes() }, 'the store cannot be written');
+      else if (!writable) log.info('the store is written again');
+      writable = ok;
+    },
+  });
+  configuration.follow(({ settings: { webhooks } }) => applier.setWebhooks(webhooks));
+  const counters = createMemoryCounters();
+  const restore = async ({ db }: Store, until?: number) => {
+    // Nodes that share limits have that from each other.
+    if (settings.shared === undefined) counters.restore(await spentBefore(db, startedAt, until), Date.now());
+  };
+  if (store !== undefined) {
+    // What was spent before counts against limits, also what only the journal knows yet.
+    await applier.ready;
+    await restore(store);
+    await store.close();
+  } else {
+    void applier.ready.then(() =>
+      untilDone(async () => {
+        const late = await open();
+        const secrets = await createSecrets(late).finally(() => late.close());
+        if (secrets !== undefined) options.onFirstSecrets?.(secrets);
+      }),
+    );
+    void applier.ready.then(() =>
+      untilDone(async () => {
+        const late = await open();
+        // What was spent from then on is counted already.
+        await restore(late, startedAt).finally(() => late.close());
+      }),
+    );
+  }
+  return { journal, applier, counters, firstSecrets, upkeep, alerts };
+}
+
+/** Calls are served while a database is away, also after a restart: by the keys this node knew last. @throws the error where waiting would not help. */
+function goOnWithout(error: unknown, configuration: Configuration, log: Logger): undefined {
+  const { dataDir, store } = configuration.snapshot().settings;
+  if (store === 'sqlite' || error instanceof NewerStoreError) throw error;
+  const known = readControl(resolve(dataDir), store);
+  configuration.adoptCopy(known);
+  const what =
+    known.length > 0
+      ? 'keys are served as they were last known'
+      : 'only keys of the configuration file are served';
+  log.error({ error: (error as Error).message }, `alarm: the store cannot be reached: ${what} until it can`);
+  return undefined;
+}
+
+/** Tries once a second. */
+async function untilDone(run: () => Promise<void>): Promise<void> {
+  for (;;) {
+    try {
+      return await run();
+    } catch {
+      // Who works with the store all the time tells of it.
+      await new Promise((resolve) => setTimeout(resolve, 1000).unref());
+    }
+  }
+}
+
+function reportTold({ error, givenUp, ...told }: Told, log: Logger): void {
+  if (error === undefined) log.info(told, 'a webhook was told of an alert');
+  else if (givenUp) log.error({ ...told, error }, 'a webhook cannot be told of an alert: given up');
+  else log.warn({ ...told, error }, 'a webhook could not be told of an alert: it is tried again');
+}
+
+export const windows = (['minute', 'hour', 'day', 'month'] as const).map((per) => windowOf(per));
+
+function amountsOf(
+  { calls, tokens, nanoUsd }: Pick<ShadowsSpent, 'calls' | 'tokens' | 'nanoUsd'>,
+  whose: Pick<Spent, 'owner' | 'id' | 'window' | 'atMs'>,
+): Spent[] {
+  return [
+    { ...whose, unit: 'requests', amount: calls },
+    { ...whose, unit: 'tokens', amount: tokens },
+    { ...whose, unit: 'usd', amount: nanoUsd },
+  ];
+}
+
+/** What every key, team and organisation, and the shadows of every model, have used of the windows that run at `now`. */
+export async function spentBefore(db: Store['db'], now: number, until?: number): Promise<Spent[]> {
+  const spent: Spent[] = [];
+  for (const window of windows) {
+    const of = { window, atMs: now };
+    for (const { model: id, ...used } of await shadowsSince(db, windowStartMs(window, now), until))
+      spent.push(...amountsOf(used, { owner: 'mirror', id, ...of }));
+    for (const row of await spentSince(db, windowStartMs(window, now), until)) {
+      const owners = [
+        { owner: 'key', id: row.key },
+        { owner: 'team', id: row.team },
+        { owner: 'organisation', id: row.organisation },
+      ] as const;
+      for (const { owner, id } of owners) {
+        if (id === '') continue;
+        spent.push(...amountsOf(row, { owner, id, ...of }));
+      }
+    }
+  }
+  return spent;
+}
