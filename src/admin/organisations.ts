@@ -36,12 +36,9 @@ const organisation = z
 
 const base = '/admin/v1/organisations';
 const param = z.object({ name: word.min(1) });
-const wish = z
-  .object({ name: tenantName })
-  .catchall(z.unknown())
-  .openapi('NewOrganisation', {
-    description: 'Its name, and all that the configuration file may say of one.',
-  });
+const wish = z.object({ name: tenantName }).catchall(z.unknown()).openapi('NewOrganisation', {
+  description: 'Its name, and all that the configuration file may say of one.',
+});
 
 const list = createRoute({
   method: 'get',

@@ -4,7 +4,7 @@ import { teamSchema, tenantName } from '../config/tenant-schema.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { StoredTenant } from '../core/tenants.ts';
 import { createTenant, findTenant, listTenantsOf, removeTenant, updateTenant } from '../store/tenants.ts';
-import { covers, isConfined, type Scope, scopeOf } from './access.ts';
+import { covers, type Scope, scopeOf } from './access.ts';
 import { type Changing, change, etagOf, requireMatch } from './change.ts';
 import { unknown } from './errors.ts';
 import { pageOf, pageQuery, readCursor, toPage } from './page.ts';
@@ -104,10 +104,10 @@ export function teamsResource(powers: AdminPowers) {
       updated_at: null,
     }));
 
-  /** @throws AdminError where the file has a team of others by that name: not theirs to know. */
-  const requireSeen = (scope: Scope, name: string): void => {
-    const owned = inFile().find((each) => each.name === name);
-    if (isConfined(scope) && owned !== undefined && !covers(scope, whose(owned))) throw unknown('team', name);
+  /** @throws AdminError where there is no such team, or it is not for this token to know. */
+  const requireSeen = (scope: Scope, name: string, stored: StoredTenant | undefined): void => {
+    const found = inFile().find((each) => each.name === name) ?? (stored && say(stored));
+    if (found === undefined || !covers(scope, whose(found))) throw unknown('team', name);
   };
 
   async function changeDocument(
@@ -118,8 +118,7 @@ export function teamsResource(powers: AdminPowers) {
     next: (before: JsonObject) => JsonObject,
   ): Promise<Said> {
     const stored = await findTenant(trx, 'teams', name);
-    if (stored !== undefined && !covers(scope, whose(say(stored)))) throw unknown('team', name);
-    requireSeen(scope, name);
+    requireSeen(scope, name, stored);
     if (stored !== undefined) match(say(stored));
     const document = approve(teamSchema, next(stored?.document ?? {}));
     requireWithin(scope, name, document);
@@ -198,8 +197,7 @@ export function teamsResource(powers: AdminPowers) {
       const answer = await change(c, powers, async ({ trx, audit }) => {
         const stored = await findTenant(trx, 'teams', name);
         const scope = scopeOf(c.get('token'));
-        if (stored !== undefined && !covers(scope, whose(say(stored)))) throw unknown('team', name);
-        requireSeen(scope, name);
+        requireSeen(scope, name, stored);
         if (stored !== undefined) requireMatch(c, say(stored));
         const before = await removeTenant(trx, 'teams', name, ownedByFile(file()));
         await audit({
