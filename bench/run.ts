@@ -18,6 +18,7 @@ import { allPairs, fewPairs, measurePairs, type PairEffort, servedInPairs } from
 import { formatPairsMarkdown, formatPairsText } from './pairs-report.ts';
 import { freePort, start, stopAll } from './processes.ts';
 import { type Circumstances, formatMarkdown, formatText } from './report.ts';
+import { measureShared } from './shared-limits.ts';
 
 const full: Effort = {
   rounds: 3,
@@ -52,6 +53,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const quick = process.argv.includes('--quick');
 const onlyPairs = process.argv.includes('--pairs');
 const onlyFaults = process.argv.includes('--faults');
+const onlyShared = process.argv.includes('--shared');
 const crashes = process.argv.includes('--crash')
   ? Number(process.argv[process.argv.indexOf('--crash') + 1]) || 100
   : 0;
@@ -60,11 +62,13 @@ const pairEffort = quick ? somePairs : everyPair;
 /** What `npm run build` made. */
 const built = [join(root, 'dist/sluice')];
 
-const missing = (onlyFaults || crashes > 0 ? [] : ['nginx', 'wrk']).filter(
+const missing = (onlyShared ? ['redis-server'] : onlyFaults || crashes > 0 ? [] : ['nginx', 'wrk']).filter(
   (tool) => Bun.which(tool) === null,
 );
 if (missing.length > 0) {
-  process.stderr.write(`bench: ${missing.join(' and ')} not found on the PATH; apt-get install nginx wrk\n`);
+  process.stderr.write(
+    `bench: ${missing.join(' and ')} not found on the PATH; apt-get install nginx wrk redis-server\n`,
+  );
   process.exit(1);
 }
 
@@ -167,6 +171,10 @@ async function benchFaults(): Promise<void> {
 try {
   if (crashes > 0) {
     process.stdout.write(`\n${await measureCrashes(crashes, progress)}\n`);
+    leave(0);
+  }
+  if (onlyShared) {
+    process.stdout.write(`\n${await measureShared(quick ? 3 : 10, progress)}\n`);
     leave(0);
   }
   if (onlyFaults) {

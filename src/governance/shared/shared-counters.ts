@@ -290,6 +290,9 @@ class RedisCounters implements SharedCounters, Asker {
     const waiters = this.waiting.get(tally) ?? [];
     let wanted = busy + stock;
     for (const { amount } of waiters) wanted += amount;
+    // As many again are likely to come until there is an answer.
+    if (waiters.length > 1) wanted += Math.min(wanted - busy - stock, tally.share(this.epoch.nodes, nowMs));
+    tally.wanted = wanted;
     const need = busy + (waiters[0]?.amount ?? 0);
     // Given back before it is said: what Redis may grant to others is not to be taken here meanwhile.
     if (wanted < tally.claim) tally.claim = Math.max(wanted, busy);
@@ -300,14 +303,16 @@ class RedisCounters implements SharedCounters, Asker {
   private learn(tally: SharedTally, [claim, sum, used, busy]: number[]): void {
     const nowMs = this.nowMs();
     tally.granted(claim!, sum!, used!, busy!);
-    const waiters = this.waiting.get(tally);
-    if (waiters === undefined) return;
+    if (!this.waiting.has(tally)) return;
+    // Otherwise those who wait on came after it was asked.
+    const isShort = tally.claim < tally.wanted;
     let room = tally.claim - tally.busy(nowMs);
     this.answer(tally, (waiter) => {
       if (waiter.amount <= room) {
         room -= waiter.amount;
         return true;
       }
+      if (!isShort) return undefined;
       if (used! + waiter.amount > tally.max) return false;
       // Where only running calls are in the way, some of them may have ended that others have not told of yet.
       const worth = busy! + waiter.amount > tally.max ? 1 : backMs.length;
@@ -315,6 +320,10 @@ class RedisCounters implements SharedCounters, Asker {
     });
     const left = this.waiting.get(tally);
     if (left === undefined) return;
+    if (!isShort) {
+      this.changed(tally, true);
+      return;
+    }
     // What is not used is idle with others.
     this.askBack(tally);
     const pauseMs = backMs[left[0]!.tries]!;

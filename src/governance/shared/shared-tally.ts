@@ -39,6 +39,8 @@ export class SharedTally implements Tally {
   ownCeiling = -Infinity;
   /** Redis is lost, and what was granted is used up. */
   isCutOff = false;
+  /** The claim that Redis was asked for last. */
+  wanted = 0;
   isDirty = false;
   private own: FixedTally | SlidingTally;
   /** Taken per second, lately. */
@@ -131,10 +133,15 @@ export class SharedTally implements Tally {
   /** What is to be kept in stock beside what is used and reserved. @param nodes that share what is left. */
   stock(nodes: number, nowMs: number): number {
     if (nowMs < this.thriftyUntilMs || this.isCold(nowMs)) return 0;
-    const share = Math.max(0, this.left + this.claim - this.busy(nowMs)) / (2 * nodes);
+    const share = this.share(nodes, nowMs);
     const target = Math.max(this.pace * sliceS, this.usual);
-    const stock = target > share ? Math.floor(share) : Math.ceil(target);
+    const stock = target > share ? share : Math.ceil(target);
     return stock < this.usual ? 0 : stock;
+  }
+
+  /** What of all that is left this node may keep in stock. */
+  share(nodes: number, nowMs: number): number {
+    return Math.floor(Math.max(0, this.left + this.claim - this.busy(nowMs)) / (2 * nodes));
   }
 
   /** The stock is small by now: half of it is left. */
