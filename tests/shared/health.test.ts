@@ -141,15 +141,13 @@ describe('the channel', () => {
     await server.stop();
     try {
       await until(() => !one.link.up && !other.link.up);
-      one.channel.publish(open(now - 5));
+      one.channel.publish(open(now - 60_000));
       one.channel.publish(open(now));
     } finally {
       await server.start();
     }
     await until(() => other.heard.length > 0);
-    expect(other.heard.map((each) => each.of === 'target' && each.sinceMs - now)).toEqual([
-      expect.closeTo(0, -1),
-    ]);
+    expect(other.heard.every((each) => each.of === 'target' && each.sinceMs > now - 30_000)).toBe(true);
     expect(one.downs()).toBe(1);
   });
 
