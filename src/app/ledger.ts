@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { windowOf } from '../config/window.ts';
 import { createMemoryCounters } from '../governance/counters-memory.ts';
 import type { Spent } from '../governance/leases.ts';
+import { spentByEndUsers } from '../governance/spent-by-end-users.ts';
 import { windowStartMs } from '../governance/window.ts';
 import type { Told } from '../ledger/alert-loop.ts';
 import { startApplier } from '../ledger/applier.ts';
@@ -15,7 +16,7 @@ import type { Logger } from '../observe/log.ts';
 import { createFirstSecrets } from '../store/first-start.ts';
 import { NewerStoreError } from '../store/migrate.ts';
 import { openStore, type Store } from '../store/open.ts';
-import { type ShadowsSpent, shadowsSince, spentSince } from '../store/spent.ts';
+import { endUsersSpentSince, type ShadowsSpent, shadowsSince, spentSince } from '../store/spent.ts';
 import type { Configuration } from './configuration.ts';
 import type { AppOptions } from './options.ts';
 
@@ -54,7 +55,11 @@ export async function openLedger(configuration: Configuration, options: AppOptio
   const counters = createMemoryCounters();
   const restore = async ({ db }: Store, until?: number) => {
     // Nodes that share limits have that from each other.
-    if (settings.shared === undefined) counters.restore(await spentBefore(db, startedAt, until), Date.now());
+    if (settings.shared !== undefined) return;
+    const { snapshot, keyring } = configuration;
+    const since = (ms: number) => endUsersSpentSince(db, ms, until);
+    const ofEndUsers = await spentByEndUsers(snapshot(), keyring.withEndUserLimits(), since, startedAt);
+    counters.restore([...(await spentBefore(db, startedAt, until)), ...ofEndUsers], Date.now());
   };
   if (store !== undefined) {
     // What was spent before counts against limits, also what only the journal knows yet.

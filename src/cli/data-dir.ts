@@ -40,20 +40,29 @@ export function addDataOptions(command: Command): Command {
  */
 export function findDataDir(flags: DataFlags): string {
   if (flags.data !== undefined) return resolve(flags.data);
-  const file = findConfigFile(flags.config);
-  return resolve((file === undefined ? undefined : dataOf(file)) ?? './sluice-data');
+  return resolve(memberOf(flags, 'data') ?? './sluice-data');
 }
 
-function dataOf(file: string): string | undefined {
+/**
+ * The configuration file's `store`, else SQLite in the data directory.
+ * @throws CommandError when the configuration file cannot be read.
+ */
+export function findStore(flags: DataFlags): string {
+  return memberOf(flags, 'store') ?? 'sqlite';
+}
+
+function memberOf(flags: DataFlags, member: 'data' | 'store'): string | undefined {
+  const file = findConfigFile(flags.config);
+  if (file === undefined) return undefined;
   try {
-    const data: unknown = parse(readFileSync(file, 'utf8'))?.data;
-    if (data === undefined || data === null) return undefined;
-    if (typeof data === 'string' && !data.includes('${')) return data;
+    const value: unknown = parse(readFileSync(file, 'utf8'))?.[member];
+    if (value === undefined || value === null) return undefined;
+    if (typeof value === 'string' && !value.includes('${')) return value;
   } catch {
     // Whatever is wrong is said better below.
   }
   const loaded = loadConfig(file, process.env);
-  if (loaded.config !== undefined) return loaded.config.data;
+  if (loaded.config !== undefined) return loaded.config[member];
   throw new CommandError(`${formatMistakes(file, loaded.mistakes)}\nOr name the directory: --data DIR`, 2);
 }
 

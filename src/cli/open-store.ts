@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import type { Kysely, Transaction } from 'kysely';
 import { openStore, storeExists } from '../store/open.ts';
 import type { Schema } from '../store/schema.ts';
-import { CommandError, type DataFlags, findDataDir } from './data-dir.ts';
+import { CommandError, type DataFlags, findDataDir, findStore } from './data-dir.ts';
 
 /** @param make the data directory, too, where there is none. @throws CommandError */
 export async function withStore<T>(
@@ -12,13 +12,14 @@ export async function withStore<T>(
   run: (db: Kysely<Schema>) => Promise<T>,
 ): Promise<T> {
   const dataDir = findDataDir(flags);
+  const url = findStore(flags);
   if (make) makeDir(dataDir);
-  else if (!storeExists(dataDir, 'sqlite')) {
+  else if (!storeExists(dataDir, url)) {
     throw new CommandError(
       `There are no keys in ${dataDir}. Name the gateway's data directory with --data DIR.`,
     );
   }
-  const store = await openStore(dataDir, 'sqlite');
+  const store = await openStore(dataDir, url);
   try {
     return await run(store.db);
   } finally {

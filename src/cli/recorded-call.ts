@@ -12,15 +12,16 @@ import { formatUsd } from '../core/money.ts';
 import { applyLeftovers } from '../ledger/leftovers.ts';
 import { type RecordedAttempt, readCall, readPlan } from '../store/calls.ts';
 import { openStore, storeExists } from '../store/open.ts';
-import { CommandError, type DataFlags, findDataDir } from './data-dir.ts';
+import { CommandError, type DataFlags, findDataDir, findStore } from './data-dir.ts';
 import { formatTable } from './table.ts';
 
 /** @throws CommandError when the data directory has no such call. */
 export async function showRecordedCall(id: string, flags: DataFlags, json: boolean): Promise<string> {
   const dataDir = findDataDir(flags);
-  if (existsSync(join(dataDir, 'journal'))) await applyLeftovers(dataDir, 'sqlite');
-  if (!storeExists(dataDir, 'sqlite')) throw new CommandError(`Nothing is recorded in ${dataDir}.`);
-  const store = await openStore(dataDir, 'sqlite');
+  const url = findStore(flags);
+  if (existsSync(join(dataDir, 'journal'))) await applyLeftovers(dataDir, url);
+  if (!storeExists(dataDir, url)) throw new CommandError(`Nothing is recorded in ${dataDir}.`);
+  const store = await openStore(dataDir, url);
   try {
     const attempts = await readCall(store.db, id);
     if (attempts.length === 0) {

@@ -13,7 +13,14 @@ import {
   usageDimensions,
 } from '../store/usage.ts';
 import { commandName } from './command-name.ts';
-import { addDataOptions, CommandError, type DataFlags, findDataDir, runCommand } from './data-dir.ts';
+import {
+  addDataOptions,
+  CommandError,
+  type DataFlags,
+  findDataDir,
+  findStore,
+  runCommand,
+} from './data-dir.ts';
 import { readMoment } from './moment.ts';
 import { alignPoints, formatCsv, formatTable } from './table.ts';
 
@@ -61,14 +68,15 @@ function readWhen(text: string): number {
 
 async function showUsage(flags: Flags): Promise<string> {
   const dataDir = findDataDir(flags);
+  const url = findStore(flags);
   // Where a gateway runs, it applies its own journal; after one that died, its last calls are applied here.
-  if (existsSync(join(dataDir, 'journal'))) await applyLeftovers(dataDir, 'sqlite');
-  if (!storeExists(dataDir, 'sqlite')) {
+  if (existsSync(join(dataDir, 'journal'))) await applyLeftovers(dataDir, url);
+  if (!storeExists(dataDir, url)) {
     throw new CommandError(
       `Nothing is recorded in ${dataDir}. Start the gateway with \`${commandName} serve\`, or name its data directory with --data DIR.`,
     );
   }
-  const store = await openStore(dataDir, 'sqlite');
+  const store = await openStore(dataDir, url);
   try {
     return formatUsage(flags.by, await queryUsage(store.db, flags), flags.format);
   } finally {

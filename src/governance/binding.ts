@@ -2,6 +2,9 @@
 import type { Key, Limit, Snapshot } from '../config/snapshot.ts';
 import { type BoundLimit, counterName, type Owner, type Tally } from './leases.ts';
 
+/** Whose end users they are. */
+export type EndUsersOf = 'key' | 'team' | 'organisation';
+
 type Tenants = Pick<Snapshot, 'teams' | 'organisations'>;
 
 /** End users of a key whose limits are remembered; those of others are looked up anew. */
@@ -91,6 +94,6 @@ function bindLimits(snapshot: Tenants, key: Key, endUser?: string): readonly Bou
 }
 
 /** By what an end user of a key, team or organisation is counted. Names may have any characters in them. */
-export function endUserId(of: 'key' | 'team' | 'organisation', name: string, endUser: string): string {
+export function endUserId(of: EndUsersOf, name: string, endUser: string): string {
   return `${of}:${encodeURIComponent(name)}/${endUser}`;
 }

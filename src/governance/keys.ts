@@ -36,6 +36,8 @@ export interface Keyring {
   find(id: string): Key | undefined;
   /** The key of a name. */
   named(name: string): Key | undefined;
+  /** Those that limit their end users. */
+  withEndUserLimits(): Key[];
 }
 
 /**
@@ -101,6 +103,10 @@ export function createKeyring(
     },
     find: (id) => inConfiguration((key) => key.id === id) ?? keyOf(stored.findId(id)),
     named: (name) => inConfiguration((key) => key.name === name) ?? keyOf(stored.findName(name)),
+    withEndUserLimits: () =>
+      [...compiled.keys.values(), ...stored.withEndUserLimits(snapshot)].filter(
+        ({ endUserLimits }) => endUserLimits !== undefined,
+      ),
     authenticate(secret, nowMs) {
       if (secret === undefined || secret === '') {
         throw refuse(

@@ -80,6 +80,13 @@ export class StoredTenants {
     return revoked;
   }
 
+  /** Those that may limit their end users: only they are looked at closely. */
+  withEndUserLimits(tenants: Pick<Snapshot, 'teams' | 'organisations'>): Key[] {
+    return [...this.byId.values()]
+      .filter(({ stored }) => stored.document.end_users !== undefined)
+      .map((held) => this.compile(held, tenants));
+  }
+
   /** @param tenants merged ones. */
   compile(held: HeldKey, tenants: Pick<Snapshot, 'teams' | 'organisations'>): Key {
     held.key ??= this.keyOf(held.stored, tenants);

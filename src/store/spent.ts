@@ -29,6 +29,22 @@ export async function spentSince(db: Kysely<Schema>, since: number, until?: numb
   return await sumBy(db, since, until, (rows) => rows.select([...owner]).groupBy([...owner]));
 }
 
+/** The same by end user, '' for calls that named none; always from the attempts themselves. */
+export async function endUsersSpentSince(
+  db: Kysely<Schema>,
+  since: number,
+  until = Number.MAX_SAFE_INTEGER,
+): Promise<(Spent & { endUser: string })[]> {
+  const rows = await fromAttempts(db, since)
+    .leftJoin('labels as users', 'users.id', 'attempts.end_user')
+    .select(['series.key', 'series.team', 'series.organisation', 'users.label as endUser'])
+    .where('attempts.at', '<', until)
+    .where('series.operation', '!=', 'mirror')
+    .groupBy(['series.key', 'series.team', 'series.organisation', 'users.label'])
+    .execute();
+  return rows.map((row) => ({ ...toNumbers(row), endUser: row.endUser ?? '' }));
+}
+
 /** The same of calls whose answer nobody heard. */
 export async function shadowsSince(
   db: Kysely<Schema>,
@@ -54,12 +70,12 @@ async function sumBy<Row>(
     // What is summed over adds nothing to group by.
     rows.push(...(await group(part as unknown as Rows<Sums>).execute()));
   }
-  return rows.map((row) => ({
-    ...row,
-    calls: Number(row.calls),
-    tokens: Number(row.tokens),
-    nanoUsd: Number(row.nanoUsd),
-  }));
+  return rows.map(toNumbers);
+}
+
+function toNumbers<Row extends Sums>(row: Row): Row {
+  const { calls, tokens, nanoUsd } = row;
+  return { ...row, calls: Number(calls), tokens: Number(tokens), nanoUsd: Number(nanoUsd) };
 }
 
 /** Whole hours from the roll-ups, what is left of the last one from the attempts. */

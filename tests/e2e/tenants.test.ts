@@ -1,5 +1,8 @@
 /** Organisations, teams, keys and end users over sockets: who may ask for what, from where, how much, and until when. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { JsonObject } from '../../src/core/json.ts';
 import { noFile } from '../../src/core/tenants.ts';
 import { createKey, revokeKey, rotateKey, updateKey } from '../../src/store/keys.ts';
@@ -290,6 +293,35 @@ describe('end users', () => {
       expect(refused.text).toContain(`The end user \\"${name}\\" is limited to 2 requests per day`);
     }
     expect(await as('carol')).toBe(200);
+  });
+
+  test('what they used before a restart counts', async () => {
+    const dataDir = mkdtempSync(join(tmpdir(), 'sluice-test-'));
+    const yaml = `
+providers: { mock: }
+organisations: { shop: { end_users: { limits: [{ requests: 2, per: day }] } } }
+teams: { web: { organisation: shop } }
+keys: [{ name: test, key: sk-test-key, team: web, end_users: { limits: [{ requests: 9, per: lifetime }] } }]
+`;
+    const call = async (running: TestGateway, endUser: string) => {
+      const headers = { 'x-sluice-end-user': endUser };
+      return (await running.post('/v1/chat/completions', { ...chatBody, model: 'mock/echo' }, headers))
+        .status;
+    };
+    try {
+      const first = await startGateway(yaml, { dataDir });
+      expect([await call(first, 'ann'), await call(first, 'ann'), await call(first, 'bob')]).toEqual([
+        200, 200, 200,
+      ]);
+      await first.stop();
+      const second = await startGateway(yaml, { dataDir });
+      expect([await call(second, 'ann'), await call(second, 'bob'), await call(second, 'bob')]).toEqual([
+        429, 200, 429,
+      ]);
+      await second.stop();
+    } finally {
+      rmSync(dataDir, { recursive: true, force: true });
+    }
   });
 });
 

@@ -7,7 +7,10 @@ import { keySchema } from '../../src/config/tenant-schema.ts';
 import { GatewayError } from '../../src/core/error.ts';
 import type { StoredKey, StoredTenant, TenantsChange } from '../../src/core/tenants.ts';
 import { authorise } from '../../src/governance/allow.ts';
+import { createMemoryCounters } from '../../src/governance/counters-memory.ts';
 import { createKeyring, extractSecret } from '../../src/governance/keys.ts';
+import type { Lease } from '../../src/governance/leases.ts';
+import { createLimiter } from '../../src/governance/limits.ts';
 
 const now = Date.UTC(2026, 0, 15);
 
@@ -227,6 +230,29 @@ describe('authorise', () => {
     expect(error.message).toContain('model-0, model-1');
     expect(error.message).toContain('model-9 and 2 more');
     expect(error.message).not.toContain('model-10');
+  });
+});
+
+describe('end users', () => {
+  test('a key knows who limits them, and forgets those of long ago when there are too many', () => {
+    const key = compileKey(
+      { id: 'k1', name: 'ci' },
+      keySchema.parse({ end_users: { limits: [{ requests: 1, per: 'day' }] } }),
+      { teams: new Map() },
+    );
+    const counters = createMemoryCounters(100);
+    const limiter = createLimiter(counters);
+    const owners = { teams: new Map() };
+    const call = (endUser: string, at: number) =>
+      (
+        limiter.reserve(limiter.limitsOf(owners, key, endUser), { tokens: 0, nanoUsd: 0 }, at) as Lease
+      ).settle({ tokens: 0, nanoUsd: 0 }, at);
+    call('ann', now);
+    expect(() => call('ann', now)).toThrow('The end user "ann" is limited to 1 requests per day');
+    for (let i = 0; i < 5000; i++) call(`flood-${i}`, now);
+    expect(counters.size).toBeLessThanOrEqual(201);
+    expect(limiter.limitsOf(owners, key, 'bob')).toBe(limiter.limitsOf(owners, key, 'bob'));
+    expect(limiter.limitsOf(owners, key, 'bob')).not.toBe(limiter.limitsOf(owners, key, 'eve'));
   });
 });
 

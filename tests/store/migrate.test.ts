@@ -2,9 +2,12 @@
 import { expect, test } from 'bun:test';
 import { join } from 'node:path';
 import { Kysely, type Migration, Migrator } from 'kysely';
+import { keySchema } from '../../src/config/tenant-schema.ts';
 import { newCallId } from '../../src/core/id.ts';
 import { createRecorder } from '../../src/store/attempts.ts';
 import { listCalls } from '../../src/store/call-list.ts';
+import { listKeys } from '../../src/store/keys.ts';
+import { listTenants } from '../../src/store/list-tenants.ts';
 import { up as first } from '../../src/store/migrations/0001-first.ts';
 import { up as answers } from '../../src/store/migrations/0002-answers.ts';
 import { openStore } from '../../src/store/open.ts';
@@ -126,6 +129,75 @@ test('what was stored was chat, and goes on being counted', async () => {
       { operation: 'chat', calls: 2, input_tokens: 10, usd: '0.0000001' },
       { operation: 'embeddings', calls: 1, input_tokens: 9, usd: '0.000000001' },
     ]);
+  } finally {
+    await store.close();
+  }
+});
+
+test('keys that were made before are documents, and go on as they were', async () => {
+  const dataDir = tempDir();
+  const db = new Kysely<Schema>({ dialect: sqliteDialect(join(dataDir, 'sluice.db')) });
+  const migrator = new Migrator({
+    db,
+    provider: { getMigrations: async () => ({ '0001-first': { up: first } }) },
+  });
+  expect((await migrator.migrateToLatest()).error).toBeUndefined();
+  const old = {
+    team: 'web',
+    organisation: 'default',
+    models: null,
+    limits: '[]',
+    created_at: noon,
+    expires_at: null,
+  };
+  await db
+    .insertInto('keys')
+    .values([
+      {
+        ...old,
+        id: 'key_1',
+        name: 'ci',
+        hash: 'a',
+        models: '["fast"]',
+        limits: '[{"unit":"usd","max":5500000000,"per":"day"},{"unit":"concurrency","max":8}]',
+        expires_at: noon,
+        revoked_at: null,
+      },
+      { ...old, id: 'key_2', name: 'ci', hash: 'b', team: 'default', revoked_at: noon + 1 },
+    ] as never)
+    .execute();
+  await db.destroy();
+  const store = await openStore(dataDir, 'sqlite');
+  try {
+    expect(await listKeys(store.db)).toMatchObject([
+      {
+        id: 'key_1',
+        name: 'ci',
+        hash: 'a',
+        team: 'web',
+        document: {
+          team: 'web',
+          models: ['fast'],
+          limits: [{ usd: 5.5, per: 'day' }, { concurrency: 8 }],
+          expires: new Date(noon).toISOString(),
+        },
+        revision: 0,
+        createdAt: noon,
+        updatedAt: noon,
+        revokedAt: undefined,
+      },
+      {
+        id: 'key_2',
+        team: 'default',
+        document: { team: 'default' },
+        updatedAt: noon + 1,
+        revokedAt: noon + 1,
+      },
+    ]);
+    for (const { document } of await listKeys(store.db))
+      expect(keySchema.safeParse(document).success).toBe(true);
+    // Told to a gateway that starts.
+    expect((await listTenants(store.db)).keys).toHaveLength(2);
   } finally {
     await store.close();
   }
