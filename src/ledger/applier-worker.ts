@@ -136,12 +136,21 @@ function startWork(dataDir: string, url: string): Work {
     post({ type: 'state', state: now });
   }
 
+  /** Another file has taken the place of the one that was opened. */
+  async function reopen(): Promise<void> {
+    follower?.close();
+    follower = undefined;
+    store = undefined;
+    await opened.close().catch(() => {});
+  }
+
   return {
     db: () => store?.db,
     async step() {
       movedAt = performance.now();
       stepping = true;
       try {
+        if (store?.isCurrent() === false) await reopen();
         store ??= await opened.store();
         follower ??= await followJournal(dataDir, store, tell);
         await follower.catchUp();

@@ -64,19 +64,30 @@ export type FromWorker =
   | { type: 'told'; told: Told }
   | { type: 'stopped' };
 
+/** A worker that has failed outright is started again so much later. */
+const restartMs = 2000;
+
 /** Starts the worker. The journal must have been recovered before. */
 export function startApplier(options: ApplierOptions): Applier {
-  const worker = new Worker(workerUrl('ledger/applier-worker.ts'), { name: 'applier' });
   const flushes = new Map<number, () => void>();
   let flushId = 0;
+  let webhooks: readonly Webhook[] = [];
   let stopping: Promise<void> | undefined;
   let onStopped = () => {};
   const { promise: heard, resolve: onHeard } = Promise.withResolvers<void>();
   const { promise: applied, resolve: onApplied } = Promise.withResolvers<void>();
-  const post = (message: ToWorker) => worker.postMessage(message);
+  let worker: Worker | undefined = begin();
+  const post = (message: ToWorker) => worker?.postMessage(message);
 
-  worker.onmessage = (event: MessageEvent<FromWorker>) => {
-    const message = event.data;
+  function begin(): Worker {
+    const begun = new Worker(workerUrl('ledger/applier-worker.ts'), { name: 'applier' });
+    begun.onmessage = (event: MessageEvent<FromWorker>) => hear(event.data);
+    begun.onerror = (event) => failed(event.message);
+    begun.postMessage({ type: 'start', dataDir: options.dataDir, store: options.store } satisfies ToWorker);
+    return begun;
+  }
+
+  function hear(message: FromWorker): void {
     if (message.type === 'ready') onApplied();
     else if (message.type === 'state') options.onState?.(message.state);
     else if (message.type === 'tenants') {
@@ -89,18 +100,27 @@ export function startApplier(options: ApplierOptions): Applier {
       flushes.get(message.id)?.();
       flushes.delete(message.id);
     }
-  };
-  worker.onerror = (event) => {
+  }
+
+  /** What was not applied is in the journal still. */
+  function failed(message: string): void {
+    worker?.terminate();
+    worker = undefined;
     options.onState?.({
       ok: false,
-      error: `The applier failed and calls stay in the journal until the next start: ${event.message}`,
+      error: `The applier failed, calls stay in the journal, and it is started again: ${message}`,
       position: journalStart,
       appliedAt: 0,
       unreadable: 0,
     });
     onStopped();
-  };
-  post({ type: 'start', dataDir: options.dataDir, store: options.store });
+    setTimeout(() => {
+      if (stopping !== undefined) return;
+      worker = begin();
+      post({ type: 'webhooks', webhooks });
+      for (const id of flushes.keys()) post({ type: 'flush', id });
+    }, restartMs).unref();
+  }
 
   return {
     ready: Promise.all([heard, applied]).then(() => {}),
@@ -109,13 +129,17 @@ export function startApplier(options: ApplierOptions): Applier {
         flushes.set(++flushId, resolve);
         post({ type: 'flush', id: flushId });
       }),
-    setWebhooks: (webhooks) => post({ type: 'webhooks', webhooks }),
+    setWebhooks(next) {
+      webhooks = next;
+      post({ type: 'webhooks', webhooks });
+    },
     raise: (alert) => post({ type: 'alert', alert }),
     stop() {
       stopping ??= new Promise<void>((resolve) => {
         onStopped = resolve;
-        post({ type: 'stop' });
-      }).then(() => worker.terminate());
+        if (worker === undefined) resolve();
+        else post({ type: 'stop' });
+      }).then(() => worker?.terminate());
       return stopping;
     },
   };

@@ -1,5 +1,5 @@
 /** Opens the store a configuration names. */
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { Kysely, sql } from 'kysely';
 import { migrate, NewerStoreError } from './migrate.ts';
@@ -8,6 +8,8 @@ import { sqliteDialect, sqliteThreadDialect } from './sqlite.ts';
 
 export interface Store {
   db: Kysely<Schema>;
+  /** Whether what is written goes where others read: an SQLite file may have been replaced. @throws when it is gone. */
+  isCurrent(): boolean;
   /** Returns once all that was committed is on the disk itself. */
   sync(): Promise<void>;
   close(): Promise<void>;
@@ -45,7 +47,9 @@ export function openLater(dataDir: string, url: string, options: OpenOptions = {
     store,
     db: async () => (await store()).db,
     async close() {
-      const store = await opening?.catch(() => undefined);
+      const closing = opening;
+      opening = undefined;
+      const store = await closing?.catch(() => undefined);
       await store?.close();
     },
   };
@@ -94,8 +98,14 @@ async function openSqlite(path: string, { thread = 'same' }: OpenOptions): Promi
     if (code !== 'SQLITE_CANTOPEN' && code !== 'SQLITE_READONLY' && code !== 'SQLITE_NOTADB') throw error;
     throw new Error(`cannot open ${path} for writing (${(error as Error).message})`, { cause: error });
   }
+  const opened = statSync(path).ino;
   return {
     db,
+    isCurrent() {
+      const found = statSync(path, { throwIfNoEntry: false });
+      if (found === undefined) throw new Error(`${path} is gone; put it back, or restart to begin anew`);
+      return found.ino === opened;
+    },
     sync: async () => {
       await sql`pragma wal_checkpoint(full)`.execute(db);
     },
@@ -122,5 +132,5 @@ async function openPostgres(url: string): Promise<Store> {
     throw new Error(`cannot use ${nameStore(url)} (${reasonOf(error)})`, { cause: error });
   }
   // What PostgreSQL has committed is on its disk.
-  return { db, sync: async () => {}, close: () => db.destroy() };
+  return { db, isCurrent: () => true, sync: async () => {}, close: () => db.destroy() };
 }

@@ -19,6 +19,8 @@ export function postgresDialect(url: string, { patient = false } = {}): Postgres
   const pool = new Pool({ ...config, max: maxConnections, allowExitOnIdle: true });
   // Connections that break while nobody uses them are replaced.
   pool.on('error', () => {});
+  // And those that break while somebody does tell him by what he asks for; without a listener the thread would end.
+  pool.on('connect', (client) => client.on('error', () => {}));
   return new PostgresDialect({
     pool: {
       connect: async () => new CautiousClient(await pool.connect()),

@@ -21,8 +21,8 @@ import { ask, makePlace, start, waitFor } from './program.ts';
 const clients = 12;
 /** 1000 tokens of input at 1 USD per million, 100 of output at 10. */
 const answerNano = 1000 * 1000 + 100 * 10_000;
-/** Where it does not refuse, the flaky model counts two tokens of input and of output, always. */
-const flakyNano = 2 * 1000 + 2 * 10_000;
+/** Where it does not refuse, the flaky model says the prompt again, and counts four characters a token. */
+const flakyNano = (prompt: string): number => Math.ceil(prompt.length / 4) * (1000 + 10_000);
 
 const configOf = (base: string, store: string): string => `
 listen: 127.0.0.1:0
@@ -201,7 +201,7 @@ async function compare(dataDir: string, url: string, { reached, reserved, heard 
       must(nano > 0 && row.estimated === 1, `${id} was interrupted, with ${nano} reserved`);
     } else {
       must(there, `${id} ${row.outcome} was never at the provider`);
-      if (row.outcome === 'ok') nano = row.target.includes('flaky') ? flakyNano : answerNano;
+      if (row.outcome === 'ok') nano = row.target.includes('flaky') ? flakyNano(row.session) : answerNano;
     }
     must(row.nano_usd === nano, `${id} ${row.outcome} is charged ${row.nano_usd}, not ${nano}`);
     expectedNano += nano;
