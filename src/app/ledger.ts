@@ -51,7 +51,10 @@ export async function openLedger(configuration: Configuration, options: AppOptio
       writable = ok;
     },
   });
-  configuration.follow(({ settings: { webhooks } }) => applier.setWebhooks(webhooks));
+  configuration.follow(({ settings: { webhooks, retention } }) => {
+    applier.setWebhooks(webhooks);
+    applier.setRetention(retention);
+  });
   const counters = createMemoryCounters();
   const restore = async ({ db }: Store, until?: number) => {
     // Nodes that share limits have that from each other.

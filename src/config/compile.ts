@@ -87,6 +87,7 @@ export function compile(config: Config, options: CompileOptions): Snapshot {
         config.trusted_proxies.length === 0 ? undefined : compileAddresses(config.trusted_proxies),
       drainMs: config.drain,
       journal: { limitBytes: config.journal.limit, alarmBytes: config.journal.alarm },
+      retention: { callsMs: config.retention.calls, plansMs: config.retention.plans },
       webhooks: config.webhooks.map(({ url, secret, events, organisation }) => ({
         url,
         secret,

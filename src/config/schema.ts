@@ -11,7 +11,7 @@ import { route } from './route-schema.ts';
 import { shared } from './shared-schema.ts';
 import { configKeySchema, organisationSchema, teamSchema, tenantName } from './tenant-schema.ts';
 import { timeout } from './timeout-schema.ts';
-import { duration, secret, size, text } from './values.ts';
+import { duration, keptFor, secret, size, text } from './values.ts';
 import { journal, webhooks } from './webhook-schema.ts';
 
 /** Those a provider can be called in. */
@@ -120,6 +120,15 @@ export const configSchema = z
         'Where calls and keys are kept: `sqlite` (a file in `data`), or a PostgreSQL database that several nodes share, `postgres://user:password@host:5432/database`.',
       ),
     journal: journal.prefault({}).describe('How much the journal may hold that is not in the store yet.'),
+    retention: z
+      .strictObject({
+        calls: keptFor
+          .prefault('400d')
+          .describe('Single calls: who asked what when, with sessions and end users. Sums stay for ever.'),
+        plans: keptFor.prefault('30d').describe('Why calls went where they went.'),
+      })
+      .prefault({})
+      .describe('How long the store keeps what: 90d, 12w, 2y or forever.'),
     shared: shared
       .prefault('none')
       .describe('What several nodes share their health and limits through: none, or a Redis.'),

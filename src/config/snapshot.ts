@@ -2,6 +2,7 @@
 import type { DialectName } from '../core/chat.ts';
 import type { LimitUnit, WhenExhausted } from '../core/limit.ts';
 import type { NanoUsd, Price } from '../core/money.ts';
+import type { Retention } from '../core/retention.ts';
 import type { Webhook } from '../core/webhook.ts';
 import type { Dialect, RealtimeAt } from '../dialects/dialect.ts';
 import type { SurfaceName } from '../dialects/objects/surface.ts';
@@ -59,6 +60,8 @@ export interface Settings {
   drainMs: number;
   /** How much of the journal may be missing in the store: from `alarmBytes` on somebody is told, above `limitBytes` calls are refused. */
   journal: { limitBytes: number; alarmBytes: number };
+  /** How long the store keeps single calls and their plans. */
+  retention: Retention;
   webhooks: readonly Webhook[];
   logLevel: string;
 }

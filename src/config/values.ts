@@ -26,6 +26,19 @@ export const diskSize = measured(
   1024 ** 5,
 );
 
+/** `90d`, `12w` or `2y`: to milliseconds, at most a century; `forever`: undefined. */
+export const keptFor = z.string({ error: 'write it as 90d or forever' }).transform((text, context) => {
+  if (text.trim() === 'forever') return undefined;
+  const [, amount, unit] = /^(\d{1,5})\s*([dwy])$/.exec(text.trim()) ?? [];
+  const days = Number(amount) * { d: 1, w: 7, y: 365 }[unit as 'd' | 'w' | 'y'];
+  if (days > 0 && days <= 36_500) return days * 86_400_000;
+  context.addIssue({
+    code: 'custom',
+    message: `"${text}" is not usable; write it as 90d, 12w, 2y or forever`,
+  });
+  return z.NEVER;
+});
+
 function measured(example: string, form: RegExp, units: Record<string, number>, max: number) {
   return z.string({ error: `write it as ${example}` }).transform((text, context) => {
     const [, amount, unit] = form.exec(text.trim()) ?? [];

@@ -6,6 +6,7 @@ import type { ApplierState, FromWorker, ToWorker } from './applier.ts';
 import { keepControl } from './control-copy.ts';
 import { reasonOf } from './data-dir.ts';
 import { type Follower, followJournal } from './follow.ts';
+import { keepRetention } from './retention-loop.ts';
 import { journalStart } from './segments.ts';
 
 declare const self: Worker;
@@ -20,6 +21,7 @@ let flushes: number[] = [];
 let wake = () => {};
 let work: Work | undefined;
 let alerts: Promise<AlertRunner> | undefined;
+const retention = keepRetention(() => work?.db());
 
 self.onmessage = (event: MessageEvent<ToWorker>) => {
   const message = event.data;
@@ -34,6 +36,9 @@ self.onmessage = (event: MessageEvent<ToWorker>) => {
       return;
     case 'alert':
       void alerts?.then((runner) => runner.raise(message.alert));
+      return;
+    case 'retention':
+      retention.set(message.retention);
       return;
     case 'flush':
       flushes.push(message.id);
@@ -79,6 +84,7 @@ async function run(dataDir: string, url: string): Promise<void> {
     if (!stopping) await sleep(failures === 0 ? tickMs : Math.min(longestBackoffMs, tickMs * 2 ** failures));
   }
   clearInterval(watch);
+  await retention.stop();
   await (await alerts)?.stop();
   await work.close();
   post({ type: 'stopped' });

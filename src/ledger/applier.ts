@@ -2,6 +2,7 @@
 
 import type { Additions } from '../core/additions.ts';
 import type { Alert } from '../core/alert.ts';
+import type { Retention } from '../core/retention.ts';
 import type { TenantsChange } from '../core/tenants.ts';
 import type { Webhook } from '../core/webhook.ts';
 import { workerUrl } from '../core/worker-url.ts';
@@ -42,6 +43,8 @@ export interface Applier {
   flushed(): Promise<void>;
   /** From now on these are told of alerts. */
   setWebhooks(webhooks: readonly Webhook[]): void;
+  /** From now on what is older is removed from the store, a little at a time. */
+  setRetention(retention: Retention): void;
   /** Has the webhooks told that want it. */
   raise(alert: Alert): void;
   /** Tries once more to apply what is left, then ends the worker. What could not be applied is at the next start. */
@@ -52,6 +55,7 @@ export type ToWorker =
   | { type: 'start'; dataDir: string; store: string }
   | { type: 'flush'; id: number }
   | { type: 'webhooks'; webhooks: readonly Webhook[] }
+  | { type: 'retention'; retention: Retention }
   | { type: 'alert'; alert: Alert }
   | { type: 'stop' };
 
@@ -72,6 +76,7 @@ export function startApplier(options: ApplierOptions): Applier {
   const flushes = new Map<number, () => void>();
   let flushId = 0;
   let webhooks: readonly Webhook[] = [];
+  let retention: Retention | undefined;
   let stopping: Promise<void> | undefined;
   let onStopped = () => {};
   const { promise: heard, resolve: onHeard } = Promise.withResolvers<void>();
@@ -118,6 +123,7 @@ export function startApplier(options: ApplierOptions): Applier {
       if (stopping !== undefined) return;
       worker = begin();
       post({ type: 'webhooks', webhooks });
+      if (retention !== undefined) post({ type: 'retention', retention });
       for (const id of flushes.keys()) post({ type: 'flush', id });
     }, restartMs).unref();
   }
@@ -132,6 +138,10 @@ export function startApplier(options: ApplierOptions): Applier {
     setWebhooks(next) {
       webhooks = next;
       post({ type: 'webhooks', webhooks });
+    },
+    setRetention(next) {
+      retention = next;
+      post({ type: 'retention', retention });
     },
     raise: (alert) => post({ type: 'alert', alert }),
     stop() {

@@ -25,7 +25,8 @@ export interface LaterStore {
 
 /**
  * On which thread SQLite works. `beside`: on one of the connection's own, so that the caller never waits for the disk or
- * for other writers; each statement costs some microseconds more. PostgreSQL works elsewhere anyway.
+ * for other writers; each statement costs some microseconds more. PostgreSQL works elsewhere anyway. One thread keeps to one of them:
+ * while a connection of the same thread waits for a transaction that another one has begun, nobody could end that.
  */
 export interface OpenOptions {
   thread?: 'same' | 'beside';

@@ -1,7 +1,8 @@
 /** What was spent since a moment: how limits find out, after a restart, how much of their window is used up. */
 import { type Kysely, type SelectQueryBuilder, sql } from 'kysely';
 import type { NanoUsd } from '../core/money.ts';
-import type { Schema } from './schema.ts';
+import type { RollupsTable, Schema } from './schema.ts';
+import { type Stretch, stretchesOf } from './stretches.ts';
 
 /** Sums of one key's attempts (in one team, if it moved). `tokens` is input and output. */
 export interface Spent {
@@ -22,7 +23,8 @@ const msPerHour = 3_600_000;
 /**
  * All that ended at or after `since` (milliseconds since 1970): from the roll-ups when it is a whole hour, as the start
  * of an hour, a day or a month is, and from the attempts themselves for shorter windows.
- * @param until only what ended before; then there may be two rows of a key, which are to be added.
+ * There may be several rows of a key, which are to be added.
+ * @param until only what ended before.
  */
 export async function spentSince(db: Kysely<Schema>, since: number, until?: number): Promise<Spent[]> {
   const owner = ['series.key', 'series.team', 'series.organisation'] as const;
@@ -67,8 +69,7 @@ async function sumBy<Row>(
 ): Promise<(Sums & Row)[]> {
   const rows: (Sums & Row)[] = [];
   for (const part of partsOf(db, since, until)) {
-    // What is summed over adds nothing to group by.
-    rows.push(...(await group(part as unknown as Rows<Sums>).execute()));
+    rows.push(...(await group(part).execute()));
   }
   return rows.map(toNumbers);
 }
@@ -78,33 +79,35 @@ function toNumbers<Row extends Sums>(row: Row): Row {
   return { ...row, calls: Number(calls), tokens: Number(tokens), nanoUsd: Number(nanoUsd) };
 }
 
-/** Whole hours from the roll-ups, what is left of the last one from the attempts. */
+/** Whole hours and days from the roll-ups, what is left of the last one from the attempts. */
 function partsOf(db: Kysely<Schema>, since: number, until: number | undefined) {
   // A lifetime began before the first hour there is.
   const from = Math.max(0, since);
-  const whole = from % msPerHour === 0;
-  if (until === undefined) return [whole ? fromRollups(db, from / msPerHour) : fromAttempts(db, from)];
-  const lastHour = Math.floor(until / msPerHour);
-  const rest = whole ? Math.max(from, lastHour * msPerHour) : from;
-  const attempts = fromAttempts(db, rest).where('attempts.at', '<', until);
-  if (!whole) return [attempts];
-  return [fromRollups(db, from / msPerHour).where('rollups.hour', '<', lastHour), attempts];
+  if (from % msPerHour !== 0) return [fromAttempts(db, from, until)];
+  const lastHour = until === undefined ? undefined : Math.floor(until / msPerHour);
+  const parts = stretchesOf(from / msPerHour, lastHour).map((stretch) => fromSums(db, stretch));
+  if (lastHour !== undefined) parts.push(fromAttempts(db, Math.max(from, lastHour * msPerHour), until));
+  return parts;
 }
 
-function fromRollups(db: Kysely<Schema>, hour: number) {
-  return db
-    .selectFrom('rollups')
-    .innerJoin('series', 'series.id', 'rollups.series')
+function fromSums(db: Kysely<Schema>, { table, time, from, to }: Stretch) {
+  const at = sql.ref<number>(`sums.${time}`);
+  const sums = db
+    .selectFrom(sql<RollupsTable>`${sql.table(table)}`.as<'sums'>('sums'))
+    .innerJoin('series', 'series.id', 'sums.series')
     .select([
-      sql<number>`sum(rollups.calls)`.as('calls'),
-      sql<number>`sum(rollups.input + rollups.output)`.as('tokens'),
-      sql<number>`sum(rollups.sell_nano_usd)`.as('nanoUsd'),
+      sql<number>`sum(sums.calls)`.as('calls'),
+      sql<number>`sum(sums.input + sums.output)`.as('tokens'),
+      sql<number>`sum(sums.sell_nano_usd)`.as('nanoUsd'),
     ])
-    .where('rollups.hour', '>=', hour);
+    .where(at, '>=', from)
+    .$if(to !== undefined, (select) => select.where(at, '<', to!));
+  // What is summed over adds nothing to group by.
+  return sums as unknown as Rows<Sums>;
 }
 
-function fromAttempts(db: Kysely<Schema>, since: number) {
-  return db
+function fromAttempts(db: Kysely<Schema>, since: number, until: number | undefined) {
+  const sums = db
     .selectFrom('attempts')
     .innerJoin('series', 'series.id', 'attempts.series')
     .select([
@@ -112,5 +115,7 @@ function fromAttempts(db: Kysely<Schema>, since: number) {
       sql<number>`sum(attempts.input + attempts.output)`.as('tokens'),
       sql<number>`sum(coalesce(attempts.sell_nano_usd, attempts.nano_usd, 0))`.as('nanoUsd'),
     ])
-    .where('attempts.at', '>=', since);
+    .where('attempts.at', '>=', since)
+    .$if(until !== undefined, (select) => select.where('attempts.at', '<', until!));
+  return sums as unknown as Rows<Sums>;
 }

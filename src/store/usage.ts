@@ -1,8 +1,9 @@
 /** What was used and spent, summed by one or several dimensions, from the roll-ups. */
-import { type Kysely, type RawBuilder, type SqlBool, sql } from 'kysely';
+import { type Kysely, type RawBuilder, sql } from 'kysely';
 import { formatUsd } from '../core/money.ts';
 import { matchSeries, type SeriesFilter } from './filter.ts';
-import type { Schema } from './schema.ts';
+import type { RollupsTable, Schema } from './schema.ts';
+import { type Stretch, stretchesOf } from './stretches.ts';
 
 export const usageDimensions = [
   'model',
@@ -122,14 +123,27 @@ async function readSums(
   by: readonly UsageDimension[],
   query: UsageQuery,
 ): Promise<SumsRow[]> {
-  const values = by.map(valueSql);
   const since = Math.floor((query.since ?? 0) / msPerHour);
   const until = query.until === undefined ? undefined : Math.ceil(query.until / msPerHour);
-  const number = (column: string) => sql<number>`cast(sum(${sql.ref(`rollups.${column}`)}) as bigint)`;
+  const rows: SumsRow[] = [];
+  for (const part of stretchesOf(since, until, by.includes('hour')))
+    rows.push(...(await readPart(db, by, query.filter, part)));
+  return rows;
+}
+
+async function readPart(
+  db: Kysely<Schema>,
+  by: readonly UsageDimension[],
+  filter: SeriesFilter | undefined,
+  { table, time, from, to }: Stretch,
+): Promise<SumsRow[]> {
+  const at = sql.ref<number>(`sums.${time}`);
+  const values = by.map((dimension) => valueSql(dimension, at, time));
+  const number = (column: string) => sql<number>`cast(sum(${sql.ref(`sums.${column}`)}) as bigint)`;
   const rows = await db
-    .selectFrom('rollups')
-    .innerJoin('series', 'series.id', 'rollups.series')
-    .leftJoin('keys', 'keys.id', 'series.key')
+    .selectFrom(sql<RollupsTable>`${sql.table(table)}`.as<'sums'>('sums'))
+    .innerJoin('series', 'series.id', 'sums.series')
+    .$if(by.includes('key'), (select) => select.leftJoin('keys', 'keys.id', 'series.key'))
     .select([
       ...values.map((value, i) => value.as(`v${i}`)),
       number('calls').as('calls'),
@@ -140,24 +154,28 @@ async function readSums(
       number('cache_read').as('cached'),
       number('output').as('output'),
       // As text: past nine million dollars a JavaScript number is no longer exact.
-      sql<string>`cast(sum(rollups.nano_usd) as text)`.as('nano'),
-      sql<string>`cast(sum(rollups.sell_nano_usd) as text)`.as('sell'),
+      sql<string>`cast(sum(sums.nano_usd) as text)`.as('nano'),
+      sql<string>`cast(sum(sums.sell_nano_usd) as text)`.as('sell'),
     ])
-    .where('rollups.hour', '>=', since)
-    .$if(until !== undefined, (select) => select.where(sql<SqlBool>`rollups.hour < ${until}`))
-    .$if(query.filter !== undefined, (select) => select.where(matchSeries(query.filter!)))
+    .where(at, '>=', from)
+    .$if(to !== undefined, (select) => select.where(at, '<', to!))
+    .$if(filter !== undefined, (select) => select.where(matchSeries(filter!)))
     .$if(values.length > 0, (select) => select.groupBy(values))
     .execute();
   return rows as unknown as SumsRow[];
 }
 
-function valueSql(by: UsageDimension): RawBuilder<string | number> {
+function valueSql(
+  by: UsageDimension,
+  at: RawBuilder<number>,
+  time: Stretch['time'],
+): RawBuilder<string | number> {
   switch (by) {
     case 'hour':
-      return sql<number>`rollups.hour`;
+      return at;
     case 'day':
     case 'month':
-      return sql<number>`rollups.hour / 24`;
+      return time === 'day' ? at : sql<number>`${at} / 24`;
     case 'tag':
       return sql<string>`series.tags`;
     case 'key':

@@ -225,6 +225,7 @@ test('settings are in the units their names say', () => {
     fetchMedia: 'public',
     drainMs: 30_000,
     journal: { limitBytes: 8 * 1024 ** 3, alarmBytes: 1024 ** 3 },
+    retention: { callsMs: 400 * 86_400_000, plansMs: 30 * 86_400_000 },
     webhooks: [],
     logLevel: 'debug',
   });
