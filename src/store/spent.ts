@@ -83,10 +83,10 @@ function toNumbers<Row extends Sums>(row: Row): Row {
 function partsOf(db: Kysely<Schema>, since: number, until: number | undefined) {
   // A lifetime began before the first hour there is.
   const from = Math.max(0, since);
-  if (from % msPerHour !== 0) return [fromAttempts(db, from, until)];
+  if (from % msPerHour !== 0) return [attemptsWithin(db, from, until)];
   const lastHour = until === undefined ? undefined : Math.floor(until / msPerHour);
   const parts = stretchesOf(from / msPerHour, lastHour).map((stretch) => fromSums(db, stretch));
-  if (lastHour !== undefined) parts.push(fromAttempts(db, Math.max(from, lastHour * msPerHour), until));
+  if (lastHour !== undefined) parts.push(attemptsWithin(db, Math.max(from, lastHour * msPerHour), until));
   return parts;
 }
 
@@ -106,8 +106,15 @@ function fromSums(db: Kysely<Schema>, { table, time, from, to }: Stretch) {
   return sums as unknown as Rows<Sums>;
 }
 
-function fromAttempts(db: Kysely<Schema>, since: number, until: number | undefined) {
-  const sums = db
+function attemptsWithin(db: Kysely<Schema>, since: number, until: number | undefined) {
+  const sums = fromAttempts(db, since).$if(until !== undefined, (select) =>
+    select.where('attempts.at', '<', until!),
+  );
+  return sums as unknown as Rows<Sums>;
+}
+
+function fromAttempts(db: Kysely<Schema>, since: number) {
+  return db
     .selectFrom('attempts')
     .innerJoin('series', 'series.id', 'attempts.series')
     .select([
@@ -115,7 +122,5 @@ function fromAttempts(db: Kysely<Schema>, since: number, until: number | undefin
       sql<number>`sum(attempts.input + attempts.output)`.as('tokens'),
       sql<number>`sum(coalesce(attempts.sell_nano_usd, attempts.nano_usd, 0))`.as('nanoUsd'),
     ])
-    .where('attempts.at', '>=', since)
-    .$if(until !== undefined, (select) => select.where('attempts.at', '<', until!));
-  return sums as unknown as Rows<Sums>;
+    .where('attempts.at', '>=', since);
 }
