@@ -6,7 +6,7 @@ import { cliActor, writeAudit } from '../store/audit.ts';
 import { createKey, findKey, listKeys, revokeKey, rotateKey, updateKey } from '../store/keys.ts';
 import { renewFirstToken } from '../store/tokens.ts';
 import { commandName } from './command-name.ts';
-import { addDataOptions, CommandError, type DataFlags, runCommand } from './data-dir.ts';
+import { addDataOptions, type DataFlags, runCommand } from './data-dir.ts';
 import { fileTenants, unknownModels } from './file-tenants.ts';
 import { type Format, formatKeys } from './format-tenants.ts';
 import { readSpan } from './moment.ts';
@@ -157,6 +157,6 @@ function warnOfModels(flags: TenantFlags): void {
 function readGrace(text: string): number {
   const ms = readSpan(text);
   if (ms === undefined) throw new InvalidArgumentError('Give a span of time: 0m, 12h, 7d.');
-  if (ms > 366 * dayMs) throw new CommandError('The secret before may go on working for a year at most.');
+  if (ms > 366 * dayMs) throw new InvalidArgumentError('It may go on working for a year at most.');
   return ms;
 }

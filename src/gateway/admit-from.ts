@@ -23,7 +23,7 @@ export function admitFrom(
  * https://developer.mozilla.org/en-US/docs/Web/HTTP/Reference/Headers/X-Forwarded-For#selecting_an_ip_address
  * @returns an IP address, or what a trusted proxy says instead of one: that is in no list.
  */
-export function clientAddress(
+function clientAddress(
   request: Pick<ClientRequest, 'address' | 'headers'>,
   { trustedProxies }: Pick<Settings, 'trustedProxies'>,
 ): string {

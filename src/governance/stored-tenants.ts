@@ -110,6 +110,12 @@ export class StoredTenants {
     if (!parsed.success) this.complain('key', stored.name, parsed.error);
     const document = parsed.success ? parsed.data : keySchema.parse({ team: stored.team, disabled: true });
     if (stored.revokedAt !== undefined) document.disabled = true;
+    // The file may have had it until now: its keys go on, but nobody may take its limits for granted.
+    else if (document.team !== 'default' && !tenants.teams.has(document.team))
+      this.alarm('a key belongs to a team that is not there any more, whose limits hold no longer', {
+        key: stored.name,
+        team: document.team,
+      });
     return compileKey(stored, document, tenants);
   }
 

@@ -151,6 +151,15 @@ describe('authenticate', () => {
     expect(told).toMatchObject([{ owner: 'key', name: 'two' }]);
   });
 
+  test('a key whose team is gone goes on, and is told of', () => {
+    const told: unknown[] = [];
+    const ring = createKeyring(snapshotWith([]), (_, fields) => told.push(fields));
+    ring.change(changeOf({ keys: [storedKey('two', { document: { team: 'gone' } })] }));
+    expect(ring.authenticate('two', now)).toMatchObject({ team: 'gone', organisation: 'default' });
+    ring.authenticate('two', now);
+    expect(told).toEqual([{ key: 'two', team: 'gone' }]);
+  });
+
   test('teams and organisations of the configuration win over those of the store', () => {
     const ring = createKeyring(snapshotWith([]));
     const stored = changeOf({ teams: [storedTenant('web', { organisation: 'other' }), storedTenant('ops')] });

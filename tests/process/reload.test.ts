@@ -53,6 +53,34 @@ describe('the configuration file', () => {
     expect(await program.stop()).toBe(0);
   });
 
+  test('teams and keys of it change with it, also what keys of the store belong to', async () => {
+    const file = join(place.dir, 'sluice.yaml');
+    const yaml = (team: string, key: string) =>
+      `listen: 127.0.0.1:0\nproviders: { mock: {} }\nkeys: [{ name: test, team: web, ${key} }]\nteams: { web: { ${team} } }\n`;
+    writeFileSync(file, yaml('', 'key: sk-test'));
+    const program = start([], { cwd: place.dir });
+    const url = await program.listening();
+    const made = await run(['keys', 'create', '--name', 'ann', '--team', 'web'], { cwd: place.dir });
+    const ann = made.stdout.trim();
+    await becomes(200, url, 'mock/echo', ann);
+    expect(await statusOf(url, 'mock/echo')).toBe(200);
+
+    writeFileSync(file, yaml('models: [other/*]', 'key: sk-test'));
+    await becomes(403, url, 'mock/echo');
+    expect(await statusOf(url, 'mock/echo', ann)).toBe(403);
+
+    writeFileSync(file, yaml('', 'key: sk-next, previous: { key: sk-test, until: 2100-01-01 }'));
+    await becomes(200, url, 'mock/echo', 'sk-next');
+    expect(await statusOf(url, 'mock/echo')).toBe(200);
+    expect(await statusOf(url, 'mock/echo', ann)).toBe(200);
+
+    writeFileSync(file, yaml('disabled: true', 'key: sk-next'));
+    await becomes(403, url, 'mock/echo', 'sk-next');
+    expect(await statusOf(url, 'mock/echo', ann)).toBe(403);
+    expect(await statusOf(url, 'mock/echo')).toBe(401);
+    expect(await program.stop()).toBe(0);
+  });
+
   test('is read again on SIGHUP, through the launcher too', async () => {
     // A change behind a link is not seen by itself.
     mkdirSync(join(place.dir, 'elsewhere'));
