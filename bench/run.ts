@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: Sluice beside nginx and Portkey's gateway under the same load, in one run, as figures and ratios;
  * `--pairs` every client's dialect with every provider's instead; `--faults` what callers notice of providers that fail,
- * with Sluice alone; `--crash 100` kills it so many times and compares what is stored with what the provider counted. `--quick` measures the same, and a few pairs, for a shorter time. Targets are printed beside the
+ * with Sluice alone; `--ledger` what limits and journal cost a call; `--crash 100` kills it so many times and compares what is stored with what the provider counted. `--quick` measures the same, and a few pairs, for a shorter time. Targets are printed beside the
  * figures; missing one is no failure.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -13,6 +13,7 @@ import sluicePackage from '../package.json';
 import { type Launch, nginxLaunch, portkeyLaunch, type Served, sluiceLaunch } from './contenders.ts';
 import { measureCrashes } from './crash.ts';
 import { formatFaults, measureFaults } from './faults.ts';
+import { formatLedger, measureLedger } from './ledger.ts';
 import { type Effort, measureAll, servedTo } from './measure.ts';
 import { allPairs, fewPairs, measurePairs, type PairEffort, servedInPairs } from './pairs.ts';
 import { formatPairsMarkdown, formatPairsText } from './pairs-report.ts';
@@ -54,6 +55,7 @@ const quick = process.argv.includes('--quick');
 const onlyPairs = process.argv.includes('--pairs');
 const onlyFaults = process.argv.includes('--faults');
 const onlyShared = process.argv.includes('--shared');
+const onlyLedger = process.argv.includes('--ledger');
 const crashes = process.argv.includes('--crash')
   ? Number(process.argv[process.argv.indexOf('--crash') + 1]) || 100
   : 0;
@@ -62,9 +64,9 @@ const pairEffort = quick ? somePairs : everyPair;
 /** What `npm run build` made. */
 const built = [join(root, 'dist/sluice')];
 
-const missing = (onlyShared ? ['redis-server'] : onlyFaults || crashes > 0 ? [] : ['nginx', 'wrk']).filter(
-  (tool) => Bun.which(tool) === null,
-);
+const missing = (
+  onlyShared ? ['redis-server'] : onlyFaults || onlyLedger || crashes > 0 ? [] : ['nginx', 'wrk']
+).filter((tool) => Bun.which(tool) === null);
 if (missing.length > 0) {
   process.stderr.write(
     `bench: ${missing.join(' and ')} not found on the PATH; apt-get install nginx wrk redis-server\n`,
@@ -171,6 +173,10 @@ async function benchFaults(): Promise<void> {
 try {
   if (crashes > 0) {
     process.stdout.write(`\n${await measureCrashes(crashes, progress)}\n`);
+    leave(0);
+  }
+  if (onlyLedger) {
+    process.stdout.write(`\n${formatLedger(await measureLedger())}\n`);
     leave(0);
   }
   if (onlyShared) {

@@ -12,10 +12,10 @@ import { join } from 'node:path';
 import { openEntries } from '../../src/ledger/entries.ts';
 import { readDispatched } from '../../src/ledger/lines.ts';
 import { journalStart } from '../../src/ledger/segments.ts';
+import { selectAttempts, toRecord } from '../../src/store/calls.ts';
 import { openStore } from '../../src/store/open.ts';
 import { queryUsage, totalUsage } from '../../src/store/usage.ts';
 import { startFakeProvider } from '../fake-provider.ts';
-import { recordedAttempts } from '../ledger/attempts.ts';
 import { ask, makePlace, start, waitFor } from './program.ts';
 
 const clients = 12;
@@ -168,7 +168,7 @@ interface Seen {
 
 async function compare(dataDir: string, url: string, { reached, reserved, heard }: Seen) {
   const store = await openStore(dataDir, url);
-  const rows = await recordedAttempts(store);
+  const rows = (await selectAttempts(store.db).execute()).map(toRecord);
   const usages = await Promise.all(
     (['model', 'key', 'provider'] as const).map((by) => queryUsage(store.db, { by })),
   );
