@@ -1,10 +1,9 @@
 /** Which data directory a command works on, and what it says when it cannot. */
-import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { parse } from 'yaml';
-import { loadConfig } from '../config/load.ts';
+import { loadConfig, readMember } from '../config/load.ts';
 import { formatMistakes } from '../config/mistakes.ts';
+import { isStore } from '../config/schema.ts';
 import { defaultConfigFile, findConfigFile } from './config-file.ts';
 
 export interface DataFlags {
@@ -29,41 +28,38 @@ export function addDataOptions(command: Command): Command {
     .option('-d, --data <dir>', 'data directory of the gateway (default: ./sluice-data)')
     .option(
       '-c, --config <file>',
-      `configuration file whose \`data\` is meant (default: ${defaultConfigFile} where there is one)`,
+      `configuration file whose \`data\` and \`store\` are meant (default: ${defaultConfigFile} where there is one)`,
     );
 }
 
-/**
- * `--data`, or the configuration file's `data`, or ./sluice-data. Of the file only that member counts: provider keys
- * that are set for the gateway alone are not missed here.
- * @throws CommandError when the configuration file cannot be read.
- */
-export function findDataDir(flags: DataFlags): string {
-  if (flags.data !== undefined) return resolve(flags.data);
-  return resolve(memberOf(flags, 'data') ?? './sluice-data');
+/** Where the calls and keys of a gateway are. */
+export interface Place {
+  dataDir: string;
+  /** The configuration's `store`. */
+  url: string;
 }
 
 /**
- * The configuration file's `store`, else SQLite in the data directory.
+ * `--data`, or the configuration file's `data`, or ./sluice-data; and the file's `store`, or SQLite. Of the file only those
+ * members count: provider keys that are set for the gateway alone are not missed here.
  * @throws CommandError when the configuration file cannot be read.
  */
-export function findStore(flags: DataFlags): string {
-  return memberOf(flags, 'store') ?? 'sqlite';
-}
-
-function memberOf(flags: DataFlags, member: 'data' | 'store'): string | undefined {
+export function findPlace(flags: DataFlags): Place {
   const file = findConfigFile(flags.config);
-  if (file === undefined) return undefined;
+  const read = (name: 'data' | 'store') => (file === undefined ? undefined : memberOf(file, name));
+  return { dataDir: resolve(flags.data ?? read('data') ?? './sluice-data'), url: read('store') ?? 'sqlite' };
+}
+
+function memberOf(file: string, name: 'data' | 'store'): string | undefined {
   try {
-    const value: unknown = parse(readFileSync(file, 'utf8'))?.[member];
-    if (value === undefined || value === null) return undefined;
-    if (typeof value === 'string' && !value.includes('${')) return value;
+    const value = readMember(file, name, process.env);
+    if (name === 'data' || value === undefined || isStore(value)) return value;
   } catch {
     // Whatever is wrong is said better below.
   }
   const loaded = loadConfig(file, process.env);
-  if (loaded.config !== undefined) return loaded.config[member];
-  throw new CommandError(`${formatMistakes(file, loaded.mistakes)}\nOr name the directory: --data DIR`, 2);
+  if (loaded.config !== undefined) return loaded.config[name];
+  throw new CommandError(`${formatMistakes(file, loaded.mistakes)}\nOr name another file: --config FILE`, 2);
 }
 
 /** Runs a command and turns whatever it throws into a line on standard error and an exit code. */

@@ -1,6 +1,4 @@
 /** Why a call went where it went, from its record. */
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import {
   type PlannedRoute,
   type PlannedStrategy,
@@ -9,32 +7,24 @@ import {
   scoreUnits,
 } from '../core/explain.ts';
 import { formatUsd } from '../core/money.ts';
-import { applyLeftovers } from '../ledger/leftovers.ts';
 import { type RecordedAttempt, readCall, readPlan } from '../store/calls.ts';
-import { openStore, storeExists } from '../store/open.ts';
-import { CommandError, type DataFlags, findDataDir, findStore } from './data-dir.ts';
+import { CommandError, type DataFlags } from './data-dir.ts';
+import { withRecords } from './open-store.ts';
 import { formatTable } from './table.ts';
 
 /** @throws CommandError when the data directory has no such call. */
 export async function showRecordedCall(id: string, flags: DataFlags, json: boolean): Promise<string> {
-  const dataDir = findDataDir(flags);
-  const url = findStore(flags);
-  if (existsSync(join(dataDir, 'journal'))) await applyLeftovers(dataDir, url);
-  if (!storeExists(dataDir, url)) throw new CommandError(`Nothing is recorded in ${dataDir}.`);
-  const store = await openStore(dataDir, url);
-  try {
-    const attempts = await readCall(store.db, id);
+  return await withRecords(flags, async (db, where) => {
+    const attempts = await readCall(db, id);
     if (attempts.length === 0) {
       throw new CommandError(
-        `No call ${id} is recorded in ${dataDir}. Its id is the x-request-id of its answer.`,
+        `No call ${id} is recorded in ${where}. Its id is the x-request-id of its answer.`,
       );
     }
-    const text = await readPlan(store.db, id);
+    const text = await readPlan(db, id);
     const plan = text === undefined ? null : (JSON.parse(text) as RecordedPlan);
     return json ? `${JSON.stringify({ call: id, plan, attempts }, null, 2)}\n` : format(id, plan, attempts);
-  } finally {
-    await store.close();
-  }
+  });
 }
 
 function format(id: string, plan: RecordedPlan | null, attempts: readonly RecordedAttempt[]): string {

@@ -1,6 +1,4 @@
 /** `sluice reprice`: what calls cost by the prices of today, where none was known when they were made. */
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type Offer, offerOf } from '../config/price-of.ts';
 import { sellPpmOf } from '../config/pricing-schema.ts';
@@ -8,12 +6,12 @@ import type { Config } from '../config/schema.ts';
 import { organisationSchema } from '../config/tenant-schema.ts';
 import { chargeKnown, chargeShare, type NanoUsd, sellPrice } from '../core/money.ts';
 import type { Names, Settled } from '../core/record.ts';
-import { applyLeftovers } from '../ledger/leftovers.ts';
-import { openStore, type Store, storeExists } from '../store/open.ts';
+import type { Store } from '../store/open.ts';
 import { type Charged, type Repriced, reprice } from '../store/reprice.ts';
 import { listTenantsOf } from '../store/tenants.ts';
-import { addDataOptions, CommandError, type DataFlags, findDataDir, runCommand } from './data-dir.ts';
+import { addDataOptions, type DataFlags, runCommand } from './data-dir.ts';
 import { readMoment } from './moment.ts';
+import { withRecords } from './open-store.ts';
 import { readPricedConfig } from './priced-config.ts';
 import { alignPoints, formatTable } from './table.ts';
 
@@ -55,18 +53,12 @@ function readWhen(text: string): number {
 
 async function repriceCalls(flags: Flags): Promise<string> {
   const config = readPricedConfig(flags.config);
-  const dataDir = findDataDir(flags);
-  if (existsSync(join(dataDir, 'journal'))) await applyLeftovers(dataDir, config.store);
-  if (!storeExists(dataDir, config.store)) throw new CommandError(`Nothing is recorded in ${dataDir}.`);
-  const store = await openStore(dataDir, config.store);
-  try {
+  return await withRecords(flags, async (db) => {
     const { since = 0, until = Date.now() + 1, all, dryRun } = flags;
-    const organisations = await allOrganisations(store.db, config);
+    const organisations = await allOrganisations(db, config);
     const charge = chargesBy({ ...config, organisations }, flags);
-    return format(await reprice(store.db, { since, until, all, dryRun, charge }), flags);
-  } finally {
-    await store.close();
-  }
+    return format(await reprice(db, { since, until, all, dryRun, charge }), flags);
+  });
 }
 
 /** Those of the store and those of the file, which win. */

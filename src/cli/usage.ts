@@ -1,9 +1,5 @@
 /** `sluice usage`: what was used and spent. */
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { applyLeftovers } from '../ledger/leftovers.ts';
-import { openStore, storeExists } from '../store/open.ts';
 import {
   queryUsage,
   totalUsage,
@@ -12,16 +8,9 @@ import {
   type UsageSums,
   usageDimensions,
 } from '../store/usage.ts';
-import { commandName } from './command-name.ts';
-import {
-  addDataOptions,
-  CommandError,
-  type DataFlags,
-  findDataDir,
-  findStore,
-  runCommand,
-} from './data-dir.ts';
+import { addDataOptions, type DataFlags, runCommand } from './data-dir.ts';
 import { readMoment } from './moment.ts';
+import { withRecords } from './open-store.ts';
 import { alignPoints, formatCsv, formatTable } from './table.ts';
 
 interface Flags extends DataFlags {
@@ -67,21 +56,9 @@ function readWhen(text: string): number {
 }
 
 async function showUsage(flags: Flags): Promise<string> {
-  const dataDir = findDataDir(flags);
-  const url = findStore(flags);
-  // Where a gateway runs, it applies its own journal; after one that died, its last calls are applied here.
-  if (existsSync(join(dataDir, 'journal'))) await applyLeftovers(dataDir, url);
-  if (!storeExists(dataDir, url)) {
-    throw new CommandError(
-      `Nothing is recorded in ${dataDir}. Start the gateway with \`${commandName} serve\`, or name its data directory with --data DIR.`,
-    );
-  }
-  const store = await openStore(dataDir, url);
-  try {
-    return formatUsage(flags.by, await queryUsage(store.db, flags), flags.format);
-  } finally {
-    await store.close();
-  }
+  return await withRecords(flags, async (db) =>
+    formatUsage(flags.by, await queryUsage(db, flags), flags.format),
+  );
 }
 
 /** The rows as a table with totals and remarks, a JSON array, or CSV with a title line. */

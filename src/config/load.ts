@@ -103,6 +103,19 @@ function completeAll(providers: Record<string, ProviderConfig>, env: Env): Recor
   );
 }
 
+/**
+ * One member at the top of a file, its variables replaced, whatever else is wrong there: for who needs no more of it.
+ * Undefined where it is not there.
+ * @throws Error when it cannot be read by itself.
+ */
+export function readMember(file: string, name: string, env: Env): string | undefined {
+  const node = parseDocument(readFileSync(file, 'utf8')).get(name, true);
+  if (node === undefined || !isScalar(node) || node.value === null) return undefined;
+  const [finding] = substitute(node, [name], env);
+  if (finding !== undefined || typeof node.value !== 'string') throw new Error(`${name} cannot be read`);
+  return node.value;
+}
+
 /** Replaces `${NAME}` and `${NAME:-default}` in scalar values; `$${` stands for `${`. Reports variables that are not set. */
 function substitute(node: unknown, path: Path, env: Env): Finding[] {
   if (isMap(node))

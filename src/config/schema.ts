@@ -101,7 +101,8 @@ const provider = z.strictObject({
     ),
 });
 
-function isStore(value: string): boolean {
+/** Whether `store` may say so. */
+export function isStore(value: string): boolean {
   if (value === 'sqlite') return true;
   const url = URL.canParse(value) ? new URL(value) : undefined;
   return /^postgres(ql)?:$/.test(url?.protocol ?? '') && url!.pathname.length > 1;

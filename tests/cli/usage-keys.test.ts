@@ -14,6 +14,7 @@ import { listKeys } from '../../src/store/keys.ts';
 import { openStore } from '../../src/store/open.ts';
 import { findToken } from '../../src/store/tokens.ts';
 import { applyAll, dispatch, settle, tempDir } from '../ledger/attempts.ts';
+import { postgres } from '../servers.ts';
 
 afterEach(() => {
   process.exitCode = 0;
@@ -247,5 +248,39 @@ describe('keys', () => {
     ]) {
       expect(() => parseLimit(wrong)).toThrow('usd=5/day');
     }
+  });
+});
+
+describe('commands find the store by the configuration', () => {
+  test('PostgreSQL too, also where its address is a variable and others are not set', async () => {
+    const url = await (await postgres()).createDatabase();
+    const dir = await spentDir();
+    const file = join(tempDir(), 'sluice.yaml');
+    writeFileSync(
+      file,
+      `data: ${dir}\nstore: "\${SLUICE_TEST_STORE}"\nproviders: { openai: { key: "\${NOT_SET_HERE}" } }\n`,
+    );
+    expect((await sluice('keys', 'list', '--config', file)).err).toContain('SLUICE_TEST_STORE is not set');
+    process.env.SLUICE_TEST_STORE = url;
+    try {
+      const made = await sluice('keys', 'create', '--name', 'laptop', '--config', file);
+      const store = await openStore('', url);
+      expect(await listKeys(store.db)).toMatchObject([{ name: 'laptop', hash: hashSecret(made.out.trim()) }]);
+      await store.close();
+      expect((await sluice('keys', 'list', '--config', file)).out).toContain('laptop');
+      const { out } = await sluice('usage', '--by', 'team', '--format', 'json', '--config', file);
+      expect(JSON.parse(out)).toMatchObject([{ team: 'web', calls: 2 }]);
+    } finally {
+      delete process.env.SLUICE_TEST_STORE;
+    }
+  });
+
+  test('a database that cannot be used is told of in one line, without its password', async () => {
+    const file = join(tempDir(), 'sluice.yaml');
+    writeFileSync(file, 'store: postgres://me:hush@127.0.0.1:1/calls\n');
+    const { err, code } = await sluice('usage', '--config', file, '--data', tempDir());
+    expect(err).toMatch(/^sluice: cannot use the PostgreSQL database calls at 127.0.0.1:1 \([^\n]+\)\n$/);
+    expect(err).not.toContain('hush');
+    expect(code).toBe(1);
   });
 });

@@ -1,7 +1,7 @@
 /** A store of an older version is brought up to date with all that is in it. */
-import { expect, test } from 'bun:test';
+import { describe, expect, test } from 'bun:test';
 import { join } from 'node:path';
-import { Kysely, type Migration, Migrator } from 'kysely';
+import { Kysely, type Migration, Migrator, sql } from 'kysely';
 import { keySchema } from '../../src/config/tenant-schema.ts';
 import { newCallId } from '../../src/core/id.ts';
 import { createRecorder } from '../../src/store/attempts.ts';
@@ -10,11 +10,18 @@ import { listKeys } from '../../src/store/keys.ts';
 import { listTenants } from '../../src/store/list-tenants.ts';
 import { up as first } from '../../src/store/migrations/0001-first.ts';
 import { up as answers } from '../../src/store/migrations/0002-answers.ts';
-import { openStore } from '../../src/store/open.ts';
+import { up as operations } from '../../src/store/migrations/0003-operations.ts';
+import { up as objects } from '../../src/store/migrations/0004-objects.ts';
+import { up as why } from '../../src/store/migrations/0005-why.ts';
+import { up as plans } from '../../src/store/migrations/0006-plans.ts';
+import { openStore, type Store } from '../../src/store/open.ts';
+import { postgresDialect } from '../../src/store/postgres.ts';
 import type { Schema } from '../../src/store/schema.ts';
 import { sqliteDialect } from '../../src/store/sqlite.ts';
 import { queryUsage } from '../../src/store/usage.ts';
 import { dispatch, noon, recordedAttempts, settle, tempDir } from '../ledger/attempts.ts';
+import { storeUrl } from '../store-url.ts';
+import { stores } from '../stores.ts';
 
 const names = {
   key: 'ci',
@@ -201,4 +208,104 @@ test('keys that were made before are documents, and go on as they were', async (
   } finally {
     await store.close();
   }
+});
+
+/** As far as the version before several nodes. */
+const before: Record<string, Migration> = {
+  '0001-first': { up: first },
+  '0002-answers': { up: answers },
+  '0003-operations': { up: operations },
+  '0004-objects': { up: objects },
+  '0005-why': { up: why },
+  '0006-plans': { up: plans },
+};
+
+function database(dir: string): Kysely<Schema> {
+  const url = storeUrl(dir);
+  return new Kysely<Schema>({
+    dialect: url === 'sqlite' ? sqliteDialect(join(dir, 'sluice.db')) : postgresDialect(url),
+  });
+}
+
+/** Writes a call as that version does: in its columns, and in those only. */
+async function writeAsBefore(db: Kysely<Schema>, i: number): Promise<void> {
+  const hour = Math.floor(noon / 3_600_000);
+  await db.transaction().execute(async (trx) => {
+    await sql`insert into series (key, team, organisation, model, target, provider, tags, price_source, operation, why)
+      values ('ci', 'web', 'shop', 'fast', 'acme/one', 'acme', '', 'test', 'chat', '') on conflict do nothing`.execute(
+      trx,
+    );
+    const { rows } = await sql<{ id: number }>`select id from series where key = 'ci'`.execute(trx);
+    await sql`insert into attempts (call, attempt, at, series, duration_ms, first_byte_ms, session, end_user, outcome,
+      upstream_status, client_status, stream, final, estimated, input, cache_read, cache_write_5m, cache_write_1h,
+      output, reasoning, audio_input, audio_output, nano_usd, lost, units)
+      values (${`old${i}`}, 1, ${noon}, ${rows[0]!.id}, 5, null, '', '', 'ok', 200, 200, 0, 1, 0, 10, 0, 0, 0, 0, 0, 0, 0, 7, '', '')`.execute(
+      trx,
+    );
+    await sql`insert into rollups (hour, series, calls, attempts, unpriced, estimated, errors, input, cache_read,
+      cache_write, output, reasoning, nano_usd) values (${hour}, ${rows[0]!.id}, 1, 1, 0, 0, 0, 10, 0, 0, 0, 0, 7)
+      on conflict (hour, series) do update set calls = rollups.calls + 1, attempts = rollups.attempts + 1,
+      input = rollups.input + 10, nano_usd = rollups.nano_usd + 7`.execute(trx);
+    await sql`insert into meta (name, value) values ('journal', ${`1:${i}`})
+      on conflict (name) do update set value = excluded.value`.execute(trx);
+  });
+}
+
+describe.each(stores)('the store of the version before on $name', ({ name, newDir }) => {
+  test('is migrated while that version goes on writing: nothing is lost or counted twice', async () => {
+    const dir = await newDir();
+    const old = database(dir);
+    const migrator = new Migrator({ db: old, provider: { getMigrations: async () => before } });
+    expect((await migrator.migrateToLatest()).error).toBeUndefined();
+    let written = 0;
+    while (written < 20) await writeAsBefore(old, written++);
+    // Its rows are of another kind from then on: it fails, whole, and what it could not write stays in its journal.
+    const write = async () => {
+      for (;;) await writeAsBefore(old, written++);
+    };
+    const opened: Store[] = [];
+    let refused: Promise<unknown>;
+    if (name === 'SQLite') {
+      // It has one node, and on one thread nobody waits for another connection.
+      opened.push(await openStore(dir, 'sqlite'));
+      refused = write().catch((error: Error) => error);
+    } else {
+      refused = write().catch((error: Error) => error);
+      // Several nodes of the new version start at once.
+      opened.push(...(await Promise.all([1, 2, 3].map(() => openStore(dir, storeUrl(dir))))));
+    }
+    expect(await refused).toBeInstanceOf(Error);
+    expect(written).toBeGreaterThan(20);
+    const { db } = opened[0]!;
+    const calls = async () => Number((await db.selectFrom('attempts').select('call').execute()).length);
+    // The last one failed.
+    expect(await calls()).toBe(written - 1);
+    const recorder = createRecorder(db, 'node');
+    expect(await recorder.position()).toBe(`1:${written - 2}`);
+    // The node is replaced, and its journal read from somewhat before.
+    const again = Array.from({ length: 10 }, (_, i) => {
+      const begun = dispatch(`old${written - 5 + i}`, { model: 'fast' });
+      return { dispatch: begun, settled: settle(begun, { nanoUsd: 7 }, { input: 10 }) };
+    });
+    await recorder.record(again, '2:1');
+    expect(await calls()).toBe(written + 5);
+    expect(await queryUsage(db, { by: 'model' })).toMatchObject([
+      { model: 'fast', calls: written + 5, input_tokens: (written + 5) * 10 },
+    ]);
+    for (const store of opened) await store.close();
+    await old.destroy();
+  });
+
+  test('a version that does not know the newest migrations works on where they only add', async () => {
+    const dir = await newDir();
+    const newer = await openStore(dir, storeUrl(dir));
+    await sql`insert into kysely_migration (name, timestamp) values ('9999-later', '')`.execute(newer.db);
+    const beside = await openStore(dir, storeUrl(dir));
+    const begun = dispatch('c1');
+    await createRecorder(beside.db, 'node').record([{ dispatch: begun, settled: settle(begun) }], '1:1');
+    await beside.close();
+    await sql`update meta set value = '9999-later' where name = 'compatible_with'`.execute(newer.db);
+    await expect(openStore(dir, storeUrl(dir))).rejects.toThrow('written by a newer version of Sluice');
+    await newer.close();
+  });
 });
