@@ -5,27 +5,35 @@ import { AdminError } from './errors.ts';
 const all: readonly Role[] = ['owner', 'admin', 'billing', 'viewer', 'member'];
 const staff: readonly Role[] = ['owner', 'admin'];
 
-/** Each route asks for one of these; `gateway`: of no use to a token that is confined to a tenant. */
+interface Rule {
+  roles: readonly Role[];
+  takes?: 'organisation' | 'gateway';
+}
+
+/**
+ * Each route asks for one of these. `takes`: more than a token has that is confined to a team, or to an organisation too:
+ * whoever has a part of the gateway changes what is in it, and not how much of everything it may use.
+ */
 export const abilities = {
   me: { roles: all },
   'tenants:read': { roles: all },
-  'organisations:write': { roles: staff, gateway: true },
-  'pricing:write': { roles: [...staff, 'billing'], gateway: true },
-  'teams:write': { roles: staff },
+  'organisations:write': { roles: staff, takes: 'gateway' },
+  'pricing:write': { roles: [...staff, 'billing'], takes: 'gateway' },
+  'teams:write': { roles: staff, takes: 'organisation' },
   'keys:write': { roles: [...staff, 'member'] },
   'limits:read': { roles: all },
   'usage:read': { roles: all },
   'calls:read': { roles: all },
   'prices:read': { roles: all },
-  'prices:write': { roles: staff, gateway: true },
-  'provider-keys:read': { roles: [...staff, 'viewer'], gateway: true },
-  'provider-keys:write': { roles: ['owner'], gateway: true },
-  health: { roles: [...staff, 'viewer'], gateway: true },
+  'prices:write': { roles: staff, takes: 'gateway' },
+  'provider-keys:read': { roles: [...staff, 'viewer'], takes: 'gateway' },
+  'provider-keys:write': { roles: ['owner'], takes: 'gateway' },
+  health: { roles: [...staff, 'viewer'], takes: 'gateway' },
   explain: { roles: [...staff, 'viewer', 'member'] },
   'audit:read': { roles: [...staff, 'viewer'] },
   'tokens:read': { roles: [...staff, 'viewer'] },
   'tokens:write': { roles: staff },
-} as const satisfies Record<string, { roles: readonly Role[]; gateway?: true }>;
+} as const satisfies Record<string, Rule>;
 
 export type Ability = keyof typeof abilities;
 
@@ -51,17 +59,24 @@ export function covers(scope: Scope, of: Scope): boolean {
 
 /** @throws AdminError `forbidden`, saying what would be needed. */
 export function requireAbility(token: AdminToken, ability: Ability): void {
-  const { roles, gateway }: { roles: readonly Role[]; gateway?: true } = abilities[ability];
+  const { roles, takes }: Rule = abilities[ability];
+  const { organisation, team } = token;
   if (!roles.includes(token.role)) {
     throw new AdminError(
       'forbidden',
       `The token "${token.name}" has the role ${token.role}; this takes ${roles.join(' or ')}.`,
     );
   }
-  if (gateway === true && isConfined(scopeOf(token))) {
+  if (takes === 'gateway' && organisation !== undefined) {
     throw new AdminError(
       'forbidden',
       `The token "${token.name}" is confined to a tenant; this is about the whole gateway.`,
+    );
+  }
+  if (takes === 'organisation' && team !== undefined) {
+    throw new AdminError(
+      'forbidden',
+      `The token "${token.name}" is confined to a team; this is for whoever has its organisation.`,
     );
   }
 }

@@ -140,7 +140,7 @@ function rememberMethods(
 
 /** What is sent here is JSON, whether it says so or not: curl does not by itself. */
 function asJson(request: Request): Request {
-  if (request.method === 'GET' || request.headers.get('content-type')?.includes('json')) return request;
+  if (request.method === 'GET' || request.method === 'HEAD') return request;
   const headers = new Headers(request.headers);
   headers.set('content-type', 'application/json');
   return new Request(request, { headers });

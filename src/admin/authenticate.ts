@@ -2,7 +2,7 @@
 import type { MiddlewareHandler } from 'hono';
 import { hashSecret } from '../core/secret.ts';
 import { type AdminToken, findToken, isLive } from '../store/tokens.ts';
-import { AdminError } from './errors.ts';
+import { AdminError, unauthorised } from './errors.ts';
 import type { AdminPowers } from './powers.ts';
 import type { AdminEnv } from './resource.ts';
 
@@ -39,8 +39,7 @@ export function authenticate(powers: Pick<AdminPowers, 'store'>): MiddlewareHand
   return async (c, next) => {
     const secret = /^Bearer +(\S+)$/i.exec(c.req.header('authorization') ?? '')?.[1];
     const token = secret === undefined ? undefined : await find(hashSecret(secret));
-    if (secret === undefined || token === undefined)
-      throw new AdminError('unauthorized', 'Send an admin token as `Authorization: Bearer TOKEN`.');
+    if (secret === undefined || token === undefined) throw unauthorised();
     c.set('token', token);
     c.set('secret', secret);
     await next();

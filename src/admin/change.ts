@@ -6,7 +6,8 @@ import { type Change, writeAudit } from '../store/audit.ts';
 import { bumpControl } from '../store/control.ts';
 import { findRepeat, keepRepeat, type Repeatable } from '../store/repeats.ts';
 import type { Schema } from '../store/schema.ts';
-import { AdminError } from './errors.ts';
+import { findToken } from '../store/tokens.ts';
+import { AdminError, unauthorised } from './errors.ts';
 import type { AdminPowers } from './powers.ts';
 import type { AdminEnv } from './resource.ts';
 
@@ -29,10 +30,13 @@ export async function change<Made>(
 ): Promise<Made> {
   const repeatable = await repeatableOf(c);
   const { id, name } = c.get('token');
+  const hash = hashSecret(c.get('secret'));
   const db = await powers.store();
   return await db.transaction().execute(async (trx) => {
     // First of all: no other change is under way until this one ends, on any node.
     await bumpControl(trx);
+    // It may have been revoked while the request was still being sent.
+    if ((await findToken(trx, hash, Date.now())) === undefined) throw unauthorised();
     if (repeatable !== undefined) {
       const before = await findRepeat(trx, repeatable, Date.now());
       if (before === 'other') {

@@ -61,6 +61,10 @@ export function unknown(kind: string, id: string): AdminError {
   return new AdminError('not_found', `There is no ${kind} ${JSON.stringify(id)}.`);
 }
 
+export function unauthorised(): AdminError {
+  return new AdminError('unauthorized', 'Send an admin token as `Authorization: Bearer TOKEN`.');
+}
+
 /** All that a schema had to say, at once. */
 export function mistaken(error: z.core.$ZodError, where = 'The request'): AdminError {
   const mistakes = error.issues.map(({ path, message }) => ({ path: path.join('.'), message }));

@@ -2,21 +2,17 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { clientDialectNames } from '../core/chat.ts';
 import type { ExplainedRoute, ExplainQuery, Explanation } from '../core/explain.ts';
-import type { JsonObject } from '../core/json.ts';
 import { covers, isConfined, scopeOf } from './access.ts';
 import { unknown } from './errors.ts';
 import type { AdminPowers } from './powers.ts';
-import { body, guard, json, moment, newResource, refusals, word } from './resource.ts';
+import { body, document, guard, json, moment, newResource, refusals, word } from './resource.ts';
 
 const explainQuery = z
   .strictObject({
     model: word.optional().describe('Public model name, or provider/model. Default: the one in body.'),
-    body: z
-      .custom<JsonObject>((value) => typeof value === 'object' && value !== null && !Array.isArray(value), {
-        error: 'must be an object: the request as a client would send it',
-      })
-      .optional()
-      .openapi({ type: 'object', description: 'A request, as a client would send it.' }),
+    body: document('A request, as a client would send it.')
+      .refine(canBeWritten, { error: 'is nested too deeply' })
+      .optional(),
     dialect: z.enum(clientDialectNames).default('openai-chat').describe('The language of body.'),
     key: word.optional().describe('Name of the key that asks; absent: one without any restriction.'),
     tags: z.record(word, word).default({}),
@@ -98,6 +94,16 @@ const ask = createRoute({
   responses: { 200: json(explanation, 'The plan.'), ...refusals },
 });
 
+/** The engine writes less deep nesting than it reads. */
+function canBeWritten(value: unknown): boolean {
+  try {
+    JSON.stringify(value);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 export function explainResource(powers: AdminPowers) {
   return newResource().openapi(ask, (c) => {
     const query = c.req.valid('json');
@@ -107,6 +113,11 @@ export function explainResource(powers: AdminPowers) {
       const key = query.key === undefined ? undefined : powers.keyNamed(query.key);
       if (key === undefined || !covers(scope, key)) throw unknown('key', query.key ?? '');
     }
-    return c.json(powers.explain(query), 200);
+    const explained = powers.explain(query);
+    // What the organisation has is not for one team to know.
+    const limits = explained.limits.filter(
+      ({ owner }) => scope.team === undefined || owner !== 'organisation',
+    );
+    return c.json({ ...explained, limits }, 200);
   });
 }

@@ -29,7 +29,9 @@ import {
 } from './resource.ts';
 import {
   approve,
+  commonScope,
   discreetly,
+  documentIn,
   noSuch,
   organisationOf,
   ownedByFile,
@@ -200,11 +202,12 @@ export function keysResource(powers: AdminPowers) {
       return c.json(found, 200);
     })
     .openapi(create, async (c) => {
-      const { name, ...written } = c.req.valid('json');
+      const { name } = c.req.valid('json');
+      const written = await documentIn(c);
       const scope = scopeOf(c.get('token'));
-      approve(keySchema, written as JsonObject);
+      approve(keySchema, written);
       const answer = await change(c, powers, async ({ trx, audit }) => {
-        const document = await placed(trx, scope, written as JsonObject);
+        const document = await placed(trx, scope, written);
         const { key, secret } = await discreetly(scope, () =>
           createKey(trx, name, document, ownedByFile(file())),
         );
@@ -226,8 +229,7 @@ export function keysResource(powers: AdminPowers) {
       const answer = await change(c, powers, async ({ trx, audit }) => {
         const now = await requireKey(trx, c, id);
         requireMatch(c, now);
-        const document = approve(keySchema, patched(now.document, changes));
-        await placed(trx, scope, document);
+        const document = await placed(trx, scope, approve(keySchema, patched(now.document, changes)));
         const { before, after } = await updateKey(trx, handle(now), document, ownedByFile(file()));
         const said = say(after);
         await audit({
@@ -235,7 +237,7 @@ export function keysResource(powers: AdminPowers) {
           subject: `key:${id}`,
           before: say(before),
           after: said,
-          ...(await whose(trx, after.team)),
+          ...commonScope(await whose(trx, before.team), await whose(trx, after.team)),
         });
         return said;
       });

@@ -60,7 +60,7 @@ function find(
   asked: { key?: string; team?: string; organisation?: string },
 ): Holder | undefined {
   const { key, team, organisation } = asked;
-  if (key !== undefined) return powers.keyNamed(key) ?? powers.keyOf(key);
+  if (key !== undefined) return powers.keyOf(key) ?? powers.keyNamed(key);
   const { teams, organisations } = powers.snapshot();
   if (team !== undefined) {
     const found = teams.get(team);

@@ -22,7 +22,16 @@ import {
   refusals,
   word,
 } from './resource.ts';
-import { approve, ownedByFile, ownership, patch, patched, writtenDocument, writtenOf } from './tenancy.ts';
+import {
+  approve,
+  documentIn,
+  ownedByFile,
+  ownership,
+  patch,
+  patched,
+  writtenDocument,
+  writtenOf,
+} from './tenancy.ts';
 
 const organisation = z
   .object({
@@ -155,8 +164,9 @@ export function organisationsResource(powers: AdminPowers) {
       return c.json(found, 200);
     })
     .openapi(create, async (c) => {
-      const { name, ...written } = c.req.valid('json');
-      const document = approve(organisationSchema, written as JsonObject);
+      const { name } = c.req.valid('json');
+      const written = await documentIn(c);
+      const document = approve(organisationSchema, written);
       const answer = await change(c, powers, async ({ trx, audit }) => {
         const made = await createTenant(trx, 'organisations', name, document, ownedByFile(file()));
         await audit({

@@ -34,12 +34,18 @@ export function readCursor<Of extends Place>(
     if (
       Array.isArray(place) &&
       place.length === example.length &&
-      place.every((part, i) => typeof part === typeof example[i])
+      place.every((part, i) => typeof part === typeof example[i] && isSayable(part))
     )
       return place as unknown as Like<Of>;
   } catch {}
   const message = 'is none of this list; take `next` of the page before';
   throw new AdminError('bad_request', `cursor: ${message}.`, { mistakes: [{ path: 'cursor', message }] });
+}
+
+/** To a database, as what some row has. */
+function isSayable(part: unknown): boolean {
+  if (typeof part === 'number') return Number.isSafeInteger(part);
+  return typeof part === 'string' && part.isWellFormed() && !part.includes('\0');
 }
 
 /** @param rows one more than `limit`, where there are so many. */

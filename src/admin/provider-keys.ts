@@ -21,6 +21,7 @@ import {
   idParam,
   iso,
   json,
+  label,
   newResource,
   refusals,
   word,
@@ -42,7 +43,7 @@ const keyShape = z
 const wish = z
   .strictObject({
     provider: word.min(1).describe('Name of a provider that is on.'),
-    name: word.trim().min(1).max(128).describe('For people.'),
+    name: label.describe('For people.'),
     secret: z
       .string()
       .trim()

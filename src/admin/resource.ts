@@ -88,7 +88,15 @@ export const moment = z.iso
 export const word = z
   .string()
   .max(512)
-  .refine((said) => !said.includes('\0'), { error: 'has a character U+0000' });
+  .refine((said) => !said.includes('\0'), { error: 'has a character U+0000' })
+  .refine((said) => said.isWellFormed(), { error: 'has half a character' });
+
+/** For people, and in the audit log. */
+export const label = word
+  .trim()
+  .min(1)
+  .max(128)
+  .refine((said) => !/\p{Cc}/u.test(said), { error: 'has a control character' });
 
 /** An object whose members are checked by a schema of the configuration. */
 export function document(says: string) {

@@ -23,12 +23,15 @@ import {
 } from './resource.ts';
 import {
   approve,
+  commonScope,
   discreetly,
+  documentIn,
   noSuch,
   ownedByFile,
   ownership,
   patch,
   patched,
+  requireNew,
   writtenDocument,
   writtenOf,
 } from './tenancy.ts';
@@ -128,7 +131,7 @@ export function teamsResource(powers: AdminPowers) {
       subject: `team:${name}`,
       before: before.document,
       after: after.document,
-      ...whose(say(after)),
+      ...commonScope(whose(say(before)), whose(say(after))),
     });
     return say(after);
   }
@@ -163,11 +166,13 @@ export function teamsResource(powers: AdminPowers) {
       return c.json(found, 200);
     })
     .openapi(create, async (c) => {
-      const { name, ...written } = c.req.valid('json');
-      const document = approve(teamSchema, written as JsonObject);
+      const { name } = c.req.valid('json');
+      const written = await documentIn(c);
+      const document = approve(teamSchema, written);
       const scope = scopeOf(c.get('token'));
       requireWithin(scope, name, document);
       const answer = await change(c, powers, async ({ trx, audit }) => {
+        await requireNew(trx, file(), scope, name);
         const made = await discreetly(scope, () =>
           createTenant(trx, 'teams', name, document, ownedByFile(file())),
         );

@@ -1,9 +1,11 @@
 /** What organisations, teams and keys have in common here: who owns them, whose they are, and what is written of them. */
 import { z } from '@hono/zod-openapi';
-import type { Kysely } from 'kysely';
+import type { Context } from 'hono';
+import type { Kysely, Transaction } from 'kysely';
 import type { Config } from '../config/schema.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { FileTenants } from '../core/tenants.ts';
+import { listKeys } from '../store/keys.ts';
 import type { Schema } from '../store/schema.ts';
 import { TenantError } from '../store/tenant-error.ts';
 import { findTenant, listTenantsOf } from '../store/tenants.ts';
@@ -38,6 +40,12 @@ export function approve(schema: z.ZodType, written: JsonObject): JsonObject {
   if (JSON.stringify(written).includes('\\u0000'))
     throw new AdminError('bad_request', 'The document has a character U+0000.');
   return written;
+}
+
+/** Of a request that has a name beside it. As it was sent: a schema that lets others pass drops what is called `__proto__`. */
+export async function documentIn(c: Context): Promise<JsonObject> {
+  const { name, ...document } = await c.req.json<JsonObject>();
+  return document;
 }
 
 export function patched(before: JsonObject, change: JsonObject): JsonObject {
@@ -88,7 +96,8 @@ export async function teamsWithin(
   file: FileSections,
   { organisation, team }: Scope,
 ): Promise<string[] | undefined> {
-  if (team !== undefined) return [team];
+  // A team may have gone to another organisation since the token was made.
+  if (team !== undefined) return (await organisationOf(db, file, team)) === organisation ? [team] : [];
   if (organisation === undefined) return undefined;
   const inFile = Object.entries(file.teams).flatMap(([name, each]) =>
     each.organisation === organisation ? [name] : [],
@@ -104,6 +113,15 @@ export function noSuch(kind: 'team' | 'organisation', name: string): TenantError
   return new TenantError('unknown', `There is no ${kind} "${name}". Make it first, or name another.`);
 }
 
+/**
+ * Of what has been changed, for the audit log. What went from one tenant to another is for whoever sees both: neither is
+ * to learn of the other.
+ */
+export function commonScope(before: Scope, after: Scope): Scope {
+  if (before.organisation !== after.organisation) return {};
+  return { organisation: after.organisation, team: before.team === after.team ? after.team : undefined };
+}
+
 /** @throws AdminError that tells no more of others' names than that they are taken. */
 export async function discreetly<Made>(scope: Scope, act: () => Promise<Made>): Promise<Made> {
   try {
@@ -114,7 +132,27 @@ export async function discreetly<Made>(scope: Scope, act: () => Promise<Made>): 
       error instanceof TenantError &&
       (error.kind === 'taken' || error.kind === 'owned')
     )
-      throw new AdminError('conflict', 'That name is taken. Choose another one.');
+      throw nameTaken();
     throw error;
   }
+}
+
+/**
+ * Keys name their team: whoever made one of a name that keys have would get them, be they revoked or without any team.
+ * @throws AdminError where the team would not begin without keys, and whoever asks sees but a part of the gateway.
+ */
+export async function requireNew(
+  trx: Transaction<Schema>,
+  file: FileSections,
+  scope: Scope,
+  team: string,
+): Promise<void> {
+  if (!isConfined(scope)) return;
+  const [stored] = await listKeys(trx, { teams: [team], limit: 1 });
+  const named = team === 'default' || stored !== undefined || file.keys.some((key) => key.team === team);
+  if (named) throw nameTaken();
+}
+
+function nameTaken(): AdminError {
+  return new AdminError('conflict', 'That name is taken. Choose another one.');
 }

@@ -23,11 +23,13 @@ import {
   idParam,
   iso,
   json,
+  label,
   moment,
   newResource,
   refusals,
   word,
 } from './resource.ts';
+import { organisationOf } from './tenancy.ts';
 
 const tokenShape = z
   .object({
@@ -45,7 +47,7 @@ const tokenShape = z
 
 const wish = z
   .strictObject({
-    name: word.trim().min(1).max(128),
+    name: label,
     role: z.enum(roles),
     organisation: word.min(1).optional().describe('Confines it to an organisation.'),
     team: word.min(1).optional().describe('Confines it to a team of that organisation.'),
@@ -124,9 +126,13 @@ export function tokensResource(powers: AdminPowers) {
       const { expires, ...asked } = c.req.valid('json');
       const wished = { organisation: undefined, team: undefined, ...asked, expiresAt: expires };
       requireRank(c.get('token'), wished.role);
-      if (!covers(scopeOf(c.get('token')), wished))
-        throw new AdminError('not_found', 'There is no such organisation or team.');
+      const scope = scopeOf(c.get('token'));
       const answer = await change(c, powers, async ({ trx, audit }) => {
+        const { organisation, team } = wished;
+        const astray =
+          team !== undefined && (await organisationOf(trx, powers.file(), team)) !== organisation;
+        if (astray || !covers(scope, wished))
+          throw new AdminError('not_found', 'There is no such organisation or team.');
         const { token, secret } = await createToken(trx, wished);
         const said = say(token);
         await audit({

@@ -15,9 +15,12 @@ const maxListed = 1000;
 export const tenantName = text
   .min(1, { error: 'is empty; give it a name' })
   .max(maxNameLength, { error: `is too long; a name has up to ${maxNameLength} characters` })
-  .refine((name) => name === name.trim() && !/\p{C}/u.test(name) && name !== prototypeName, {
-    error: 'is no usable name; write one without spaces around it and without control characters',
-  });
+  .refine(
+    (name) => name === name.trim() && !/\p{C}/u.test(name) && ![prototypeName, '.', '..'].includes(name),
+    {
+      error: 'is no usable name; write one without spaces around it and without control characters',
+    },
+  );
 
 /** A list that restricts: one that is empty would allow nothing. */
 function allowing<Item extends z.ZodType>(item: Item) {

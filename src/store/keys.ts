@@ -1,6 +1,6 @@
 /** Virtual keys made at run time: created, changed, rotated, revoked, listed; only hashes of their secrets are kept. */
 import { randomBytes } from 'node:crypto';
-import type { Kysely, Selectable, Transaction } from 'kysely';
+import { type Kysely, type Selectable, sql, type Transaction } from 'kysely';
 import type { JsonObject } from '../core/json.ts';
 import { hashSecret } from '../core/secret.ts';
 import { type FileTenants, noFile, type StoredKey } from '../core/tenants.ts';
@@ -75,12 +75,13 @@ export async function listKeys(
   return (await query.execute()).map(keyOf);
 }
 
-/** By id or name; of several of a name, the one in use. */
+/** By id or name; of several of a name, the one in use. One that is named like the id of another stands behind that. */
 export async function findKey(db: Kysely<Schema>, nameOrId: string): Promise<StoredKey | undefined> {
   const row = await db
     .selectFrom('keys')
     .selectAll()
     .where((eb) => eb.or([eb('id', '=', nameOrId), eb('name', '=', nameOrId)]))
+    .orderBy(sql`case when id = ${nameOrId} then 0 else 1 end`)
     .orderBy('revoked_at', (order) => order.asc().nullsFirst())
     .orderBy('id')
     .executeTakeFirst();
