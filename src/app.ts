@@ -4,12 +4,12 @@ import packageJson from '../package.json';
 import type { createAdmin } from './admin/admin.ts';
 import type { AdminPowers } from './admin/powers.ts';
 import { keepConfiguration } from './app/configuration.ts';
-import { openLedger, spentBefore, windows } from './app/ledger.ts';
+import { askSpent, openLedger } from './app/ledger.ts';
 import { createObserver, reportChange } from './app/observer.ts';
 import type { AppOptions } from './app/options.ts';
 import { compile } from './config/compile.ts';
 import type { Config } from './config/schema.ts';
-import type { Settings, Shared, Snapshot } from './config/snapshot.ts';
+import type { Shared, Snapshot } from './config/snapshot.ts';
 import type { Alert } from './core/alert.ts';
 import type { ExplainQuery, Explanation } from './core/explain.ts';
 import { Deadlines } from './gateway/deadlines.ts';
@@ -29,6 +29,7 @@ import { createMemoryCounters } from './governance/counters-memory.ts';
 import type { Counters } from './governance/leases.ts';
 import { limitStates } from './governance/limit-states.ts';
 import { createLimiter } from './governance/limits.ts';
+import { catchUp, isRemembered, spentBefore } from './governance/spent-before.ts';
 import type { Upkeep } from './ledger/upkeep.ts';
 import { expositionType } from './observe/exposition.ts';
 import type { Logger } from './observe/log.ts';
@@ -82,7 +83,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     log.error({ error: (error as Error).message }, `alarm: ${what}`),
   );
   const redis = await openShared(settings.shared, log);
-  const sharing = redis && (await shareLimits(redis, settings, ledger.applier.flushed, log));
+  const sharing = redis && (await shareLimits(redis, configuration.snapshot, ledger.applier.flushed, log));
   let others: HealthChannel | undefined;
   const health = createHealth({
     onAlarm: (alarm) => alerts.raise(deadKey(alarm)),
@@ -98,7 +99,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   const gateway: Gateway = {
     snapshot: configuration.snapshot,
     keyring,
-    limiter: createLimiter(sharing?.counters ?? ledger.counters),
+    limiter: createLimiter(sharing?.counters ?? ledger.counters, alerts),
     health,
     retries,
     measures,
@@ -163,6 +164,13 @@ export async function startApp(options: AppOptions): Promise<App> {
     operate: (path, request) =>
       path.startsWith('/admin/') ? administer(webRequest(request)) : operate(path, readiness, expose),
   });
+  if (sharing === undefined)
+    configuration.onLimits((fresh) => {
+      const { applier, counters } = ledger;
+      catchUp(fresh, counters, askSpent(adminStore.db), applier.flushed).catch((error: Error) =>
+        log.error({ error: error.message }, 'alarm: what new limits have to count could not be looked up'),
+      );
+    });
   configuration.watch();
   redis?.connect();
   probes.start();
@@ -227,10 +235,11 @@ async function shareHealth(redis: SharedRedis | undefined, health: Health, log: 
 /** Limits that hold for all nodes together. */
 async function shareLimits(
   redis: SharedRedis,
-  { dataDir, store, shared }: Settings,
+  snapshot: () => Snapshot,
   flushed: () => Promise<void>,
   log: Logger,
 ): Promise<{ counters: Counters; close(): Promise<void> }> {
+  const { dataDir, store, shared } = snapshot().settings;
   const { createSharedCounters } = await import('./governance/shared/shared-counters.ts');
   const { expectFarewell } = await import('./shared/farewell.ts');
   const farewell = expectFarewell(resolve(dataDir));
@@ -243,12 +252,13 @@ async function shareLimits(
     async spent() {
       const opened = await openStore(resolve(dataDir), store);
       try {
-        return await spentBefore(opened.db, Date.now() + redis.offsetMs);
+        const ask = askSpent(async () => opened.db);
+        return await spentBefore(ask, Date.now() + redis.offsetMs);
       } finally {
         await opened.close();
       }
     },
-    covers: (window) => windows.includes(window),
+    covers: isRemembered,
     onLost(lost) {
       if (lost)
         log.error(

@@ -7,8 +7,9 @@ import type { Snapshot } from '../config/snapshot.ts';
 import { targetsOf } from '../config/targets.ts';
 import { watchConfig } from '../config/watch.ts';
 import type { Additions } from '../core/additions.ts';
-import type { TenantsChange } from '../core/tenants.ts';
+import type { StoredKey, TenantsChange } from '../core/tenants.ts';
 import { createKeyring, type Keyring } from '../governance/keys.ts';
+import { countersOfKeys, type FreshCounters, freshCounters } from '../governance/spent-before.ts';
 import { createMock } from '../mock/mock.ts';
 import type { Logger } from '../observe/log.ts';
 import type { ControlChange } from '../store/control-feed.ts';
@@ -23,6 +24,8 @@ export interface Configuration {
   setTenants(change: TenantsChange): void;
   /** Tells what is in force, now and whenever the configuration is loaded anew. */
   follow(hear: (snapshot: Snapshot) => void): void;
+  /** Tells of limits that are new, whoever made them. */
+  onLimits(hear: (fresh: FreshCounters) => void): void;
   /** What operators added to the configuration. */
   setAdditions(additions: Additions): void;
   /** Takes what was known of the store when it was last there: until it is heard of, there may be more. */
@@ -52,9 +55,18 @@ export function keepConfiguration(options: AppOptions): Configuration {
   const followers: ((snapshot: Snapshot) => void)[] = [];
   const started = snapshot.settings;
 
+  let tellLimits: ((fresh: FreshCounters) => void) | undefined;
+
+  const take = (next: Snapshot, keys: readonly StoredKey[] = []) => {
+    const before = snapshot;
+    snapshot = next;
+    if (tellLimits === undefined) return;
+    const fresh = freshCounters(before, next, keys);
+    if (fresh.size > 0) tellLimits(fresh);
+  };
   const recompile = () => {
     const version = snapshot.version + 1;
-    snapshot = keyring.adopt(compile(config, { ...compileWith, additions, version }));
+    take(keyring.adopt(compile(config, { ...compileWith, additions, version })));
   };
   const adopt = (next: Config) => {
     config = next;
@@ -87,7 +99,9 @@ export function keepConfiguration(options: AppOptions): Configuration {
     file: () => config,
     keyring,
     setTenants(change) {
-      snapshot = keyring.change(change);
+      // Before the start all windows have to be known that anybody has limits in.
+      if (tellLimits === undefined) countersOfKeys(change.keys);
+      take(keyring.change(change), change.keys);
       keyring.setWhole(true);
       knowsStore = true;
     },
@@ -100,6 +114,9 @@ export function keepConfiguration(options: AppOptions): Configuration {
       knowsStore = changes.length > 0;
     },
     knowsStore: () => knowsStore,
+    onLimits(hear) {
+      tellLimits = hear;
+    },
     follow(hear) {
       followers.push(hear);
       hear(snapshot);

@@ -1,10 +1,8 @@
 /** Journal, store and counters, opened: also where the store cannot be reached yet. */
 import { resolve } from 'node:path';
-import { windowOf } from '../config/window.ts';
 import { createMemoryCounters } from '../governance/counters-memory.ts';
-import type { Spent } from '../governance/leases.ts';
+import { type AskSpent, spentBefore } from '../governance/spent-before.ts';
 import { spentByEndUsers } from '../governance/spent-by-end-users.ts';
-import { windowStartMs } from '../governance/window.ts';
 import type { Told } from '../ledger/alert-loop.ts';
 import { startApplier } from '../ledger/applier.ts';
 import { readControl } from '../ledger/control-copy.ts';
@@ -16,7 +14,7 @@ import type { Logger } from '../observe/log.ts';
 import { createFirstSecrets } from '../store/first-start.ts';
 import { NewerStoreError } from '../store/migrate.ts';
 import { openStore, type Store } from '../store/open.ts';
-import { endUsersSpentSince, type ShadowsSpent, shadowsSince, spentSince } from '../store/spent.ts';
+import { endUsersSpentSince, spentSince } from '../store/spent.ts';
 import type { Configuration } from './configuration.ts';
 import type { AppOptions } from './options.ts';
 
@@ -57,12 +55,13 @@ export async function openLedger(configuration: Configuration, options: AppOptio
   });
   const counters = createMemoryCounters();
   const restore = async ({ db }: Store, until?: number) => {
+    const ask = askSpent(async () => db);
     // Nodes that share limits have that from each other.
     if (settings.shared !== undefined) return;
     const { snapshot, keyring } = configuration;
     const since = (ms: number) => endUsersSpentSince(db, ms, until);
     const ofEndUsers = await spentByEndUsers(snapshot(), keyring.withEndUserLimits(), since, startedAt);
-    counters.restore([...(await spentBefore(db, startedAt, until)), ...ofEndUsers], Date.now());
+    counters.restore([...(await spentBefore(ask, startedAt, undefined, until)), ...ofEndUsers], Date.now());
   };
   if (store !== undefined) {
     // What was spent before counts against limits, also what only the journal knows yet.
@@ -120,37 +119,7 @@ function reportTold({ error, givenUp, ...told }: Told, log: Logger): void {
   else log.warn({ ...told, error }, 'a webhook could not be told of an alert: it is tried again');
 }
 
-export const windows = (['minute', 'hour', 'day', 'month'] as const).map((per) => windowOf(per));
-
-function amountsOf(
-  { calls, tokens, nanoUsd }: Pick<ShadowsSpent, 'calls' | 'tokens' | 'nanoUsd'>,
-  whose: Pick<Spent, 'owner' | 'id' | 'window' | 'atMs'>,
-): Spent[] {
-  return [
-    { ...whose, unit: 'requests', amount: calls },
-    { ...whose, unit: 'tokens', amount: tokens },
-    { ...whose, unit: 'usd', amount: nanoUsd },
-  ];
-}
-
-/** What every key, team and organisation, and the shadows of every model, have used of the windows that run at `now`. */
-export async function spentBefore(db: Store['db'], now: number, until?: number): Promise<Spent[]> {
-  const spent: Spent[] = [];
-  for (const window of windows) {
-    const of = { window, atMs: now };
-    for (const { model: id, ...used } of await shadowsSince(db, windowStartMs(window, now), until))
-      spent.push(...amountsOf(used, { owner: 'mirror', id, ...of }));
-    for (const row of await spentSince(db, windowStartMs(window, now), until)) {
-      const owners = [
-        { owner: 'key', id: row.key },
-        { owner: 'team', id: row.team },
-        { owner: 'organisation', id: row.organisation },
-      ] as const;
-      for (const { owner, id } of owners) {
-        if (id === '') continue;
-        spent.push(...amountsOf(row, { owner, id, ...of }));
-      }
-    }
-  }
-  return spent;
+/** Reads what was spent from a store. */
+export function askSpent(db: () => Promise<Store['db']>): AskSpent {
+  return async (of, stretch) => await spentSince(await db(), of, stretch);
 }

@@ -32,6 +32,9 @@ export function writeLimit({ unit, max, per, sliding, timeZone, whenExhausted, w
   return JSON.parse(JSON.stringify(written)) as LimitConfig;
 }
 
+/** Of budgets somebody is told in time, where nothing else is said. */
+const budgetWarns: readonly number[] = [50, 80, 100];
+
 export function expandLimit({
   unit,
   max,
@@ -39,7 +42,7 @@ export function expandLimit({
   sliding,
   timeZone,
   whenExhausted = 'cut',
-  warn = [],
+  warn = unit === 'usd' ? budgetWarns : [],
 }: PlainLimit): Limit {
   const window = per === undefined ? undefined : windowOf(per, sliding, timeZone);
   return { unit, max, window, whenExhausted, warn: [...warn].sort((a, b) => a - b) };

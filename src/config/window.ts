@@ -28,6 +28,11 @@ export function windowOf(per: Period, sliding = false, timeZone = 'UTC'): Window
   return window;
 }
 
+/** All that any limit has had since the start. */
+export function knownWindows(): Window[] {
+  return [...windows.values()];
+}
+
 const midnight1970 = Temporal.Instant.fromEpochMilliseconds(0);
 
 /** The name of a time zone as it is usually written; undefined: there is none of that name. */

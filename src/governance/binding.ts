@@ -1,6 +1,8 @@
 /** Which limits are on a call's path: those of its key, team and organisation, and of the end user that it names. */
 import type { Key, Limit, Snapshot } from '../config/snapshot.ts';
+import type { Window } from '../config/window.ts';
 import { type BoundLimit, counterName, type Owner, type Tally } from './leases.ts';
+import { type Raise, watchOf } from './limit-watch.ts';
 
 /** Whose end users they are. */
 export type EndUsersOf = 'key' | 'team' | 'organisation';
@@ -26,6 +28,9 @@ export class Binding {
   private bound = new WeakMap<Key, readonly BoundLimit[]>();
   private ofEndUsers = new WeakMap<Key, Map<string, readonly BoundLimit[]>>();
 
+  /** @param raise is told of soft limits; absent: nobody is. */
+  constructor(private readonly raise: Raise | undefined) {}
+
   limitsOf(snapshot: Tenants, key: Key, endUser = ''): readonly BoundLimit[] {
     if (this.boundFor !== snapshot) {
       this.boundFor = snapshot;
@@ -35,7 +40,7 @@ export class Binding {
     if (key.limitsEndUsers === true) return this.withEndUser(snapshot, key, endUser);
     let limits = this.bound.get(key);
     if (limits === undefined) {
-      limits = bindLimits(snapshot, key);
+      limits = bindLimits(snapshot, key, this.raise);
       this.bound.set(key, limits);
     }
     return limits;
@@ -49,7 +54,7 @@ export class Binding {
     }
     let limits = known.get(endUser);
     if (limits === undefined) {
-      limits = bindLimits(snapshot, key, endUser);
+      limits = bindLimits(snapshot, key, this.raise, endUser);
       // Maps keep the order of insertion: the first is the oldest.
       if (known.size >= maxEndUsers) known.delete(known.keys().next().value!);
       known.set(endUser, limits);
@@ -64,7 +69,12 @@ export function bindLimit(owner: Owner, name: string, limit: Limit): BoundLimit 
   return { owner, ownerName: name, limit, counter, tally: ended };
 }
 
-function bindLimits(snapshot: Tenants, key: Key, endUser?: string): readonly BoundLimit[] {
+function bindLimits(
+  snapshot: Tenants,
+  key: Key,
+  raise: Raise | undefined,
+  endUser?: string,
+): readonly BoundLimit[] {
   const bound = new Map<string, BoundLimit>();
   const bind = (owner: Owner, id: string, ownerName: string, limits: readonly Limit[] = []) => {
     for (const limit of limits) {
@@ -72,7 +82,8 @@ function bindLimits(snapshot: Tenants, key: Key, endUser?: string): readonly Bou
       // Two limits on one counter would count each call twice; the stricter implies the other.
       const other = bound.get(counter);
       if (other !== undefined && other.limit.max <= limit.max) continue;
-      bound.set(counter, { owner, ownerName, limit, counter, tally: ended });
+      const watch = raise && watchOf(owner, ownerName, key.organisation, limit, raise);
+      bound.set(counter, { owner, ownerName, limit, counter, watch, tally: ended });
     }
   };
   const team = snapshot.teams.get(key.team);
@@ -91,6 +102,18 @@ function bindLimits(snapshot: Tenants, key: Key, endUser?: string): readonly Bou
     );
   }
   return [...bound.values()];
+}
+
+/** All counters that keys, teams and organisations have, and their windows; those of end users are made when they come. */
+export function countersOf({ keys, teams, organisations }: Snapshot): Map<string, Window | undefined> {
+  const counters = new Map<string, Window | undefined>();
+  const add = (owner: Owner, name: string, limits: readonly Limit[]) => {
+    for (const { unit, window } of limits) counters.set(counterName(owner, name, unit, window), window);
+  };
+  for (const { name, limits } of keys.values()) add('key', name, limits);
+  for (const [name, { limits }] of teams) add('team', name, limits);
+  for (const [name, { limits }] of organisations ?? []) add('organisation', name, limits);
+  return counters;
 }
 
 /** By what an end user of a key, team or organisation is counted. Names may have any characters in them. */

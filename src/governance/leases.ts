@@ -22,6 +22,8 @@ export interface BoundLimit {
   readonly limit: Limit;
   /** Name of the counter; limits that change their `max` keep it. */
   readonly counter: string;
+  /** Looks whether somebody has to be told of what is used by now, or that a call was refused; absent: nobody has. */
+  readonly watch?: ((tally: Tally, nowMs: number, refused?: boolean) => void) | undefined;
   /** The counter's running window, looked up again when it has ended. */
   tally: Tally;
 }
@@ -187,6 +189,7 @@ export class Lease {
       const { unit } = this.limits[i]!.limit;
       const used = unit === 'tokens' ? tokens : unit === 'usd' ? nanoUsd : unit === 'requests' ? requests : 0;
       this.tallies[i]!.settle(this.held(unit), used, nowMs);
+      this.limits[i]!.watch?.(this.tallies[i]!, nowMs);
     }
   }
 

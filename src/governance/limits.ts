@@ -7,9 +7,9 @@
  * settle as soon as they know the truth, so that a generous estimate only blocks others while its call runs.
  */
 import type { Key, Limit, Snapshot } from '../config/snapshot.ts';
+import type { Alerts } from '../core/alert.ts';
 import { GatewayError } from '../core/error.ts';
 import type { WhenExhausted } from '../core/limit.ts';
-import { formatUsd } from '../core/money.ts';
 import { Binding } from './binding.ts';
 import { LimitClock } from './clock.ts';
 import {
@@ -21,6 +21,7 @@ import {
   Lease,
   type Tally,
 } from './leases.ts';
+import { describe, say } from './limit-words.ts';
 
 export interface Limiter {
   /**
@@ -76,9 +77,10 @@ export function whenExhausted(limits: readonly BoundLimit[]): WhenExhausted | un
 const maxAsked = 50;
 
 /** `counters` belong to this limiter alone: it is its clock that they count by. */
-export function createLimiter(counters: Counters, steadyMs?: () => number): Limiter {
+/** @param alerts are told of soft limits. */
+export function createLimiter(counters: Counters, alerts?: Alerts, steadyMs?: () => number): Limiter {
   const clock = new LimitClock((nowMs) => counters.setBack(nowMs), steadyMs);
-  const binding = new Binding();
+  const binding = new Binding(alerts && ((alert) => alerts.raise(alert)));
 
   const tallyOf = (one: BoundLimit, nowMs: number): Tally => {
     if (one.tally.endsAtMs <= nowMs) one.tally = counters.open(one.counter, one.limit.window, nowMs);
@@ -210,6 +212,7 @@ function refuse({ bound, tally, amount, held }: Exceeded, nowMs: number): Gatewa
   const retryAtMs = soon ? nowMs : tally.retryAtMs(amount, limit.max, nowMs);
   const waitS = Math.max(1, Math.ceil((retryAtMs - nowMs) / 1000));
   const hopeless = waitS === Infinity;
+  if (!soon && amount <= limit.max) bound.watch?.(tally, nowMs, true);
   if (tally.isCutOff === true && amount <= limit.max) return refuseCutOff(bound);
   return new GatewayError(
     limit.unit === 'usd' ? 'budget_exceeded' : 'rate_limited',
@@ -247,17 +250,4 @@ function advise(limit: Limit, amount: number, soon: boolean, waitS: number): str
   const { window } = limit;
   if (window?.sliding !== false) return `Retry in ${waitS} s, when enough of it lies further back.`;
   return `Retry in ${waitS} s, when the ${window.per} ends (${window.timeZone}).`;
-}
-
-/** `5 USD per day`, `60 requests in any minute`, `8 calls at once`. */
-function describe(limit: Limit): string {
-  const { unit, max, window } = limit;
-  if (window === undefined) return `${max} ${max === 1 ? 'call' : 'calls'} at once`;
-  const amount = `${say(limit, max)} ${unit === 'usd' ? 'USD' : unit}`;
-  if (window.per === 'lifetime') return `${amount} for good`;
-  return `${amount} ${window.sliding ? 'in any' : 'per'} ${window.per}`;
-}
-
-function say(limit: Limit, amount: number): string {
-  return limit.unit === 'usd' && Number.isSafeInteger(amount) ? formatUsd(amount) : String(amount);
 }

@@ -1,11 +1,11 @@
 /** What was spent since a moment: how limits find out, after a restart, how much of their window is used up. */
-import { type Kysely, type SelectQueryBuilder, sql } from 'kysely';
+import { type Kysely, sql } from 'kysely';
 import type { NanoUsd } from '../core/money.ts';
 import type { RollupsTable, Schema } from './schema.ts';
 import { type Stretch, stretchesOf } from './stretches.ts';
 
 /** Sums of one key's attempts (in one team, if it moved). `tokens` is input and output. */
-export interface Spent {
+interface Spent {
   key: string;
   team: string;
   organisation: string;
@@ -15,112 +15,154 @@ export interface Spent {
   nanoUsd: NanoUsd;
 }
 
-/** Sums of the shadows of one model. */
-export type ShadowsSpent = Pick<Spent, 'calls' | 'tokens' | 'nanoUsd'> & { model: string };
-
 const msPerHour = 3_600_000;
 
-/**
- * All that ended at or after `since` (milliseconds since 1970): from the roll-ups when it is a whole hour, as the start
- * of an hour, a day or a month is, and from the attempts themselves for shorter windows.
- * There may be several rows of a key, which are to be added.
- * @param until only what ended before.
- */
-export async function spentSince(db: Kysely<Schema>, since: number, until?: number): Promise<Spent[]> {
-  const owner = ['series.key', 'series.team', 'series.organisation'] as const;
-  return await sumBy(db, since, until, (rows) => rows.select([...owner]).groupBy([...owner]));
+/** Whose it is: that of keys, or of the shadows of models. */
+const groups = {
+  keys: ['series.key', 'series.team', 'series.organisation'],
+  shadows: ['series.model'],
+} as const;
+
+interface Owners {
+  keys: Pick<Spent, 'key' | 'team' | 'organisation'>;
+  shadows: { model: string };
 }
 
-/** The same by end user, '' for calls that named none; always from the attempts themselves. */
+/** When it was used: within `partMs` before `untilMs`. */
+type SpentPart = Pick<Spent, 'calls' | 'tokens' | 'nanoUsd'> & { untilMs: number };
+
+export interface Time {
+  /** Milliseconds since 1970; -Infinity: ever. */
+  since: number;
+  /** Only what ended before; absent: all. */
+  until?: number | undefined;
+  /**
+   * Tells apart what was used in each such part of the time, of an hour at most or of whole hours: then what was used in
+   * the first part counts whole. Absent: all is told as one.
+   */
+  partMs?: number | undefined;
+}
+
+/**
+ * All that ended at or after `since`: from the sums of whole hours, and from
+ * the attempts where the first hour is not whole, as where a time zone is off by half an hour.
+ * What is told of one owner may be told in several rows, which are to be added.
+ */
+export async function spentSince<Of extends keyof Owners>(
+  db: Kysely<Schema>,
+  of: Of,
+  { since, until, partMs }: Time,
+): Promise<(Owners[Of] & SpentPart)[]> {
+  const from = Math.max(0, partMs === undefined ? since : Math.floor(since / partMs) * partMs);
+  if (partMs !== undefined && partMs % msPerHour !== 0) return await attempted(db, of, from, until, partMs);
+  const hour = Math.ceil(from / msPerHour);
+  const endHour = until === undefined ? undefined : Math.max(hour, Math.floor(until / msPerHour));
+  const rows: (Owners[Of] & SpentPart)[] = [];
+  for (const stretch of stretchesOf(hour, endHour, partMs !== undefined))
+    rows.push(...(await summed(db, of, stretch, partMs)));
+  const firstEnd = Math.min(hour * msPerHour, until ?? Infinity);
+  if (from < firstEnd) rows.push(...(await attempted(db, of, from, firstEnd, partMs)));
+  if (endHour !== undefined && endHour * msPerHour < until!)
+    rows.push(...(await attempted(db, of, endHour * msPerHour, until, partMs)));
+  return rows;
+}
+
+/** What end users of keys spent, '' for calls that named none; always from the attempts themselves. */
 export async function endUsersSpentSince(
   db: Kysely<Schema>,
   since: number,
   until = Number.MAX_SAFE_INTEGER,
 ): Promise<(Spent & { endUser: string })[]> {
-  const rows = await fromAttempts(db, since)
+  const rows = await db
+    .selectFrom('attempts')
+    .innerJoin('series', 'series.id', 'attempts.series')
     .leftJoin('labels as users', 'users.id', 'attempts.end_user')
+    .select(attemptSums)
     .select(['series.key', 'series.team', 'series.organisation', 'users.label as endUser'])
+    .where('attempts.at', '>=', since)
     .where('attempts.at', '<', until)
     .where('series.operation', '!=', 'mirror')
     .groupBy(['series.key', 'series.team', 'series.organisation', 'users.label'])
     .execute();
-  return rows.map((row) => ({ ...toNumbers(row), endUser: row.endUser ?? '' }));
+  return rows.map((row) => ({
+    ...row,
+    endUser: row.endUser ?? '',
+    calls: Number(row.calls),
+    tokens: Number(row.tokens),
+    nanoUsd: Number(row.nanoUsd),
+  }));
 }
 
-/** The same of calls whose answer nobody heard. */
-export async function shadowsSince(
+const attemptSums = [
+  sql<number>`sum(attempts.final)`.as('calls'),
+  sql<number>`sum(attempts.input + attempts.output)`.as('tokens'),
+  sql<number>`sum(coalesce(attempts.sell_nano_usd, attempts.nano_usd, 0))`.as('nanoUsd'),
+] as const;
+
+/** The part that a moment is in, as a number. Literal, because what is grouped by has to be the same in both places. */
+function partOf(column: string, partMs: number | undefined) {
+  return partMs === undefined ? sql<number>`0` : sql<number>`${sql.ref(column)} / ${sql.lit(partMs)}`;
+}
+
+async function summed<Of extends keyof Owners>(
   db: Kysely<Schema>,
-  since: number,
-  until?: number,
-): Promise<ShadowsSpent[]> {
-  return await sumBy(db, since, until, (rows) =>
-    rows.select('series.model').where('series.operation', '=', 'mirror').groupBy('series.model'),
-  );
-}
-
-type Sums = Pick<Spent, 'calls' | 'tokens' | 'nanoUsd'>;
-type Rows<Row> = SelectQueryBuilder<Schema, 'series', Row>;
-
-async function sumBy<Row>(
-  db: Kysely<Schema>,
-  since: number,
-  until: number | undefined,
-  group: (rows: Rows<Sums>) => Rows<Sums & Row>,
-): Promise<(Sums & Row)[]> {
-  const rows: (Sums & Row)[] = [];
-  for (const part of partsOf(db, since, until)) {
-    rows.push(...(await group(part).execute()));
-  }
-  return rows.map(toNumbers);
-}
-
-function toNumbers<Row extends Sums>(row: Row): Row {
-  const { calls, tokens, nanoUsd } = row;
-  return { ...row, calls: Number(calls), tokens: Number(tokens), nanoUsd: Number(nanoUsd) };
-}
-
-/** Whole hours and days from the roll-ups, what is left of the last one from the attempts. */
-function partsOf(db: Kysely<Schema>, since: number, until: number | undefined) {
-  // A lifetime began before the first hour there is.
-  const from = Math.max(0, since);
-  if (from % msPerHour !== 0) return [attemptsWithin(db, from, until)];
-  const lastHour = until === undefined ? undefined : Math.floor(until / msPerHour);
-  const parts = stretchesOf(from / msPerHour, lastHour).map((stretch) => fromSums(db, stretch));
-  if (lastHour !== undefined) parts.push(attemptsWithin(db, Math.max(from, lastHour * msPerHour), until));
-  return parts;
-}
-
-function fromSums(db: Kysely<Schema>, { table, time, from, to }: Stretch) {
+  of: Of,
+  { table, time, from, to }: Stretch,
+  partMs: number | undefined,
+) {
   const at = sql.ref<number>(`sums.${time}`);
-  const sums = db
+  const part = partOf(`sums.${time}`, partMs === undefined ? undefined : partMs / msPerHour);
+  const rows = await db
     .selectFrom(sql<RollupsTable>`${sql.table(table)}`.as<'sums'>('sums'))
     .innerJoin('series', 'series.id', 'sums.series')
     .select([
       sql<number>`sum(sums.calls)`.as('calls'),
       sql<number>`sum(sums.input + sums.output)`.as('tokens'),
       sql<number>`sum(sums.sell_nano_usd)`.as('nanoUsd'),
+      part.as('part'),
     ])
+    .select([...groups[of as 'keys']])
     .where(at, '>=', from)
-    .$if(to !== undefined, (select) => select.where(at, '<', to!));
-  // What is summed over adds nothing to group by.
-  return sums as unknown as Rows<Sums>;
+    .$if(to !== undefined, (query) => query.where(at, '<', to!))
+    .$if(of === 'shadows', (query) => query.where('series.operation', '=', 'mirror'))
+    .groupBy(partMs === undefined ? ownersOf(of) : [...ownersOf(of), part])
+    .execute();
+  return rows.map((row) => plain<Of>(row, partMs));
 }
 
-function attemptsWithin(db: Kysely<Schema>, since: number, until: number | undefined) {
-  const sums = fromAttempts(db, since).$if(until !== undefined, (select) =>
-    select.where('attempts.at', '<', until!),
-  );
-  return sums as unknown as Rows<Sums>;
-}
-
-function fromAttempts(db: Kysely<Schema>, since: number) {
-  return db
+async function attempted<Of extends keyof Owners>(
+  db: Kysely<Schema>,
+  of: Of,
+  from: number,
+  before: number | undefined,
+  partMs?: number,
+) {
+  const part = partOf('attempts.at', partMs);
+  const rows = await db
     .selectFrom('attempts')
     .innerJoin('series', 'series.id', 'attempts.series')
-    .select([
-      sql<number>`sum(attempts.final)`.as('calls'),
-      sql<number>`sum(attempts.input + attempts.output)`.as('tokens'),
-      sql<number>`sum(coalesce(attempts.sell_nano_usd, attempts.nano_usd, 0))`.as('nanoUsd'),
-    ])
-    .where('attempts.at', '>=', since);
+    .select([...attemptSums, part.as('part')])
+    .select([...groups[of as 'keys']])
+    .where('attempts.at', '>=', from)
+    .$if(before !== undefined, (query) => query.where('attempts.at', '<', before!))
+    .$if(of === 'shadows', (query) => query.where('series.operation', '=', 'mirror'))
+    .groupBy(partMs === undefined ? ownersOf(of) : [...ownersOf(of), part])
+    .execute();
+  return rows.map((row) => plain<Of>(row, partMs));
+}
+
+function ownersOf(of: keyof Owners) {
+  return groups[of].map((column) => sql.ref(column));
+}
+
+function plain<Of extends keyof Owners>(row: object, partMs: number | undefined): Owners[Of] & SpentPart {
+  const { calls, tokens, nanoUsd, part, ...owner } = row as Record<string, unknown>;
+  const sums = {
+    ...owner,
+    calls: Number(calls),
+    tokens: Number(tokens),
+    nanoUsd: Number(nanoUsd),
+    untilMs: partMs === undefined ? Infinity : (Math.floor(Number(part)) + 1) * partMs - 1,
+  };
+  return sums as unknown as Owners[Of] & SpentPart;
 }

@@ -193,7 +193,7 @@ organisations: { shop: { limits: [{ requests: 5, per: second }] } }`);
     organisation: 'shop',
     restrictions: [{ owner: 'key', name: 'ci', models: { said: ['mock/*'] } }],
     limits: [
-      { unit: 'usd', max: 500_000_000, window: windowOf('day'), whenExhausted: 'cut', warn: [] },
+      { unit: 'usd', max: 500_000_000, window: windowOf('day'), whenExhausted: 'cut', warn: [50, 80, 100] },
       { unit: 'concurrency', max: 8, window: undefined, whenExhausted: 'cut', warn: [] },
     ],
     expiresAt: Date.UTC(2030, 0, 31),

@@ -223,3 +223,40 @@ test('what was used is remembered when the gateway starts again', async () => {
   await ask('lasting');
   await refusal('lasting');
 });
+
+test('a limit that slides, lasts for good or has a calendar of its own is remembered as well', async () => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'sluice-test-'));
+  const windows = [
+    'per: day, sliding: true',
+    'per: hour, sliding: true',
+    'per: lifetime',
+    'per: week, time_zone: Asia/Kolkata',
+    'per: month, time_zone: Asia/Kathmandu',
+  ];
+  const config = (max: number) => `
+providers:
+  oa: { speaks: openai-chat, url: "${provider.base}", key: up }
+keys:
+${windows.map((window, i) => `  - { name: w${i}, key: w${i}, limits: [{ requests: ${max}, ${window} }] }`).join('\n')}
+`;
+  const statusOf = async (of: TestGateway, secret: string) =>
+    (
+      await of.post(
+        '/v1/chat/completions',
+        { model: 'oa/echo', messages },
+        { authorization: `Bearer ${secret}` },
+      )
+    ).status;
+  const all = async (of: TestGateway) => await Promise.all(windows.map((_, i) => statusOf(of, `w${i}`)));
+  try {
+    const first = await startGateway(config(2), { dataDir });
+    expect(await all(first)).toEqual([200, 200, 200, 200, 200]);
+    await first.stop();
+    const second = await startGateway(config(2), { dataDir });
+    expect(await all(second)).toEqual([200, 200, 200, 200, 200]);
+    expect(await all(second)).toEqual([429, 429, 429, 429, 429]);
+    await second.stop();
+  } finally {
+    rmSync(dataDir, { recursive: true, force: true });
+  }
+});

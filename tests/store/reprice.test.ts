@@ -101,7 +101,7 @@ describe.each(stores)('on $name', ({ newDir }) => {
       nano_usd: 3_600_106,
       sell_nano_usd: 3_840_106,
     });
-    const spent = await spentSince(store.db, noon - (noon % hourMs));
+    const spent = await spentSince(store.db, 'keys', { since: noon - (noon % hourMs) });
     expect(spent.find(({ organisation }) => organisation === 'dear')?.nanoUsd).toBe(1_440_000);
   });
 

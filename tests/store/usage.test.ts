@@ -183,23 +183,38 @@ describe.each(stores)('on $name', ({ newDir }) => {
   });
 
   describe('what limits have used up', () => {
+    const shop = { organisation: 'shop', untilMs: Infinity };
     test('from whole hours and from the attempts themselves it is the same', async () => {
       const [hour, moment] = [noon - 30 * 60_000, noon + 500];
       const byKey = async (since: number) =>
-        (await spentSince(store.db, since)).sort((a, b) => b.nanoUsd - a.nanoUsd);
+        (await spentSince(store.db, 'keys', { since: since })).sort((a, b) => b.nanoUsd - a.nanoUsd);
       const all = await byKey(hour);
       expect(all).toEqual([
-        { key: keyId, team: 'web', organisation: 'shop', calls: 1, tokens: 107, nanoUsd: 1_500_000_001 },
-        { key: 'ci', team: 'ops', organisation: 'shop', calls: 2, tokens: 12, nanoUsd: 2 },
+        { key: keyId, ...shop, team: 'web', calls: 1, tokens: 107, nanoUsd: 1_500_000_001 },
+        { key: 'ci', ...shop, team: 'ops', calls: 2, tokens: 12, nanoUsd: 2 },
       ]);
       expect(await byKey(moment)).toEqual(all);
     });
 
+    test('told part by part, and until a moment, it is the same in all', async () => {
+      const sum = async (stretch: Parameters<typeof spentSince>[2]) => {
+        const rows = await spentSince(store.db, 'keys', stretch);
+        return rows.reduce((all, { nanoUsd, tokens, calls }) => all + nanoUsd + tokens + calls, 0);
+      };
+      const all = await sum({ since: -Infinity });
+      expect(all).toBeGreaterThan(0);
+      for (const partMs of [1000, 60_000, hourMs]) expect(await sum({ since: 0, partMs })).toBe(all);
+      for (const cut of [noon + 500, noon + hourMs, noon + 48 * hourMs + 1]) {
+        const [before, after] = [await sum({ since: 0, until: cut }), await sum({ since: cut })];
+        expect(before + after).toBe(all);
+      }
+    });
+
     test('what ended before does not count', async () => {
-      expect(await spentSince(store.db, noon + 48 * hourMs + 1)).toEqual([
-        { key: 'ci', team: 'ops', organisation: 'shop', calls: 1, tokens: 4, nanoUsd: 0 },
+      expect(await spentSince(store.db, 'keys', { since: noon + 48 * hourMs + 1 })).toEqual([
+        { key: 'ci', ...shop, team: 'ops', calls: 1, tokens: 4, nanoUsd: 0 },
       ]);
-      expect(await spentSince(store.db, noon + 48 * hourMs + 1001)).toEqual([]);
+      expect(await spentSince(store.db, 'keys', { since: noon + 48 * hourMs + 1001 })).toEqual([]);
     });
   });
 });
