@@ -20,6 +20,7 @@ import { formatPairsMarkdown, formatPairsText } from './pairs-report.ts';
 import { freePort, start, stopAll } from './processes.ts';
 import { type Circumstances, formatMarkdown, formatText } from './report.ts';
 import { measureShared } from './shared-limits.ts';
+import { benchStore } from './store.ts';
 
 const full: Effort = {
   rounds: 3,
@@ -54,6 +55,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const quick = process.argv.includes('--quick');
 const onlyPairs = process.argv.includes('--pairs');
 const onlyFaults = process.argv.includes('--faults');
+const onlyStore = process.argv.includes('--store');
 const onlyShared = process.argv.includes('--shared');
 const onlyLedger = process.argv.includes('--ledger');
 const crashes = process.argv.includes('--crash')
@@ -65,7 +67,11 @@ const pairEffort = quick ? somePairs : everyPair;
 const built = [join(root, 'dist/sluice')];
 
 const missing = (
+<<<<<<< HEAD
   onlyShared ? ['redis-server'] : onlyFaults || onlyLedger || crashes > 0 ? [] : ['nginx', 'wrk']
+=======
+  onlyShared ? ['redis-server'] : onlyFaults || onlyStore || crashes > 0 ? [] : ['nginx', 'wrk']
+>>>>>>> 39c30c7 (Bench the store with a month of calls)
 ).filter((tool) => Bun.which(tool) === null);
 if (missing.length > 0) {
   process.stderr.write(
@@ -86,10 +92,13 @@ function leave(status: number): never {
 }
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => leave(130));
-setTimeout(() => {
-  process.stderr.write(`bench: not done after ${effort.limitMs / 60_000} minutes; stopped\n`);
-  leave(1);
-}, effort.limitMs).unref();
+setTimeout(
+  () => {
+    process.stderr.write(`bench: not done after ${effort.limitMs / 60_000} minutes; stopped\n`);
+    leave(1);
+  },
+  onlyStore ? 60 * 60_000 : effort.limitMs,
+).unref();
 
 function versionOf(command: string[], form: RegExp): string {
   const { stdout, stderr } = Bun.spawnSync(command);
@@ -170,7 +179,24 @@ async function benchFaults(): Promise<void> {
   process.stdout.write(`\n${formatFaults(figures)}\n`);
 }
 
+/** The value behind a flag. */
+function flagValue(flag: string): string | undefined {
+  const at = process.argv.indexOf(flag);
+  return at < 0 ? undefined : process.argv[at + 1];
+}
+
+async function benchStores(): Promise<void> {
+  const calls = Number(flagValue('--calls') ?? (quick ? 100_000 : 500_000));
+  const on = (['sqlite', 'postgres'] as const).filter((kind) => (flagValue('--on') ?? kind) === kind);
+  const lines = await benchStore({ calls, on, seconds: quick ? 5 : 15 }, scratch, progress);
+  process.stdout.write(`\n${lines.join('\n')}\n`);
+}
+
 try {
+  if (onlyStore) {
+    await benchStores();
+    leave(0);
+  }
   if (crashes > 0) {
     process.stdout.write(`\n${await measureCrashes(crashes, progress)}\n`);
     leave(0);

@@ -13,7 +13,7 @@ import { createLog } from '../../src/observe/log.ts';
 import type { RecordedAttempt } from '../../src/store/calls.ts';
 import { openStore } from '../../src/store/open.ts';
 import { queryUsage, type UsageDimension, type UsageRow } from '../../src/store/usage.ts';
-import { recordedAttempts } from '../ledger/attempts.ts';
+import { recordedAttempts } from '../store/recorded-attempts.ts';
 
 export const key = 'sk-test-key';
 

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import type { Dispatched, Names, Settled } from '../../src/core/record.ts';
 import { emptyUsage, type Usage } from '../../src/core/usage.ts';
 import { followJournal } from '../../src/ledger/follow.ts';
-import { type RecordedAttempt, selectAttempts, toRecord } from '../../src/store/calls.ts';
-import { openStore, type Store } from '../../src/store/open.ts';
+import { openStore } from '../../src/store/open.ts';
+import { recordedAttempts } from '../store/recorded-attempts.ts';
 import { storeUrl } from '../store-url.ts';
 
 const made: string[] = [];
@@ -104,12 +104,6 @@ export async function applyAll(dataDir: string): Promise<void> {
     follower.close();
     await store.close();
   }
-}
-
-/** All attempts, call by call. */
-export async function recordedAttempts({ db }: Pick<Store, 'db'>): Promise<RecordedAttempt[]> {
-  const rows = await selectAttempts(db).orderBy('attempts.call').orderBy('attempts.attempt').execute();
-  return rows.map(toRecord);
 }
 
 /** Rows of attempts and the sum over all roll-ups. */

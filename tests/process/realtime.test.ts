@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { openStore } from '../../src/store/open.ts';
 import { until } from '../e2e/gateway.ts';
 import { Client, startUpstream, type Upstream, usageOf } from '../e2e/realtime-peers.ts';
-import { recordedAttempts } from '../ledger/attempts.ts';
+import { recordedAttempts } from '../store/recorded-attempts.ts';
 import { killRunning, makePlace, type Place, start, waitFor } from './program.ts';
 
 let upstream: Upstream;

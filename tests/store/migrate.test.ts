@@ -19,9 +19,10 @@ import { postgresDialect } from '../../src/store/postgres.ts';
 import type { Schema } from '../../src/store/schema.ts';
 import { sqliteDialect } from '../../src/store/sqlite.ts';
 import { queryUsage } from '../../src/store/usage.ts';
-import { dispatch, noon, recordedAttempts, settle, tempDir } from '../ledger/attempts.ts';
+import { dispatch, noon, settle, tempDir } from '../ledger/attempts.ts';
 import { storeUrl } from '../store-url.ts';
 import { stores } from '../stores.ts';
+import { recordedAttempts } from './recorded-attempts.ts';
 
 const names = {
   key: 'ci',

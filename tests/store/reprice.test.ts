@@ -6,9 +6,10 @@ import { createRecorder } from '../../src/store/attempts.ts';
 import { openStore, type Store } from '../../src/store/open.ts';
 import { type RepriceQuery, reprice } from '../../src/store/reprice.ts';
 import { spentSince } from '../../src/store/spent.ts';
-import { dispatch, noon, recordedAttempts, settle } from '../ledger/attempts.ts';
+import { dispatch, noon, settle } from '../ledger/attempts.ts';
 import { storeUrl } from '../store-url.ts';
 import { stores } from '../stores.ts';
+import { recordedAttempts } from './recorded-attempts.ts';
 
 const hourMs = 3_600_000;
 const config: Pick<Config, 'providers' | 'prices' | 'organisations'> = {

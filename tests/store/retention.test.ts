@@ -4,9 +4,10 @@ import { createRecorder } from '../../src/store/attempts.ts';
 import { openStore, type Store } from '../../src/store/open.ts';
 import { removeOld } from '../../src/store/retention.ts';
 import { queryUsage } from '../../src/store/usage.ts';
-import { dispatch, noon, recordedAttempts, settle } from '../ledger/attempts.ts';
+import { dispatch, noon, settle } from '../ledger/attempts.ts';
 import { storeUrl } from '../store-url.ts';
 import { stores } from '../stores.ts';
+import { recordedAttempts } from './recorded-attempts.ts';
 
 const dayMs = 86_400_000;
 const month = { callsMs: 30 * dayMs, plansMs: 10 * dayMs };
