@@ -1,8 +1,9 @@
 /**
  * `npm run bench`: Sluice beside nginx and Portkey's gateway under the same load, in one run, as figures and ratios;
  * `--pairs` every client's dialect with every provider's instead; `--faults` what callers notice of providers that fail,
- * with Sluice alone; `--ledger` what limits and journal cost a call; `--crash 100` kills it so many times and compares what is stored with what the provider counted. `--quick` measures the same, and a few pairs, for a shorter time. Targets are printed beside the
- * figures; missing one is no failure.
+ * with Sluice alone; `--ledger` what limits and journal cost a call; `--store` the store with a month of calls (store.ts);
+ * `--crash 100` kills it so many times and compares what is stored with what the provider counted. `--quick` measures the
+ * same, and a few pairs, for a shorter time. Targets are printed beside the figures; missing one is no failure.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir, totalmem } from 'node:os';
@@ -67,11 +68,7 @@ const pairEffort = quick ? somePairs : everyPair;
 const built = [join(root, 'dist/sluice')];
 
 const missing = (
-<<<<<<< HEAD
-  onlyShared ? ['redis-server'] : onlyFaults || onlyLedger || crashes > 0 ? [] : ['nginx', 'wrk']
-=======
-  onlyShared ? ['redis-server'] : onlyFaults || onlyStore || crashes > 0 ? [] : ['nginx', 'wrk']
->>>>>>> 39c30c7 (Bench the store with a month of calls)
+  onlyShared ? ['redis-server'] : onlyFaults || onlyLedger || onlyStore || crashes > 0 ? [] : ['nginx', 'wrk']
 ).filter((tool) => Bun.which(tool) === null);
 if (missing.length > 0) {
   process.stderr.write(
