@@ -104,7 +104,7 @@ function plainStage(tries: Tries, wishOf: typeof wishOfClient, cuttable: boolean
 }
 
 /** What keeps the limits ahead of a stream, where they would cut it off. */
-export function meterFor({ call, inbound, outbound, added }: Tries): StreamMeter | undefined {
+function meterFor({ call, inbound, outbound, added }: Tries): StreamMeter | undefined {
   return call.whenExhausted === 'cut' && inbound.peek.stream
     ? new StreamMeter(call, inbound.metered(outbound.target, added))
     : undefined;
