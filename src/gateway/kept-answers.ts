@@ -4,13 +4,22 @@ import type { Message } from '../core/chat.ts';
 import { GatewayError } from '../core/error.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Keeping } from '../dialects/dialect.ts';
+import { fromStore } from './from-store.ts';
 
 /** A conversation longer than this is to be sent, not looked up. */
 const maxLinks = 500;
 
+/** Characters of answers that wait for the store; those that come when there are more are not kept. */
+const maxWaitingChars = 64_000_000;
+const firstPauseMs = 1000;
+const longestPauseMs = 30_000;
+
 export class KeptAnswers {
   /** On their way into the store: a client may be back before they are there. */
   private readonly pending = new Map<string, { answer: KeptAnswer; done: Promise<void> }>();
+  private waitingChars = 0;
+  private readonly closing = Promise.withResolvers<void>();
+  private closed = false;
 
   /** @param alarm told why an answer could not be kept. */
   constructor(
@@ -18,25 +27,47 @@ export class KeptAnswers {
     private readonly alarm: (error: unknown) => void,
   ) {}
 
+  /** How many are not in the store yet. */
+  get waiting(): number {
+    return this.pending.size;
+  }
+
   keep(answer: KeptAnswer): void {
-    const done = this.answers
-      .keep(answer)
-      .catch(this.alarm)
-      .finally(() => this.pending.delete(answer.id));
+    const done = this.keepAtLast(answer).finally(() => this.pending.delete(answer.id));
     this.pending.set(answer.id, { answer, done });
+  }
+
+  /** While the store is away it is tried again, and the answer is found here. Never rejects. */
+  private async keepAtLast(answer: KeptAnswer): Promise<void> {
+    const chars = answer.request.length + answer.response.length;
+    let pauseMs = firstPauseMs;
+    this.waitingChars += chars;
+    for (;;) {
+      try {
+        await this.answers.keep(answer);
+        break;
+      } catch (error) {
+        if (pauseMs === firstPauseMs) this.alarm(error);
+        if (this.closed || this.waitingChars > maxWaitingChars) break;
+      }
+      await Promise.race([Bun.sleep(pauseMs), this.closing.promise]);
+      pauseMs = Math.min(longestPauseMs, pauseMs * 2);
+    }
+    this.waitingChars -= chars;
   }
 
   async find(owner: string, id: string): Promise<KeptAnswer | undefined> {
     if (!isAnswerId(id)) return undefined;
     const pending = this.pending.get(id)?.answer;
     if (pending !== undefined) return pending.owner === owner ? pending : undefined;
-    return this.answers.find(owner, id);
+    return fromStore(this.answers.find(owner, id));
   }
 
+  /** @throws GatewayError `unavailable`, as `find` and `history`. */
   async remove(owner: string, id: string): Promise<boolean> {
     if (!isAnswerId(id)) return false;
     await this.pending.get(id)?.done;
-    return this.answers.remove(owner, id);
+    return fromStore(this.answers.remove(owner, id));
   }
 
   /**
@@ -56,8 +87,11 @@ export class KeptAnswers {
       .flatMap(({ request, response }) => keeping.turns(JSON.parse(request), JSON.parse(response)));
   }
 
-  close(): Promise<void> {
-    return this.answers.close();
+  async close(): Promise<void> {
+    this.closed = true;
+    this.closing.resolve();
+    await Promise.all([...this.pending.values()].map(({ done }) => done));
+    await this.answers.close();
   }
 }
 

@@ -325,3 +325,45 @@ test('a journal that is full takes no new calls, and the store catches up', asyn
   expect((await gateway.post('/v1/chat/completions', { model, messages })).status).toBe(200);
   expect(written).toBeGreaterThan(10_000);
 }, 120_000);
+
+describe('what is kept for clients', () => {
+  const input = 'Hello';
+  const respond = (body: object) => gateway!.post('/v1/responses', { model: 'oa/echo', input, ...body });
+  type Said = { id: string; error?: { code: string; message: string } };
+
+  test('is found while the store is away, and in it afterwards', async () => {
+    gateway = await begin(await server.createDatabase());
+    await server.stop();
+    let first: Said;
+    try {
+      const response = await respond({});
+      expect(response.status).toBe(200);
+      first = (await response.json()) as Said;
+      expect((await respond({ previous_response_id: first.id })).status).toBe(200);
+    } finally {
+      await server.start();
+    }
+    await until(async () => storeIsUp(gateway!));
+    expect((await respond({ previous_response_id: first.id })).status).toBe(200);
+  }, 120_000);
+
+  test('and is in the store only is not had while that is away: who needs it hears so, others are answered', async () => {
+    gateway = await begin(await server.createDatabase());
+    const first = (await (await respond({})).json()) as Said;
+    // Until it is written it is found in memory.
+    await until(async () => gateway!.app.gateway.answers.waiting === 0);
+    await server.stop();
+    try {
+      const refused = await respond({ previous_response_id: first.id });
+      expect(refused.status).toBe(503);
+      const { error } = (await refused.json()) as Said;
+      expect(error).toMatchObject({ code: 'unavailable' });
+      expect(error!.message).toContain('which is away just now');
+      expect((await respond({})).status).toBe(200);
+      expect((await gateway.post('/v1/chat/completions', { model, messages })).status).toBe(200);
+    } finally {
+      await server.start();
+    }
+    await until(async () => (await respond({ previous_response_id: first.id })).status === 200);
+  }, 120_000);
+});

@@ -5,6 +5,7 @@ import type { KeptObject, KeyMark, ObjectPage, Objects } from '../../core/object
 import { hashSecret } from '../../core/secret.ts';
 import { collectFiles, mayNameFiles } from '../../dialects/objects/index.ts';
 import { utf8 } from '../../wire/bytes.ts';
+import { fromStore } from '../from-store.ts';
 import { ownerOf } from '../names.ts';
 
 /** No request that is meant names more. */
@@ -44,7 +45,7 @@ export class KeptObjects {
   async note(object: KeptObject): Promise<void> {
     this.noted = true;
     this.present = true;
-    await this.objects.note(object);
+    await fromStore(this.objects.note(object));
   }
 
   update(object: KeptObject): Promise<void> {
@@ -52,11 +53,11 @@ export class KeptObjects {
   }
 
   remove(object: KeptObject): Promise<void> {
-    return this.objects.remove(object);
+    return fromStore(this.objects.remove(object));
   }
 
   list(page: ObjectPage): Promise<KeptObject[] | undefined> {
-    return this.objects.list(page);
+    return fromStore(this.objects.list(page));
   }
 
   /**
@@ -84,7 +85,7 @@ export class KeptObjects {
   /** Those of `ids` that are the caller's. */
   async findOwn(key: Key, ids: readonly string[]): Promise<KeptObject[]> {
     const owner = ownerOf(key);
-    return (await this.objects.find(ids)).filter((object) => object.owner === owner);
+    return (await fromStore(this.objects.find(ids))).filter((object) => object.owner === owner);
   }
 
   /**
@@ -104,7 +105,7 @@ export class KeptObjects {
       throw new GatewayError('bad_request', `The request names more than ${maxNamed} files.`);
     }
     const owner = ownerOf(key);
-    const found = await this.objects.find(ids);
+    const found = await fromStore(this.objects.find(ids));
     const own = found.filter((object) => object.owner === owner);
     const foreign = found.find(({ id }) => !own.some((each) => each.id === id));
     if (foreign !== undefined) throw noSuch('file', foreign.id);
