@@ -58,5 +58,3 @@ export const journal = z
     if (alarm > limit)
       context.addIssue({ code: 'custom', message: 'is above limit; write a smaller one', path: ['alarm'] });
   });
-
-export type WebhookConfig = z.output<typeof webhooks>[number];
