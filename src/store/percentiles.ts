@@ -41,6 +41,8 @@ export class LatencyError extends Error {
 }
 
 const msPerHour = 3_600_000;
+/** A month has some ten thousand: who asks for it on the gateway's thread must not keep calls waiting. */
+const rowsAtOnce = 500;
 
 /** Sorted by the values of the dimensions. @throws LatencyError */
 export async function queryLatencies(db: Kysely<Schema>, query: LatencyQuery): Promise<LatencyRow[]> {
@@ -50,7 +52,7 @@ export async function queryLatencies(db: Kysely<Schema>, query: LatencyQuery): P
   if (ofKeys && (ofTargets || query.model !== undefined || query.target !== undefined))
     throw new LatencyError('Latencies are kept by key, and by model and target, but not by both at once.');
   const groups = new Map<string, { values: string[]; duration: Histogram; firstByte: Histogram }>();
-  for (const row of await readRows(db, query, ofKeys)) {
+  const add = (row: Row) => {
     const values = by.map((name) => valueOfRow(name, row));
     const name = values.join('\n');
     let group = groups.get(name);
@@ -60,7 +62,13 @@ export async function queryLatencies(db: Kysely<Schema>, query: LatencyQuery): P
     }
     addBytes(group.duration, row.duration);
     addBytes(group.firstByte, row.first_byte);
-  }
+  };
+  let last: Row | undefined;
+  do {
+    const rows = await readRows(db, query, ofKeys, last);
+    for (const row of rows) add(row);
+    last = rows.length < rowsAtOnce ? undefined : rows.at(-1);
+  } while (last !== undefined);
   return [...groups]
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([, { values, duration, firstByte }]) => ({
@@ -72,6 +80,7 @@ export async function queryLatencies(db: Kysely<Schema>, query: LatencyQuery): P
 
 interface Row {
   hour: number;
+  facet: number;
   key: string;
   model: string;
   target: string;
@@ -79,7 +88,13 @@ interface Row {
   first_byte: Uint8Array;
 }
 
-function readRows(db: Kysely<Schema>, query: LatencyQuery, ofKeys: boolean): Promise<Row[]> {
+/** Those behind `last`, in the order of the table. */
+function readRows(
+  db: Kysely<Schema>,
+  query: LatencyQuery,
+  ofKeys: boolean,
+  last: Row | undefined,
+): Promise<Row[]> {
   const { since, until } = query;
   const among = (name: 'key' | 'model' | 'target') => {
     const values = query[name]?.filter((value) => !value.includes('\0'));
@@ -90,13 +105,19 @@ function readRows(db: Kysely<Schema>, query: LatencyQuery, ofKeys: boolean): Pro
   return db
     .selectFrom('latencies')
     .innerJoin('facets', 'facets.id', 'latencies.facet')
-    .select(['hour', 'facets.key', 'facets.model', 'facets.target', 'duration', 'first_byte'])
+    .select(['hour', 'facet', 'facets.key', 'facets.model', 'facets.target', 'duration', 'first_byte'])
     .where('facets.target', ofKeys ? '=' : '<>', '')
     .where(among('key'))
     .where(among('model'))
     .where(among('target'))
     .$if(since !== undefined, (select) => select.where('hour', '>=', Math.floor(since! / msPerHour)))
     .$if(until !== undefined, (select) => select.where('hour', '<', Math.ceil(until! / msPerHour)))
+    .$if(last !== undefined, (select) =>
+      select.where(sql<SqlBool>`(hour, facet) > (${last?.hour}, ${last?.facet})`),
+    )
+    .orderBy('hour')
+    .orderBy('facet')
+    .limit(rowsAtOnce)
     .execute();
 }
 
