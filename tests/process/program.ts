@@ -110,7 +110,7 @@ export function killRunning(): void {
 /** The first value that is not undefined, asked for again and again. */
 export async function waitFor<T>(
   get: () => T | undefined | Promise<T | undefined>,
-  waitMs = 15_000,
+  waitMs = 60_000,
 ): Promise<T> {
   const end = performance.now() + waitMs;
   for (;;) {
