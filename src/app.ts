@@ -1,5 +1,4 @@
 /** Puts the gateway together: this file and src/app are the only ones that know every part. */
-import { resolve } from 'node:path';
 import packageJson from '../package.json';
 import type { createAdmin } from './admin/admin.ts';
 import type { AdminPowers } from './admin/powers.ts';
@@ -7,9 +6,11 @@ import { keepConfiguration } from './app/configuration.ts';
 import { askSpent, openLedger } from './app/ledger.ts';
 import { createObserver, reportChange } from './app/observer.ts';
 import type { AppOptions } from './app/options.ts';
+import { operate, type Pages } from './app/pages.ts';
+import { openSharing } from './app/sharing.ts';
 import { compile } from './config/compile.ts';
 import type { Config } from './config/schema.ts';
-import type { Shared, Snapshot } from './config/snapshot.ts';
+import type { Snapshot } from './config/snapshot.ts';
 import type { Alert } from './core/alert.ts';
 import type { ExplainQuery, Explanation } from './core/explain.ts';
 import { Deadlines } from './gateway/deadlines.ts';
@@ -26,24 +27,18 @@ import { serve } from './gateway/server.ts';
 import { createTokenizer } from './gateway/tokenizer.ts';
 import { VendorMemory } from './gateway/vendor-memory.ts';
 import { createMemoryCounters } from './governance/counters-memory.ts';
-import type { Counters } from './governance/leases.ts';
 import { limitStates } from './governance/limit-states.ts';
 import { createLimiter } from './governance/limits.ts';
-import { catchUp, isRemembered, spentBefore } from './governance/spent-before.ts';
-import type { Upkeep } from './ledger/upkeep.ts';
-import { expositionType } from './observe/exposition.ts';
-import type { Logger } from './observe/log.ts';
+import { catchUp } from './governance/spent-before.ts';
 import { createMetrics } from './observe/metrics.ts';
 import type { Alarm } from './routing/health/keys.ts';
-import { createHealth, type Health } from './routing/health.ts';
+import { createHealth } from './routing/health.ts';
 import { createSight, Measures } from './routing/measures.ts';
 import { RetryBudget } from './routing/retry-budget.ts';
-import type { HealthChannel } from './shared/health-channel.ts';
-import type { SharedRedis } from './shared/redis.ts';
 import { openAnswers } from './store/answers.ts';
 import type { FirstSecrets } from './store/first-start.ts';
 import { openObjects } from './store/objects.ts';
-import { openLater, openStore } from './store/open.ts';
+import { openLater } from './store/open.ts';
 import { HttpPool } from './wire/http/pool.ts';
 import { webRequest } from './wire/http/server/web-request.ts';
 
@@ -82,18 +77,15 @@ export async function startApp(options: AppOptions): Promise<App> {
   const objects = new KeptObjects(openObjects(settings.dataDir, settings.store), (what, error) =>
     log.error({ error: (error as Error).message }, `alarm: ${what}`),
   );
-  const redis = await openShared(settings.shared, log);
-  const sharing = redis && (await shareLimits(redis, configuration.snapshot, ledger.applier.flushed, log));
-  let others: HealthChannel | undefined;
+  const sharing = await openSharing(settings, ledger.applier.flushed, log);
   const health = createHealth({
     onAlarm: (alarm) => alerts.raise(deadKey(alarm)),
     onChange: (change) => {
       reportChange(change, metrics, log);
-      others?.publish(change);
+      sharing?.publish(change);
     },
     providers: () => configuration.snapshot().providers,
   });
-  others = await shareHealth(redis, health, log);
   const retries = new RetryBudget();
   const measures = new Measures();
   const gateway: Gateway = {
@@ -120,7 +112,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   };
   const probes = new Probes(gateway);
   const { upkeep } = ledger;
-  const readiness: Readiness = {
+  const pages: Pages = {
     refusal() {
       if (inflight.stopping) return 'it is shutting down';
       if (!configuration.knowsStore())
@@ -128,14 +120,14 @@ export async function startApp(options: AppOptions): Promise<App> {
       return upkeep.refusal();
     },
     trouble: upkeep.trouble,
-  };
-  const expose = () => {
-    const now = Date.now();
-    return metrics.expose({
-      ...health.describe(now),
-      heldBack: retries.heldBack,
-      ledger: upkeep.numbers(now),
-    });
+    expose() {
+      const now = Date.now();
+      return metrics.expose({
+        ...health.describe(now),
+        heldBack: retries.heldBack,
+        ledger: upkeep.numbers(now),
+      });
+    },
   };
   const { host, port } = settings;
   const adminStore = openLater(settings.dataDir, settings.store, { thread: 'beside' });
@@ -162,7 +154,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     host,
     port,
     operate: (path, request) =>
-      path.startsWith('/admin/') ? administer(webRequest(request)) : operate(path, readiness, expose),
+      path.startsWith('/admin/') ? administer(webRequest(request)) : operate(path, pages),
   });
   if (sharing === undefined)
     configuration.onLimits((fresh) => {
@@ -172,7 +164,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       );
     });
   configuration.watch();
-  redis?.connect();
+  sharing?.join(health);
   probes.start();
   void objects.open();
   void ledger.applier.ready.then(() => chargeLeftovers(gateway));
@@ -200,79 +192,11 @@ export async function startApp(options: AppOptions): Promise<App> {
       await answers.close();
       await objects.close();
       await adminStore.close();
+      await sharing?.close();
       await ledger.applier.stop();
       ledger.journal.close();
       tokenizer.stop();
       schemas.stop();
-    },
-  };
-}
-
-/** What is shared with other nodes; loaded only where there are any. */
-async function openShared(shared: Shared | undefined, log: Logger): Promise<SharedRedis | undefined> {
-  if (shared === undefined) return undefined;
-  const { openRedis } = await import('./shared/redis.ts');
-  return await openRedis(
-    { url: shared.redis, prefix: shared.prefix },
-    {
-      onUp: () => log.info('connected to the Redis that nodes share'),
-      onDown: (reason) => log.error({ reason }, 'alarm: the Redis that nodes share is away'),
-    },
-  );
-}
-
-async function shareHealth(redis: SharedRedis | undefined, health: Health, log: Logger) {
-  if (redis === undefined) return undefined;
-  const { HealthChannel } = await import('./shared/health-channel.ts');
-  return new HealthChannel(redis, {
-    adopt(change) {
-      health.adopt(change);
-      log.debug({ ...change }, 'another node has learned of health');
-    },
-  });
-}
-
-/** Limits that hold for all nodes together. */
-async function shareLimits(
-  redis: SharedRedis,
-  snapshot: () => Snapshot,
-  flushed: () => Promise<void>,
-  log: Logger,
-): Promise<{ counters: Counters; close(): Promise<void> }> {
-  const { dataDir, store, shared } = snapshot().settings;
-  const { createSharedCounters } = await import('./governance/shared/shared-counters.ts');
-  const { expectFarewell } = await import('./shared/farewell.ts');
-  const farewell = expectFarewell(resolve(dataDir));
-  const whenLost = shared?.whenLost ?? 'closed';
-  const counters = createSharedCounters(redis, {
-    whenLost,
-    oneStore: store !== 'sqlite',
-    afterCrash: farewell.afterCrash,
-    flushed,
-    async spent() {
-      const opened = await openStore(resolve(dataDir), store);
-      try {
-        const ask = askSpent(async () => opened.db);
-        return await spentBefore(ask, Date.now() + redis.offsetMs);
-      } finally {
-        await opened.close();
-      }
-    },
-    covers: isRemembered,
-    onLost(lost) {
-      if (lost)
-        log.error(
-          { whenLost },
-          'alarm: limits cannot be shared: this node goes on with what it holds of them',
-        );
-      else log.info('limits are shared again');
-    },
-  });
-  return {
-    counters,
-    async close() {
-      await counters.close();
-      if (!counters.isLost) farewell.said();
     },
   };
 }
@@ -296,30 +220,6 @@ export function explainConfig(config: Config, query: ExplainQuery): Explanation 
     limiter: createLimiter(createMemoryCounters()),
     keyNamed: (name) => keys.find((key) => key.name === name),
   });
-}
-
-type Readiness = Pick<Upkeep, 'refusal' | 'trouble'>;
-
-/** Operators' pages. */
-function operate(path: string, readiness: Readiness, expose: () => string): Response | undefined {
-  switch (path) {
-    case '/healthz':
-      return new Response('ok\n');
-    case '/readyz':
-      return readyPage(readiness);
-    case '/metrics':
-      return new Response(expose(), { headers: { 'content-type': expositionType } });
-    default:
-      return undefined;
-  }
-}
-
-/** A store that is down is no reason to take calls elsewhere: they would find the same one. */
-function readyPage({ refusal, trouble }: Readiness): Response {
-  const refused = refusal();
-  if (refused !== undefined) return new Response(`not ready: ${refused}\n`, { status: 503 });
-  const wrong = trouble();
-  return new Response(wrong === undefined ? 'ready\n' : `ready, but ${wrong}\n`);
 }
 
 function deadKey({ provider, key, untilMs, error }: Alarm): Alert {

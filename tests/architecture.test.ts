@@ -45,6 +45,7 @@ const mayImport: Record<string, { from: string[]; because: string }> = {
       'store',
       'mock',
       'observe',
+      'shared',
     ],
     because: 'the parts that app.ts is put together from know neither its server nor those who administer it',
   },
