@@ -3,6 +3,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { bodyLimit } from 'hono/body-limit';
 import { HTTPException } from 'hono/http-exception';
 import { GatewayError } from '../core/error.ts';
+import { controlRevision } from '../store/control.ts';
 import { TenantError } from '../store/tenant-error.ts';
 import { auditResource } from './audit.ts';
 import { authenticate } from './authenticate.ts';
@@ -24,8 +25,8 @@ import { usageResource } from './usage.ts';
 /** Answers requests below `/admin/`. */
 export function createAdmin(powers: AdminPowers): (request: Request) => Response | Promise<Response> {
   const app = newResource();
-  app.onError((error, c) => {
-    const refused = toRefusal(error);
+  app.onError(async (error, c) => {
+    const refused = toRefusal(error) ?? (await storeTrouble(powers));
     if (refused === undefined) {
       powers.alarm('internal', {
         path: c.req.path,
@@ -124,6 +125,16 @@ function toRefusal(error: Error): { status: number; answer: object } | undefined
     return { status, answer: { error: { code: kind, message } } };
   }
   return undefined;
+}
+
+/** Asked after a failure that nobody expected: a store that is away is no fault of the gateway's own. */
+async function storeTrouble({ store }: AdminPowers): Promise<AdminError | undefined> {
+  try {
+    await controlRevision(await store());
+    return undefined;
+  } catch (cause) {
+    return new AdminError('store_unavailable', 'The store cannot be asked: try again soon.', { cause });
+  }
 }
 
 /** Path → the methods it takes. */

@@ -52,6 +52,7 @@ export const refusals = {
   401: json(errorShape, 'No token, or none that is known.'),
   403: json(errorShape, 'The token may not do that.'),
   404: json(errorShape, 'Nobody knows that, or it is not for this token to know.'),
+  503: json(errorShape, 'The store cannot be asked.'),
 } satisfies RouteConfig['responses'];
 
 /** How a route that changes something may refuse beside. */

@@ -65,9 +65,10 @@ const provider = z.strictObject({
     .describe("The provider's key, best as ${VARIABLE}. Default: the provider's usual variable."),
   keys: z
     .array(secret)
-    .min(1)
     .optional()
-    .describe('A pool of keys: limited ones rotate, dead ones are set aside.'),
+    .describe(
+      'A pool of keys: limited ones rotate, dead ones are set aside. [] where all of them are kept by the admin API.',
+    ),
   speaks: z
     .union([dialect, z.array(dialect).min(1), z.partialRecord(dialect, url)])
     .optional()

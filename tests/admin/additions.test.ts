@@ -32,6 +32,7 @@ const yaml = `
 providers:
   acme: { speaks: openai-chat, url: "http://127.0.0.1:${upstream.port}/v1", key: from-file }
   mock: {}
+  openai: { url: "http://127.0.0.1:${upstream.port}/v1", keys: [] }
 prices: { acme/owned: { input: 7, output: 7 } }
 `;
 
@@ -117,6 +118,21 @@ describe.each(stores)('on %s', (_, line) => {
       return heard.size === 1;
     });
     expect([...heard]).toEqual(['Bearer from-file']);
+  });
+
+  test('a provider of the catalogue lives on keys that are kept here alone', async () => {
+    const secret = 'upstream-secret-openai';
+    const wish = { provider: 'openai', name: 'only', secret };
+    const made = await admin.owner('POST', '/provider-keys', wish);
+    expect(made).toMatchObject({ status: 201, body: { state: 'in_use' } });
+    const askedBy = async () => {
+      heard.clear();
+      for (let i = 0; i < 3; i++) await call(admin, 'openai/m');
+      return [...heard];
+    };
+    await until(async () => (await askedBy()).join() === `Bearer ${secret}`);
+    expect(await admin.owner('DELETE', `/provider-keys/${made.body.id}`)).toMatchObject({ status: 200 });
+    await until(async () => (await askedBy()).join() === '');
   });
 });
 
