@@ -179,13 +179,9 @@ export function keysResource(powers: AdminPowers) {
         limit: limit + 1,
       });
       const owned = inFile().filter(
-        (key) =>
-          teams?.includes(key.team) !== false &&
-          (after === undefined || key.name > after.name || (key.name === after.name && key.id > after.id)),
+        (key) => teams?.includes(key.team) !== false && (after === undefined || inOrder(key, after) > 0),
       );
-      const rows = [...owned, ...stored.map(say)].sort((a, b) =>
-        a.name === b.name ? (a.id < b.id ? -1 : 1) : a.name < b.name ? -1 : 1,
-      );
+      const rows = [...owned, ...stored.map(say)].sort(inOrder);
       return c.json(
         toPage(
           rows,
@@ -299,6 +295,11 @@ function say(key: StoredKey): Said {
     updated_at: iso(updatedAt),
     revoked_at: iso(revokedAt) ?? null,
   };
+}
+
+/** That of the store, which compares bytes. */
+function inOrder(a: Pick<Said, 'name' | 'id'>, b: Pick<Said, 'name' | 'id'>): number {
+  return Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)) || (a.id < b.id ? -1 : Number(a.id > b.id));
 }
 
 function stateOf({ revokedAt, document: { disabled, expires } }: StoredKey, now: number): Said['state'] {

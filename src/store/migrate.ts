@@ -14,6 +14,7 @@ import { up as administration } from './migrations/0010-administration.ts';
 import { up as scale } from './migrations/0011-scale.ts';
 import { up as alerts } from './migrations/0012-alerts.ts';
 import { up as longNames } from './migrations/0013-long-names.ts';
+import { up as byteOrder } from './migrations/0014-byte-order.ts';
 import type { Schema } from './schema.ts';
 
 interface StoreMigration extends Pick<Migration, 'up'> {
@@ -39,6 +40,7 @@ const migrations: Record<string, StoreMigration> = {
   '0011-scale': { up: scale, breaks: true },
   '0012-alerts': { up: alerts },
   '0013-long-names': { up: longNames },
+  '0014-byte-order': { up: byteOrder },
 };
 
 /** In `meta`: the last migration that breaks. Who knows it may work on the store, whatever came after. */

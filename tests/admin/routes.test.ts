@@ -3,7 +3,7 @@
  * changes nothing and learns nothing. The routes are those of the API's own description: one that has no rule here fails.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
-import { type Administered, type Ask, startAdministered } from './console.ts';
+import { type Administered, type Ask, startAdministered, stores } from './console.ts';
 
 const roles = ['owner', 'admin', 'billing', 'viewer', 'member'] as const;
 type Role = (typeof roles)[number];
@@ -201,94 +201,98 @@ async function provide(tenant: string): Promise<void> {
   await owner('PUT', `/prices/${encodeURIComponent('mock/echo')}`, { input: 1, output: 1 });
 }
 
-beforeAll(async () => {
-  process.env.SLUICE_SECRET = 'a long random text';
-  admin = await startAdministered('providers: { mock: {} }');
-  for (const tenant of ['bank', 'shop']) {
-    await admin.owner('POST', '/organisations', { name: tenant });
-    await admin.owner('POST', '/teams', { name: `team-${tenant}`, organisation: tenant });
-    const key = await admin.owner('POST', '/keys', { name: `key-${tenant}`, team: `team-${tenant}` });
-    const headers = { authorization: `Bearer ${key.body.secret}` };
-    const body = { model: 'mock/echo', messages: [{ role: 'user', content: 'Hi' }] };
-    let answer: Response;
-    do {
-      answer = await admin.gateway.post('/v1/chat/completions', body, headers);
-      await answer.arrayBuffer();
-      if (answer.status === 401) await Bun.sleep(20);
-    } while (answer.status === 401);
-    ids[tenant] = {
-      key: key.body.id,
-      call: answer.headers.get('x-request-id')!,
-      token: '',
-      providerKey: '',
-    };
-    await provide(tenant);
-  }
-  await admin.gateway.app.flushed();
-  for (const role of roles) {
-    if (role !== 'member') holders.set(role, await admin.as({ role }));
-    if (role !== 'owner') holders.set(`${role} of bank`, await admin.as({ role, organisation: 'bank' }));
-  }
-  holders.set('member', holders.get('member of bank')!);
-});
-afterAll(async () => {
-  await admin.gateway.stop();
-  delete process.env.SLUICE_SECRET;
-});
-
-test('every route there is has a rule here, and every rule a route', async () => {
-  const { body } = await admin.owner('GET', '/openapi.json');
-  const described = Object.entries(body.paths as Record<string, object>).flatMap(([path, methods]) =>
-    Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
-  );
-  expect(described.sort()).toEqual(Object.keys(rules).sort());
-});
-
-describe.each(Object.entries(rules))('%s', (route, rule) => {
-  const method = route.split(' ')[0]!;
-  const ask = (as: Ask, tenant: string) => as(method, rule.path(tenant), rule.body?.(tenant));
-
-  test('without a token, or with a wrong one, it is refused', async () => {
-    const before = await seen(admin.owner);
-    for (const authorization of ['', 'Bearer nothing', `Basic ${btoa('a:b')}`]) {
-      const answer = await admin.owner(method, rule.path('bank'), rule.body?.('bank'), { authorization });
-      expect(answer).toMatchObject({ status: 401, body: { error: { code: 'unauthorized' } } });
+describe.each(stores)('on %s', (_, line) => {
+  beforeAll(async () => {
+    for (const tenant of Object.keys(ids)) delete ids[tenant];
+    holders.clear();
+    process.env.SLUICE_SECRET = 'a long random text';
+    admin = await startAdministered(`${await line()}\nproviders: { mock: {} }`);
+    for (const tenant of ['bank', 'shop']) {
+      await admin.owner('POST', '/organisations', { name: tenant });
+      await admin.owner('POST', '/teams', { name: `team-${tenant}`, organisation: tenant });
+      const key = await admin.owner('POST', '/keys', { name: `key-${tenant}`, team: `team-${tenant}` });
+      const headers = { authorization: `Bearer ${key.body.secret}` };
+      const body = { model: 'mock/echo', messages: [{ role: 'user', content: 'Hi' }] };
+      let answer: Response;
+      do {
+        answer = await admin.gateway.post('/v1/chat/completions', body, headers);
+        await answer.arrayBuffer();
+        if (answer.status === 401) await Bun.sleep(20);
+      } while (answer.status === 401);
+      ids[tenant] = {
+        key: key.body.id,
+        call: answer.headers.get('x-request-id')!,
+        token: '',
+        providerKey: '',
+      };
+      await provide(tenant);
     }
-    expect(await seen(admin.owner)).toBe(before);
+    await admin.gateway.app.flushed();
+    for (const role of roles) {
+      if (role !== 'member') holders.set(role, await admin.as({ role }));
+      if (role !== 'owner') holders.set(`${role} of bank`, await admin.as({ role, organisation: 'bank' }));
+    }
+    holders.set('member', holders.get('member of bank')!);
+  });
+  afterAll(async () => {
+    await admin.gateway.stop();
+    delete process.env.SLUICE_SECRET;
   });
 
-  test.each([...roles])('as %s', async (role) => {
-    await provide('bank');
-    const before = await seen(admin.owner);
-    const answer = await ask(holders.get(role)!, 'bank');
-    const may = rule.may.includes(role) && !(role === 'member' && rule.gateway);
-    expect({ role, status: answer.status }).toEqual({ role, status: may ? (rule.status ?? 200) : 403 });
-    if (!may || method === 'GET' || answer.status >= 400) expect(await seen(admin.owner)).toBe(before);
-    if (!may) expect(Object.keys(answer.body)).toEqual(['error']);
+  test('every route there is has a rule here, and every rule a route', async () => {
+    const { body } = await admin.owner('GET', '/openapi.json');
+    const described = Object.entries(body.paths as Record<string, object>).flatMap(([path, methods]) =>
+      Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+    );
+    expect(described.sort()).toEqual(Object.keys(rules).sort());
   });
 
-  test.each(['admin', 'billing', 'viewer', 'member'] as const)('as %s of another tenant', async (role) => {
-    await provide('shop');
-    const before = await seen(admin.owner);
-    const answer = await ask(holders.get(`${role} of bank`)!, 'shop');
-    const may = rule.may.includes(role) && rule.gateway === undefined;
-    const status = !may ? 403 : typeof rule.foreign === 'number' ? rule.foreign : 200;
-    expect({ role, status: answer.status }).toEqual({ role, status });
-    expect(await seen(admin.owner)).toBe(before);
-    if (may && rule.foreign === 'without') {
-      for (const theirs of [ids.shop!.key, ids.shop!.token, ids.shop!.call, 'shop'])
-        expect(answer.text).not.toContain(theirs);
-    }
-    if (may && typeof rule.foreign === 'number') {
-      // Word for word what is said of what there is not.
-      const real = ids.shop!;
-      ids.nobody = { key: 'key_none', token: 'token_none', call: 'call_none', providerKey: 'pk_none' };
-      const nothing = await ask(holders.get(`${role} of bank`)!, 'nobody');
-      let said = answer.text;
-      for (const [kind, id] of Object.entries(real))
-        said = said.replaceAll(id, ids.nobody[kind as keyof typeof real]);
-      expect(said.replaceAll('shop', 'nobody')).toBe(nothing.text);
-      expect(answer.status).toBe(nothing.status);
-    }
+  describe.each(Object.entries(rules))('%s', (route, rule) => {
+    const method = route.split(' ')[0]!;
+    const ask = (as: Ask, tenant: string) => as(method, rule.path(tenant), rule.body?.(tenant));
+
+    test('without a token, or with a wrong one, it is refused', async () => {
+      const before = await seen(admin.owner);
+      for (const authorization of ['', 'Bearer nothing', `Basic ${btoa('a:b')}`]) {
+        const answer = await admin.owner(method, rule.path('bank'), rule.body?.('bank'), { authorization });
+        expect(answer).toMatchObject({ status: 401, body: { error: { code: 'unauthorized' } } });
+      }
+      expect(await seen(admin.owner)).toBe(before);
+    });
+
+    test.each([...roles])('as %s', async (role) => {
+      if (method !== 'GET') await provide('bank');
+      const before = await seen(admin.owner);
+      const answer = await ask(holders.get(role)!, 'bank');
+      const may = rule.may.includes(role) && !(role === 'member' && rule.gateway);
+      expect({ role, status: answer.status }).toEqual({ role, status: may ? (rule.status ?? 200) : 403 });
+      if (!may || method === 'GET' || answer.status >= 400) expect(await seen(admin.owner)).toBe(before);
+      if (!may) expect(Object.keys(answer.body)).toEqual(['error']);
+    });
+
+    test.each(['admin', 'billing', 'viewer', 'member'] as const)('as %s of another tenant', async (role) => {
+      if (method !== 'GET') await provide('shop');
+      const before = await seen(admin.owner);
+      const answer = await ask(holders.get(`${role} of bank`)!, 'shop');
+      const may = rule.may.includes(role) && rule.gateway === undefined;
+      const status = !may ? 403 : typeof rule.foreign === 'number' ? rule.foreign : 200;
+      expect({ role, status: answer.status }).toEqual({ role, status });
+      expect(await seen(admin.owner)).toBe(before);
+      if (may && rule.foreign === 'without') {
+        for (const theirs of [ids.shop!.key, ids.shop!.token, ids.shop!.call, 'shop'])
+          expect(answer.text).not.toContain(theirs);
+      }
+      if (may && typeof rule.foreign === 'number') {
+        // Word for word what is said of what there is not.
+        const real = ids.shop!;
+        ids.nobody = { key: 'key_none', token: 'token_none', call: 'call_none', providerKey: 'pk_none' };
+        const nothing = await ask(holders.get(`${role} of bank`)!, 'nobody');
+        let said = answer.text;
+        for (const [kind, id] of Object.entries(real))
+          said = said.replaceAll(id, ids.nobody[kind as keyof typeof real]);
+        expect(said.replaceAll('shop', 'nobody')).toBe(nothing.text);
+        expect(answer.status).toBe(nothing.status);
+      }
+    });
   });
 });
