@@ -133,6 +133,7 @@ describe('SQLite', () => {
     const path = pathOf(gateway);
     await survive('sqlite', async () => {
       const other = new Database(path);
+      other.run('pragma busy_timeout = 5000');
       other.run('begin immediate');
       return async () => {
         other.run('rollback');
