@@ -1,13 +1,7 @@
 /** Organisations: made, changed, removed; those of the configuration file are shown beside them, and changed there. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { organisationSchema, tenantName } from '../config/tenant-schema.ts';
-import type { JsonObject } from '../core/json.ts';
-import type { StoredTenant } from '../core/tenants.ts';
-import { createTenant, findTenant, listTenantsOf, removeTenant, updateTenant } from '../store/tenants.ts';
-import { covers, scopeOf } from './access.ts';
-import { type Changing, change, etagOf, requireMatch } from './change.ts';
-import { unknown } from './errors.ts';
-import { pageOf, pageQuery, readCursor, toPage } from './page.ts';
+import { pageOf, pageQuery } from './page.ts';
 import type { AdminPowers } from './powers.ts';
 import {
   body,
@@ -15,23 +9,14 @@ import {
   changeRefusals,
   document,
   guard,
-  iso,
   json,
   matchHeaders,
   newResource,
   refusals,
   word,
 } from './resource.ts';
-import {
-  approve,
-  documentIn,
-  ownedByFile,
-  ownership,
-  patch,
-  patched,
-  writtenDocument,
-  writtenOf,
-} from './tenancy.ts';
+import { ownership, patch, writtenDocument } from './tenancy.ts';
+import { tenantDocuments } from './tenant-documents.ts';
 
 const organisation = z
   .object({
@@ -103,132 +88,25 @@ const remove = createRoute({
 });
 
 export function organisationsResource(powers: AdminPowers) {
-  const { file } = powers;
-  const inFile = (): Said[] =>
-    Object.entries(file().organisations).map(([name, each]) => ({
-      name,
-      owned_by: 'file',
-      document: writtenOf(each),
-      created_at: null,
-      updated_at: null,
-    }));
-
-  async function changeDocument(
-    { trx, audit }: Changing,
-    name: string,
-    match: (before: unknown) => void,
-    next: (before: JsonObject) => JsonObject,
-  ): Promise<Said> {
-    const stored = await findTenant(trx, 'organisations', name);
-    if (stored !== undefined) match(say(stored));
-    const document = approve(organisationSchema, next(stored?.document ?? {}));
-    const { before, after } = await updateTenant(trx, 'organisations', name, document, ownedByFile(file()));
-    await audit({
-      action: 'update',
-      subject: `organisation:${name}`,
-      before: before.document,
-      after: after.document,
-      organisation: name,
-    });
-    return say(after);
-  }
+  const organisations = tenantDocuments<z.infer<typeof organisation>>(powers, {
+    kind: 'organisations',
+    word: 'organisation',
+    schema: organisationSchema,
+    say: (told) => told,
+    scope: (name) => ({ organisation: name }),
+  });
 
   return newResource()
-    .openapi(list, async (c) => {
-      const { limit, cursor } = c.req.valid('query');
-      const after = readCursor(cursor, [''])?.[0] ?? '';
-      const scope = scopeOf(c.get('token'));
-      const stored = await listTenantsOf(await powers.store(), 'organisations');
-      const owned = inFile();
-      const names = new Set(owned.map(({ name }) => name));
-      const rows = [...owned, ...stored.filter(({ name }) => !names.has(name)).map(say)]
-        .filter(({ name }) => name > after && covers(scope, { organisation: name }))
-        .sort((a, b) => (a.name < b.name ? -1 : 1));
-      return c.json(
-        toPage(
-          rows,
-          limit,
-          ({ name }) => [name],
-          (row) => row,
-        ),
-        200,
-      );
-    })
-    .openapi(read, async (c) => {
-      const { name } = c.req.valid('param');
-      const stored = await findTenant(await powers.store(), 'organisations', name);
-      const found = inFile().find((each) => each.name === name) ?? (stored && say(stored));
-      if (found === undefined || !covers(scopeOf(c.get('token')), { organisation: name }))
-        throw unknown('organisation', name);
-      c.header('etag', etagOf(found));
-      return c.json(found, 200);
-    })
-    .openapi(create, async (c) => {
-      const { name } = c.req.valid('json');
-      const written = await documentIn(c);
-      const document = approve(organisationSchema, written);
-      const answer = await change(c, powers, async ({ trx, audit }) => {
-        const made = await createTenant(trx, 'organisations', name, document, ownedByFile(file()));
-        await audit({
-          action: 'create',
-          subject: `organisation:${name}`,
-          after: document,
-          organisation: name,
-        });
-        return say(made);
-      });
-      c.header('etag', etagOf(answer));
-      return c.json(answer, 201);
-    })
-    .openapi(update, async (c) => {
-      const { name } = c.req.valid('param');
-      const changes = c.req.valid('json');
-      const answer = await change(c, powers, (changing) =>
-        changeDocument(
-          changing,
-          name,
-          (now) => requireMatch(c, now),
-          (before) => patched(before, changes),
-        ),
-      );
-      c.header('etag', etagOf(answer));
-      return c.json(answer, 200);
-    })
+    .openapi(list, async (c) => c.json(await organisations.page(c, c.req.valid('query')), 200))
+    .openapi(read, async (c) => c.json(await organisations.read(c, c.req.valid('param').name), 200))
+    .openapi(create, async (c) => c.json(await organisations.create(c, c.req.valid('json').name), 201))
+    .openapi(update, async (c) =>
+      c.json(await organisations.update(c, c.req.valid('param').name, c.req.valid('json')), 200),
+    )
     .openapi(sell, async (c) => {
-      const { name } = c.req.valid('param');
       const said = c.req.valid('json');
       const pricing = Object.keys(said).length === 0 ? null : said;
-      const answer = await change(c, powers, (changing) =>
-        changeDocument(
-          changing,
-          name,
-          (now) => requireMatch(c, now),
-          (before) => patched(before, { pricing }),
-        ),
-      );
-      c.header('etag', etagOf(answer));
-      return c.json(answer, 200);
+      return c.json(await organisations.update(c, c.req.valid('param').name, { pricing }), 200);
     })
-    .openapi(remove, async (c) => {
-      const { name } = c.req.valid('param');
-      const answer = await change(c, powers, async ({ trx, audit }) => {
-        const stored = await findTenant(trx, 'organisations', name);
-        if (stored !== undefined) requireMatch(c, say(stored));
-        const before = await removeTenant(trx, 'organisations', name, ownedByFile(file()));
-        await audit({
-          action: 'delete',
-          subject: `organisation:${name}`,
-          before: before.document,
-          organisation: name,
-        });
-        return say(before);
-      });
-      return c.json(answer, 200);
-    });
-}
-
-type Said = z.infer<typeof organisation>;
-
-function say({ name, document, createdAt, updatedAt }: StoredTenant): Said {
-  return { name, owned_by: 'store', document, created_at: iso(createdAt), updated_at: iso(updatedAt) };
+    .openapi(remove, async (c) => c.json(await organisations.remove(c, c.req.valid('param').name), 200));
 }
