@@ -37,6 +37,11 @@ export function createAdmin(powers: AdminPowers): (request: Request) => Response
     const { status, answer } = refused;
     return c.json(answer, status as 400);
   });
+  app.use('/admin/v1/*', async (c, next) => {
+    // Some answers have secrets in them, and none is for anybody else.
+    c.header('cache-control', 'no-store');
+    await next();
+  });
   app.use('/admin/v1/*', authenticate(powers));
   app.use(
     '/admin/v1/*',

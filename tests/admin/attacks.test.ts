@@ -248,6 +248,16 @@ describe.each(stores)('on %s', (_, line) => {
     expect(await namesSeen(owner, '/keys?limit=1000')).not.toContain('k');
   });
 
+  test('no answer is kept by whoever stands between', async () => {
+    for (const [method, path, body] of [
+      ['GET', '/keys', undefined],
+      ['POST', '/keys', { name: 'uncached' }],
+      ['GET', '/keys/none', undefined],
+      ['GET', '/calls/export', undefined],
+    ] as const)
+      expect((await owner(method, path, body)).headers.get('cache-control')).toBe('no-store');
+  });
+
   test('a secret that is used as a token of another kind is none', async () => {
     const key = await keyOf('no-token', 'team-shop');
     expect(await asking(admin.gateway.url, key.secret)('GET', '/me')).toMatchObject({ status: 401 });
