@@ -10,11 +10,13 @@ export interface RetentionLoop {
 }
 
 /** A start has better things to do. */
-const firstMs = 60_000;
-const everyMs = 10 * 60_000;
+const usual = { firstMs: 60_000, everyMs: 10 * 60_000 };
 
 /** @param db undefined while there is none: tried again later, as is what fails. */
-export function keepRetention(db: () => Store['db'] | undefined): RetentionLoop {
+export function keepRetention(
+  db: () => Store['db'] | undefined,
+  times: { firstMs: number; everyMs: number } = usual,
+): RetentionLoop {
   let retention: Retention | undefined;
   let running: Promise<void> | undefined;
   const stopping = new AbortController();
@@ -30,8 +32,8 @@ export function keepRetention(db: () => Store['db'] | undefined): RetentionLoop 
       running = undefined;
     });
   };
-  const first = setTimeout(start, firstMs);
-  const timer = setInterval(start, everyMs);
+  const first = setTimeout(start, times.firstMs);
+  const timer = setInterval(start, times.everyMs);
 
   return {
     set(next) {
