@@ -77,7 +77,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   const objects = new KeptObjects(openObjects(settings.dataDir, settings.store), (what, error) =>
     log.error({ error: (error as Error).message }, `alarm: ${what}`),
   );
-  const sharing = await openSharing(settings, ledger.applier.flushed, log);
+  const sharing = await openSharing(configuration, { flushed: ledger.applier.flushed, alerts, log });
   const health = createHealth({
     onAlarm: (alarm) => alerts.raise(deadKey(alarm)),
     onChange: (change) => {
@@ -126,6 +126,7 @@ export async function startApp(options: AppOptions): Promise<App> {
         ...health.describe(now),
         heldBack: retries.heldBack,
         ledger: upkeep.numbers(now),
+        shared: sharing?.numbers(),
       });
     },
   };
@@ -156,7 +157,8 @@ export async function startApp(options: AppOptions): Promise<App> {
     operate: (path, request) =>
       path.startsWith('/admin/') ? administer(webRequest(request)) : operate(path, pages),
   });
-  if (sharing === undefined)
+  if (sharing !== undefined) configuration.onLimits((fresh) => sharing.counters.catchUp(fresh));
+  else
     configuration.onLimits((fresh) => {
       const { applier, counters } = ledger;
       catchUp(fresh, counters, askSpent(adminStore.db), applier.flushed).catch((error: Error) =>

@@ -1,6 +1,7 @@
 /** Journal, store and counters, opened: also where the store cannot be reached yet. */
 import { resolve } from 'node:path';
 import { createMemoryCounters } from '../governance/counters-memory.ts';
+import type { Spent } from '../governance/leases.ts';
 import { type AskSpent, spentBefore } from '../governance/spent-before.ts';
 import { spentByEndUsers } from '../governance/spent-by-end-users.ts';
 import type { Told } from '../ledger/alert-loop.ts';
@@ -54,14 +55,10 @@ export async function openLedger(configuration: Configuration, options: AppOptio
     applier.setRetention(retention);
   });
   const counters = createMemoryCounters();
-  const restore = async ({ db }: Store, until?: number) => {
-    const ask = askSpent(async () => db);
+  const restore = async (store: Store, until?: number) => {
     // Nodes that share limits have that from each other.
     if (settings.shared !== undefined) return;
-    const { snapshot, keyring } = configuration;
-    const since = (ms: number) => endUsersSpentSince(db, ms, until);
-    const ofEndUsers = await spentByEndUsers(snapshot(), keyring.withEndUserLimits(), since, startedAt);
-    counters.restore([...(await spentBefore(ask, startedAt, undefined, until)), ...ofEndUsers], Date.now());
+    counters.restore(await allSpent(store, configuration, startedAt, until), Date.now());
   };
   if (store !== undefined) {
     // What was spent before counts against limits, also what only the journal knows yet.
@@ -85,6 +82,19 @@ export async function openLedger(configuration: Configuration, options: AppOptio
     );
   }
   return { journal, applier, counters, firstSecrets, upkeep, alerts };
+}
+
+/** What all owners of limits and their end users have used of the windows that run at `nowMs`. */
+export async function allSpent(
+  { db }: Store,
+  { snapshot, keyring }: Configuration,
+  nowMs: number,
+  until?: number,
+): Promise<Spent[]> {
+  const ask = askSpent(async () => db);
+  const since = (ms: number) => endUsersSpentSince(db, ms, until);
+  const ofEndUsers = await spentByEndUsers(snapshot(), keyring.withEndUserLimits(), since, nowMs);
+  return [...(await spentBefore(ask, nowMs, undefined, until)), ...ofEndUsers];
 }
 
 /** Calls are served while a database is away, also after a restart: by the keys this node knew last. @throws the error where waiting would not help. */

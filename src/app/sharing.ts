@@ -1,18 +1,22 @@
 /** What nodes share through Redis: limits, and what they learn of health. Nothing of it is loaded where there is one node only. */
+import { hostname } from 'node:os';
 import { resolve } from 'node:path';
-import type { Settings, Shared } from '../config/snapshot.ts';
+import type { Alerts } from '../core/alert.ts';
 import type { HealthChange } from '../core/health.ts';
-import type { Counters } from '../governance/leases.ts';
+import type { SharedNumbers } from '../core/shared-numbers.ts';
+import type { SharedCounters } from '../governance/shared/shared-counters.ts';
 import { isRemembered, spentBefore } from '../governance/spent-before.ts';
 import type { Logger } from '../observe/log.ts';
 import type { Health } from '../routing/health.ts';
 import type { SharedRedis } from '../shared/redis.ts';
 import { openStore } from '../store/open.ts';
-import { askSpent } from './ledger.ts';
+import type { Configuration } from './configuration.ts';
+import { allSpent, askSpent } from './ledger.ts';
 
 export interface Sharing {
   /** Of limits that hold for all nodes together. */
-  counters: Counters;
+  counters: SharedCounters;
+  numbers(): SharedNumbers;
   /** Tells the others what this node has learned. */
   publish(change: HealthChange): void;
   /** From now on what others learn is adopted, and Redis is sought. */
@@ -21,27 +25,49 @@ export interface Sharing {
   close(): Promise<void>;
 }
 
-/**
- * Undefined where nothing is shared.
- * @param flushed resolves when all that this node has settled so far is in the store.
- */
+export interface SharingOptions {
+  /** Resolves when all that this node has settled so far is in the store. */
+  flushed(): Promise<void>;
+  alerts: Alerts;
+  log: Logger;
+}
+
+/** Undefined where nothing is shared. */
 export async function openSharing(
-  settings: Settings,
-  flushed: () => Promise<void>,
-  log: Logger,
+  configuration: Configuration,
+  { flushed, alerts, log }: SharingOptions,
 ): Promise<Sharing | undefined> {
+  const { settings } = configuration.snapshot();
   const { shared } = settings;
   if (shared === undefined) return undefined;
   const { openRedis } = await import('../shared/redis.ts');
   const { HealthChannel } = await import('../shared/health-channel.ts');
+  const { whenLost } = shared;
+  const node = `${hostname()}:${resolve(settings.dataDir)}`;
+  const raise = (reason: string) => alerts.raise({ kind: 'shared', node, reason, whenLost, at: Date.now() });
   const redis = await openRedis(
     { url: shared.redis, prefix: shared.prefix },
     {
       onUp: () => log.info('connected to the Redis that nodes share'),
-      onDown: (reason) => log.error({ reason }, 'alarm: the Redis that nodes share is away'),
+      onDown(reason) {
+        log.error({ reason }, 'alarm: the Redis that nodes share is away');
+        raise(reason);
+      },
     },
   );
-  const limits = await shareLimits(redis, shared, settings, flushed, log);
+  const limits = await shareLimits(redis, configuration, {
+    flushed,
+    log,
+    onLost(lost) {
+      if (lost) {
+        log.error(
+          { whenLost },
+          'alarm: limits cannot be shared: this node goes on with what it holds of them',
+        );
+        raise('it does not answer');
+      } else log.info('limits are shared again');
+    },
+  });
   let health: Health | undefined;
   const channel = new HealthChannel(redis, {
     adopt(change) {
@@ -51,6 +77,11 @@ export async function openSharing(
   });
   return {
     counters: limits.counters,
+    numbers: () => ({
+      up: redis.up && !limits.counters.isLost,
+      ...limits.counters.stats,
+      ...limits.counters.numbers,
+    }),
     publish: (change) => channel.publish(change),
     join(own) {
       health = own;
@@ -65,37 +96,36 @@ export async function openSharing(
 
 async function shareLimits(
   redis: SharedRedis,
-  { whenLost }: Shared,
-  { dataDir, store }: Settings,
-  flushed: () => Promise<void>,
-  log: Logger,
-): Promise<{ counters: Counters; close(): Promise<void> }> {
+  configuration: Configuration,
+  { flushed, log, onLost }: Pick<SharingOptions, 'flushed' | 'log'> & { onLost(lost: boolean): void },
+): Promise<{ counters: SharedCounters; close(): Promise<void> }> {
   const { createSharedCounters } = await import('../governance/shared/shared-counters.ts');
   const { expectFarewell } = await import('../shared/farewell.ts');
+  const { shared, dataDir, store } = configuration.snapshot().settings;
   const farewell = expectFarewell(resolve(dataDir));
   const counters = createSharedCounters(redis, {
-    whenLost,
+    whenLost: shared!.whenLost,
     oneStore: store !== 'sqlite',
     afterCrash: farewell.afterCrash,
     flushed,
-    async spent() {
+    async spent(windows) {
       const opened = await openStore(resolve(dataDir), store);
+      const redisMs = Date.now() + redis.offsetMs;
       try {
-        const ask = askSpent(async () => opened.db);
-        return await spentBefore(ask, Date.now() + redis.offsetMs);
+        if (windows === undefined) return await allSpent(opened, configuration, redisMs);
+        return await spentBefore(
+          askSpent(async () => opened.db),
+          redisMs,
+          windows,
+        );
       } finally {
         await opened.close();
       }
     },
     covers: isRemembered,
-    onLost(lost) {
-      if (lost)
-        log.error(
-          { whenLost },
-          'alarm: limits cannot be shared: this node goes on with what it holds of them',
-        );
-      else log.info('limits are shared again');
-    },
+    onLost,
+    onLate: ({ message }) =>
+      log.warn({ error: message }, 'what new limits have to count is not known yet: it is asked for again'),
   });
   return {
     counters,

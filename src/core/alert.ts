@@ -2,7 +2,7 @@
 import type { NanoUsd } from './money.ts';
 
 /** Times are milliseconds since 1970. */
-export type Alert = LimitAlert | KeyAlert | StoreAlert | JournalAlert;
+export type Alert = LimitAlert | KeyAlert | StoreAlert | JournalAlert | SharedAlert;
 
 /**
  * `limit`: use of a limit has crossed a soft threshold of it. `exhausted`: a budget (a limit in USD) bears no more calls
@@ -58,6 +58,17 @@ export interface JournalAlert {
   at: number;
 }
 
+/** What nodes share limits and health through cannot be reached: each goes on with what it holds. */
+export interface SharedAlert {
+  kind: 'shared';
+  /** Who has lost it: host and data directory. */
+  node: string;
+  reason: string;
+  /** What becomes of limits of which a node has used up its part. */
+  whenLost: 'open' | 'closed';
+  at: number;
+}
+
 /** Where alerts are raised. */
 export interface Alerts {
   /** Returns at once and never throws. The same event may be raised again: whoever is told of it is told once. */
@@ -82,7 +93,7 @@ export function identityOf(alert: Alert): AlertIdentity {
     return { kind, subject: `${owner}:${name}/${limit}`, window, threshold };
   }
   const subject =
-    kind === 'key_refused' ? `${alert.provider}/${alert.key}` : kind === 'journal' ? alert.node : 'store';
+    kind === 'key_refused' ? `${alert.provider}/${alert.key}` : kind === 'journal' ? alert.node : kind;
   const hour = new Date(Math.floor(alert.at / msPerHour) * msPerHour);
   return { kind, subject, window: hour.toISOString(), threshold: 0 };
 }

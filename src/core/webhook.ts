@@ -10,6 +10,7 @@ const eventNames = {
   key_refused: 'provider_key.refused',
   store: 'store.unwritable',
   journal: 'journal.backlog',
+  shared: 'shared.unreachable',
 } as const satisfies Record<Alert['kind'], string>;
 
 export type WebhookEvent = (typeof eventNames)[Alert['kind']];
@@ -67,6 +68,8 @@ function dataOf(alert: Alert): object {
     }
     case 'store':
       return { reason: alert.reason };
+    case 'shared':
+      return { node: alert.node, reason: alert.reason, when_lost: alert.whenLost };
     case 'journal': {
       const { node, backlogBytes, alarmBytes, limitBytes } = alert;
       return { node, backlog_bytes: backlogBytes, alarm_bytes: alarmBytes, limit_bytes: limitBytes };

@@ -15,6 +15,8 @@ export interface Amounts {
 /** `end_user`: one of a key, team or organisation. `mirror`: the shadows of a model. */
 export type Owner = 'key' | 'team' | 'organisation' | 'end_user' | 'mirror';
 
+export type Watch = (tally: Tally, nowMs: number, refused?: boolean) => void;
+
 /** One limit on a call's path, bound to what it counts in. */
 export interface BoundLimit {
   readonly owner: Owner;
@@ -23,7 +25,7 @@ export interface BoundLimit {
   /** Name of the counter; limits that change their `max` keep it. */
   readonly counter: string;
   /** Looks whether somebody has to be told of what is used by now, or that a call was refused; absent: nobody has. */
-  readonly watch?: ((tally: Tally, nowMs: number, refused?: boolean) => void) | undefined;
+  readonly watch?: Watch | undefined;
   /** The counter's running window, looked up again when it has ended. */
   tally: Tally;
 }
@@ -49,6 +51,8 @@ export interface Tally {
    * When time alone will have freed `amount`, if nothing that runs now gives anything back; Infinity: never.
    */
   retryAtMs(amount: number, max: number, nowMs: number): number;
+  /** Only where several nodes share the counter: looks whenever this node hears what all have used. */
+  follow?(watch: Watch | undefined): void;
   /** What several nodes share it through is away, and this node's part of it is used up. */
   readonly isCutOff?: boolean;
   /**

@@ -83,7 +83,10 @@ export function createLimiter(counters: Counters, alerts?: Alerts, steadyMs?: ()
   const binding = new Binding(alerts && ((alert) => alerts.raise(alert)));
 
   const tallyOf = (one: BoundLimit, nowMs: number): Tally => {
-    if (one.tally.endsAtMs <= nowMs) one.tally = counters.open(one.counter, one.limit.window, nowMs);
+    if (one.tally.endsAtMs <= nowMs) {
+      one.tally = counters.open(one.counter, one.limit.window, nowMs);
+      one.tally.follow?.(one.watch);
+    }
     return one.tally;
   };
 

@@ -8,6 +8,7 @@ const words: Record<Alert['kind'], string> = {
   exhausted: 'alert: a budget is used up',
   key_refused: 'alert: a provider refuses its key: replace it',
   store: 'alert: the store cannot be written: calls go on, and the journal grows',
+  shared: 'alert: the Redis that nodes share cannot be reached: limits go on with what nodes hold',
   journal: 'alert: the journal grows, because the store does not keep up',
 };
 

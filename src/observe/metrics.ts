@@ -3,9 +3,11 @@
 import type { LedgerNumbers } from '../core/ledger-numbers.ts';
 import type { CallEnd, Observer } from '../core/observer.ts';
 import type { Dispatched, Settled } from '../core/record.ts';
+import type { SharedNumbers } from '../core/shared-numbers.ts';
 import { type BesideObserver, createBesideMetrics } from './beside-metrics.ts';
 import { type Distribution, Family, HistogramFamily, type Series } from './exposition.ts';
 import { ledgerFamilies } from './ledger-metrics.ts';
+import { sharedFamilies } from './shared-metrics.ts';
 
 const secondBounds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
 
@@ -47,6 +49,8 @@ export interface HealthNumbers {
   /** Attempts that the retry budget did not bear. */
   heldBack: number;
   ledger: LedgerNumbers;
+  /** Undefined where nothing is shared. */
+  shared: SharedNumbers | undefined;
 }
 
 const stateNumbers = { closed: 0, 'half-open': 1, open: 2 } as const;
@@ -211,7 +215,7 @@ export function createMetrics(): Metrics {
   };
 }
 
-function healthFamilies({ targets, providers, heldBack, ledger }: HealthNumbers): Family[] {
+function healthFamilies({ targets, providers, heldBack, ledger, shared }: HealthNumbers): Family[] {
   const state = new Family(
     'sluice_target_state',
     'gauge',
@@ -237,5 +241,11 @@ function healthFamilies({ targets, providers, heldBack, ledger }: HealthNumbers)
     'Attempts not made, because too many others failed.',
   );
   held.with({}).value = heldBack;
-  return [state, aside, held, ...ledgerFamilies(ledger)];
+  return [
+    state,
+    aside,
+    held,
+    ...ledgerFamilies(ledger),
+    ...(shared === undefined ? [] : sharedFamilies(shared)),
+  ];
 }

@@ -66,7 +66,9 @@ for i = 3, #KEYS do
   for j = 1, 7 do had[j] = tonumber(had[j] or 0) end
   local total = {sum = had[1], used = had[2], busy = had[3]}
   local old = had[4]
-  if reap > 0 and want > max - (total.sum - old) and now - had[7] >= 1000 and now - stalled > 5000 then
+  -- Parts of what slides end by themselves.
+  local due = now - had[7] >= 1000 and want > max - (total.sum - old) or reap > 30000 and now - had[7] >= reap / 60
+  if reap > 0 and due and now - stalled > 5000 then
     dropSilent(key, reap, total)
     redis.call('HSET', key, 'dropped', text(now))
   end
@@ -147,8 +149,61 @@ export const foundScript = `
 for i = 1, #KEYS do
   local amount, till, keep = ARGV[i * 3 - 2], ARGV[i * 3 - 1], tonumber(ARGV[i * 3])
   for _, total in ipairs({'sum', 'used', 'busy'}) do redis.call('HINCRBY', KEYS[i], total, amount) end
-  if till ~= '0' then redis.call('HINCRBY', KEYS[i], 'x:' .. till, amount) end
+  redis.call('HINCRBY', KEYS[i], till == '0' and 'before' or 'x:' .. till, amount)
   if keep > 0 then redis.call('PEXPIRE', KEYS[i], keep) end
+end
+return 1
+`;
+
+/**
+ * What was used before a limit was made: of a window that slides in place of what was found so far, else if it is more.
+ * KEYS: epoch, counter. ARGV: epoch, amount, ms to keep it (0: for good), 1 when the window slides; then two for each part
+ * of it: when it stops to count, amount.
+ */
+export const lateScript = `
+if redis.call('HGET', KEYS[1], 'id') ~= ARGV[1] then return 0 end
+local key, amount, keep, had = KEYS[2], tonumber(ARGV[2]), tonumber(ARGV[3]), 0
+local function text(number) return string.format('%.0f', number) end
+if ARGV[4] == '1' then
+  local all = redis.call('HGETALL', key)
+  for i = 1, #all, 2 do
+    if string.sub(all[i], 1, 2) == 'x:' then
+      had = had + tonumber(all[i + 1])
+      redis.call('HDEL', key, all[i])
+    end
+  end
+  for i = 5, #ARGV, 2 do redis.call('HINCRBY', key, 'x:' .. ARGV[i], ARGV[i + 1]) end
+else
+  had = tonumber(redis.call('HGET', key, 'before') or 0)
+  if amount <= had then return 0 end
+  redis.call('HSET', key, 'before', text(amount))
+end
+if amount ~= had then
+  for _, total in ipairs({'sum', 'used', 'busy'}) do redis.call('HINCRBY', key, total, text(amount - had)) end
+end
+if keep > 0 then redis.call('PEXPIRE', key, keep) end
+return 1
+`;
+
+/**
+ * Has a node's part count on without it: for those who do not come back to it. KEYS: epoch, counters. ARGV: node, epoch, then
+ * for each counter the length of its window in ms where that slides, else 0.
+ */
+export const leaveScript = `
+if redis.call('HGET', KEYS[1], 'id') ~= ARGV[2] then return 0 end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local function text(number) return string.format('%.0f', number) end
+for i = 2, #KEYS do
+  local key, node, length = KEYS[i], ARGV[1], tonumber(ARGV[i + 1])
+  local part = redis.call('HMGET', key, 'c:' .. node, 'u:' .. node, 'b:' .. node)
+  if part[1] then
+    local used = tonumber(part[2])
+    redis.call('HINCRBY', key, 'sum', text(used - tonumber(part[1])))
+    redis.call('HINCRBY', key, 'busy', text(used - tonumber(part[3])))
+    redis.call('HDEL', key, 'c:' .. node, 'u:' .. node, 'b:' .. node)
+    redis.call('HINCRBY', key, length > 0 and 'x:' .. text(now + length) or 'left', text(used))
+  end
 end
 return 1
 `;

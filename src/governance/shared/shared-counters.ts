@@ -4,11 +4,14 @@
  * is under way at a time.
  */
 import type { Window } from '../../config/window.ts';
-import { type Counters, counterName, type Spent } from '../leases.ts';
-import { slidingLengthMs, windowEndMs, windowStartMs } from '../window.ts';
+import type { Counters, Owner, Spent } from '../leases.ts';
+import { slidingLengthMs } from '../window.ts';
+import { keepOf, keepUntil, keyOf } from './counter-key.ts';
 import { Epoch } from './epoch.ts';
+import { putFound } from './found-spent.ts';
+import { LateLimits } from './late-limits.ts';
 import { type NodesRedis, Script } from './nodes-redis.ts';
-import { exchangeScript, foundScript } from './scripts.ts';
+import { exchangeScript, leaveScript } from './scripts.ts';
 import { type Asker, SharedTally } from './shared-tally.ts';
 
 export interface SharedOptions {
@@ -20,17 +23,25 @@ export interface SharedOptions {
   afterCrash: boolean;
   /** Resolves when all that was settled until now is in the store. */
   flushed(): Promise<void>;
-  /** What the store says was used in the windows that run now, of those that it covers. */
-  spent(): Promise<Iterable<Spent>>;
+  /** What the store says was used in the windows that run now: of all that it covers, or of these. */
+  spent(windows?: Iterable<Window>): Promise<Iterable<Spent>>;
   /** Of the others, each node brings what it has used itself. */
   covers(window: Window): boolean;
   onLost?(lost: boolean): void;
+  /** What limits made at run time have to count could not be looked up; it is tried again. */
+  onLate?(error: Error): void;
+  /** Clients choose the names of end users: beyond so many counters, this node lets go of theirs. */
+  mostCounters?: number;
 }
 
 export interface SharedCounters extends Counters {
   /** Redis is away, or does not answer. */
   readonly isLost: boolean;
   readonly stats: Readonly<Stats>;
+  /** Counters that this node remembers, and those of them that it holds a slice of. */
+  readonly numbers: { counters: number; slices: number };
+  /** Has limits that were not there before begin with what was spent already. */
+  catchUp(fresh: ReadonlyMap<string, Window | undefined>): void;
   /** Tells Redis all it has to know, and says goodbye. */
   close(): Promise<void>;
 }
@@ -39,12 +50,14 @@ export interface SharedCounters extends Counters {
 interface Stats {
   /** Calls that waited for Redis. */
   waited: number;
+  /** Those of them that got nothing: the limit is used up, or Redis was lost meanwhile. */
+  refused: number;
   /** Messages to Redis about counters. */
   exchanges: number;
 }
 
 const exchange = new Script(exchangeScript);
-const found = new Script(foundScript);
+const leave = new Script(leaveScript);
 
 /** How often what was used is reported, and slices are sized. */
 const reportMs = 150;
@@ -61,7 +74,9 @@ const backMs = [10, 30, 80];
 const askBackMs = 40;
 /** Where no window ends, the part of a node that is silent for so long is dropped; it stops to use its slice before. */
 const reapMs = 30_000;
-const hourMs = 3_600_000;
+const mostCounters = 50_000;
+/** What the names of their counters begin with. */
+const endUsers = 'end_user:' satisfies `${Owner}:`;
 
 interface Waiter {
   amount: number;
@@ -75,19 +90,22 @@ export function createSharedCounters(redis: NodesRedis, options: SharedOptions):
 }
 
 class RedisCounters implements SharedCounters, Asker {
-  readonly stats: Stats = { waited: 0, exchanges: 0 };
+  readonly stats: Stats = { waited: 0, refused: 0, exchanges: 0 };
   isLost = false;
   /** Those that calls are counted in now, by counter. */
   private readonly tallies = new Map<string, SharedTally>();
-  /** Ended ones too, until Redis knows all of them. */
-  private readonly all = new Set<SharedTally>();
+  /** By key in Redis: ended ones too, until Redis knows all of them. */
+  private readonly all = new Map<string, SharedTally>();
   private readonly dirty = new Set<SharedTally>();
   /** Those that calls came for of late. */
   private readonly warm = new Set<SharedTally>();
   private readonly waiting = new Map<SharedTally, Waiter[]>();
   private readonly askedBackAt = new Map<string, number>();
   private readonly epoch: Epoch;
+  private readonly late: LateLimits;
   private readonly timer: Timer;
+  /** What Redis is to count on without this node. */
+  private leaving: SharedTally[] = [];
   private seq = 0;
   private exchanging: Promise<void> | undefined;
   private isSoon = false;
@@ -105,10 +123,11 @@ class RedisCounters implements SharedCounters, Asker {
     this.epoch = new Epoch(
       redis,
       {
-        hasUsed: () => this.all.size > 0 && [...this.all].some((tally) => tally.busy(this.nowMs()) > 0),
+        hasUsed: () =>
+          this.all.size > 0 && [...this.all.values()].some((tally) => tally.busy(this.nowMs()) > 0),
         mark: () => this.mark(),
         flushed: () => options.flushed(),
-        found: (epoch) => this.found(epoch),
+        found: async (epoch) => putFound(redis, epoch, await options.spent()),
         opened: () => this.opened(),
         failed: () => this.fail(),
       },
@@ -116,6 +135,14 @@ class RedisCounters implements SharedCounters, Asker {
       options.oneStore,
       options.afterCrash,
     );
+    this.late = new LateLimits(redis, {
+      openEpoch: () => (this.epoch.isOpen ? this.epoch.id : undefined),
+      liveNodes: () => this.epoch.nodes,
+      usedHere: (key) => this.all.get(key)?.usedHere(this.nowMs()) ?? 0,
+      flushed: () => options.flushed(),
+      spent: (windows) => options.spent(windows),
+      failed: (error) => options.onLate?.(error),
+    });
     redis.hear('give', (text) => this.giveBack(text));
     this.timer = setInterval(() => this.report(), reportMs);
     this.timer.unref();
@@ -127,9 +154,14 @@ class RedisCounters implements SharedCounters, Asker {
     let tally = this.tallies.get(counter);
     if (tally === undefined || tally.endsAtMs <= nowMs) {
       const key = keyOf(counter, window, nowMs + offsetMs);
-      tally = this.ending(key) ?? new SharedTally(key, window, this, nowMs, offsetMs);
+      // Where the clock was set, the window that begins is one that ran before.
+      const before = this.all.get(key);
+      tally =
+        before !== undefined && before.endsAtMs > nowMs
+          ? before
+          : new SharedTally(key, window, this, nowMs, offsetMs);
       this.tallies.set(counter, tally);
-      this.all.add(tally);
+      this.all.set(key, tally);
       this.changed(tally, true);
     }
     return tally;
@@ -138,9 +170,22 @@ class RedisCounters implements SharedCounters, Asker {
   /** What was used before, Redis knows, or is told when an epoch begins. */
   restore(): void {}
 
+  catchUp(fresh: ReadonlyMap<string, Window | undefined>): void {
+    // Where each node has a store of its own, none can tell what all have spent.
+    if (!this.options.oneStore) return;
+    const covered = [...fresh].filter(([, window]) => window !== undefined && this.options.covers(window));
+    this.late.add(new Map(covered));
+  }
+
+  get numbers(): { counters: number; slices: number } {
+    let slices = 0;
+    for (const { claim } of this.all.values()) if (claim > 0) slices++;
+    return { counters: this.all.size, slices };
+  }
+
   setBack(nowMs: number): void {
     this.limiterMs = nowMs;
-    for (const tally of this.all) tally.setBack(nowMs);
+    for (const tally of this.all.values()) tally.setBack(nowMs);
   }
 
   changed(tally: SharedTally, soon: boolean): void {
@@ -157,18 +202,21 @@ class RedisCounters implements SharedCounters, Asker {
     if (this.wasOpen && !this.redis.up) this.fail();
     if (this.isLost) return this.decideAlone(tally, amount, max);
     this.stats.waited++;
-    return await new Promise((resolve) => {
+    const worthIt = await new Promise<boolean>((resolve) => {
       const waiters = this.waiting.get(tally) ?? [];
       waiters.push({ amount, sinceMs: performance.now(), tries: 0, resolve });
       this.waiting.set(tally, waiters);
       this.changed(tally, true);
     });
+    if (!worthIt) this.stats.refused++;
+    return worthIt;
   }
 
   async close(): Promise<void> {
     clearInterval(this.timer);
+    this.late.close();
     const nowMs = this.nowMs();
-    for (const tally of this.all) {
+    for (const tally of this.all.values()) {
       if (tally.giveBack(nowMs)) this.changed(tally, false);
     }
     while (this.dirty.size > 0 && this.epoch.isOpen && !this.isLost)
@@ -181,20 +229,20 @@ class RedisCounters implements SharedCounters, Asker {
     return Math.max(this.limiterMs, Date.now());
   }
 
-  /** The clock was set: the window that begins is one that ran before. */
-  private ending(key: string): SharedTally | undefined {
-    for (const tally of this.all) if (tally.key === key && tally.endsAtMs > this.limiterMs) return tally;
-    return undefined;
-  }
-
   private pump(): void {
     if (this.exchanging !== undefined) return;
     this.isSoon = false;
-    if (this.dirty.size === 0 || !this.epoch.isOpen || !this.redis.up) return;
-    this.exchanging = this.exchange().then((isMore) => {
+    if (!this.epoch.isOpen || !this.redis.up) return;
+    if (this.dirty.size === 0 && this.leaving.length === 0) return;
+    this.exchanging = this.goOn().then((isMore) => {
       this.exchanging = undefined;
       if (isMore || this.isSoon) this.pump();
     });
+  }
+
+  private async goOn(): Promise<boolean> {
+    if (this.leaving.length > 0) await this.leave();
+    return this.dirty.size > 0 && this.epoch.isOpen ? await this.exchange() : false;
   }
 
   private report(): void {
@@ -217,23 +265,73 @@ class RedisCounters implements SharedCounters, Asker {
   private sweep(now: number, nowMs: number): void {
     this.sweptAtMs = now;
     const isSilent = now - this.heardAtMs > reapMs / 2;
-    for (const tally of this.all) {
+    for (const [key, tally] of this.all) {
       if (isSilent && reapOf(tally.window) > 0) tally.claim = Math.min(tally.claim, tally.busy(nowMs));
-      if (!tally.isOver(nowMs) || this.waiting.has(tally)) continue;
-      tally.forget();
-      this.all.delete(tally);
-      this.warm.delete(tally);
+      if (tally.isOver(nowMs) && !this.waiting.has(tally)) this.drop(key, tally);
     }
-    for (const [counter, tally] of this.tallies) if (!this.all.has(tally)) this.tallies.delete(counter);
+    for (const [counter, tally] of this.tallies)
+      if (this.all.get(tally.key) !== tally) this.tallies.delete(counter);
     this.setClock();
+    let surplus = this.all.size - (this.options.mostCounters ?? mostCounters);
+    for (const [key, tally] of this.all) {
+      if (surplus <= 0) break;
+      if (!key.startsWith(endUsers) || !this.isIdle(tally)) continue;
+      this.leaving.push(tally);
+      surplus--;
+    }
   }
 
-  /** Windows that were opened before it was known how wrong the clock here is do not count on. */
+  private drop(key: string, tally: SharedTally): void {
+    tally.forget();
+    this.all.delete(key);
+    this.warm.delete(tally);
+  }
+
+  private isIdle(tally: SharedTally): boolean {
+    return !tally.isDirty && tally.holdsNothing && !this.waiting.has(tally);
+  }
+
+  /**
+   * Lets go of counters that Redis counts on. Where its answer is lost they are kept, and what is told of them may count
+   * twice until their windows end: too much, never too little.
+   */
+  private async leave(): Promise<void> {
+    const { id } = this.epoch;
+    const nowMs = this.nowMs();
+    for (const left of batches(this.leaving.splice(0), maxBatch)) {
+      const idle = left.filter((tally) => this.isIdle(tally) && this.all.get(tally.key) === tally);
+      // What Redis is told to keep is not to be taken here meanwhile.
+      for (const tally of idle) tally.claim = tally.busy(nowMs);
+      const keys = [this.redis.key('epoch'), ...idle.map(({ key }) => this.keyOf(id, key))];
+      const lengths = idle.map(({ window }) => (window?.sliding === true ? slidingLengthMs(window) : 0));
+      let done: unknown;
+      try {
+        done = await leave.run(this.redis, keys, [this.redis.node, id, ...lengths]);
+      } catch {
+        this.fail();
+        return;
+      }
+      if (done !== 1 || id !== this.epoch.id) return;
+      for (const tally of idle) {
+        tally.leave(nowMs);
+        if (this.isIdle(tally)) this.drop(tally.key, tally);
+      }
+    }
+    for (const [counter, tally] of this.tallies)
+      if (this.all.get(tally.key) !== tally) this.tallies.delete(counter);
+  }
+
+  /** What was counted in a window that only a wrong clock said was running does not count on. */
   private setClock(): void {
+    const { offsetMs } = this.redis;
+    const redisMs = this.nowMs() + offsetMs;
     for (const [counter, tally] of this.tallies) {
-      if (Math.abs(tally.offsetMs - this.redis.offsetMs) <= maxDriftMs) continue;
-      tally.forget();
-      this.tallies.delete(counter);
+      if (Math.abs(tally.offsetMs - offsetMs) <= maxDriftMs) continue;
+      if (keyOf(counter, tally.window, redisMs) === tally.key) tally.setOffset(offsetMs);
+      else {
+        tally.forget();
+        this.tallies.delete(counter);
+      }
     }
   }
 
@@ -303,6 +401,7 @@ class RedisCounters implements SharedCounters, Asker {
   private learn(tally: SharedTally, [claim, sum, used, busy]: number[]): void {
     const nowMs = this.nowMs();
     tally.granted(claim!, sum!, used!, busy!);
+    tally.watch?.(tally, nowMs);
     if (!this.waiting.has(tally)) return;
     // Otherwise those who wait on came after it was asked.
     const isShort = tally.claim < tally.wanted;
@@ -354,15 +453,14 @@ class RedisCounters implements SharedCounters, Asker {
   private giveBack(text: string): void {
     const { node, key } = readGive(text);
     if (node === this.redis.node) return;
-    for (const tally of this.tallies.values()) {
-      if (tally.key === key && tally.giveBack(this.nowMs())) this.changed(tally, true);
-    }
+    const tally = this.all.get(String(key));
+    if (tally?.giveBack(this.nowMs())) this.changed(tally, true);
   }
 
   /** What is settled until now, the store will tell; what is idle was granted by a Redis that knows nothing of it now. */
   private mark(): void {
     const nowMs = this.nowMs();
-    for (const tally of this.all) {
+    for (const tally of this.all.values()) {
       if (tally.window !== undefined && this.options.covers(tally.window)) tally.reset(nowMs);
       else tally.giveBack(nowMs);
     }
@@ -374,11 +472,12 @@ class RedisCounters implements SharedCounters, Asker {
     this.wasOpen = true;
     this.setClock();
     this.heardAtMs = performance.now();
-    for (const tally of this.all) {
+    for (const tally of this.all.values()) {
       tally.isCutOff = false;
       tally.ownCeiling = -Infinity;
       this.changed(tally, true);
     }
+    this.late.opened();
   }
 
   /** Redis does not answer: from now on this node decides alone, and nobody waits. */
@@ -402,45 +501,19 @@ class RedisCounters implements SharedCounters, Asker {
     return busy + amount <= tally.claim || (!tally.isCutOff && busy + tally.othersBusy + amount <= max);
   }
 
-  private async found(epoch: string): Promise<void> {
-    const nowMs = this.nowMs();
-    let keys: string[] = [];
-    let args: number[] = [];
-    for (const { owner, id, unit, window, amount, atMs } of await this.options.spent()) {
-      if (amount <= 0) continue;
-      const key = keyOf(counterName(owner, id, unit, window), window, nowMs + this.redis.offsetMs);
-      keys.push(this.keyOf(epoch, key));
-      const till = window?.sliding === true ? atMs + this.redis.offsetMs + slidingLengthMs(window) : 0;
-      args.push(amount, till, this.keepOf(window, nowMs));
-      if (keys.length < maxBatch) continue;
-      await found.run(this.redis, keys, args);
-      keys = [];
-      args = [];
-    }
-    if (keys.length > 0) await found.run(this.redis, keys, args);
-  }
-
   private keyOf(epoch: string, key: string): string {
     return this.redis.key(`${epoch}:${key}`);
   }
 
   private keepMs(tally: SharedTally, nowMs: number): number {
     return tally.endsAtMs === Infinity
-      ? this.keepOf(tally.window, nowMs)
-      : Math.max(0, tally.endsAtMs - nowMs) + hourMs;
-  }
-
-  /** How long Redis keeps it after the last word, so that late ones find it. */
-  private keepOf(window: Window | undefined, nowMs: number): number {
-    if (window === undefined || window.per === 'lifetime') return 0;
-    if (window.sliding) return Math.ceil(2 * slidingLengthMs(window)) + hourMs;
-    return Math.ceil(windowEndMs(window, nowMs + this.redis.offsetMs) - nowMs) + hourMs;
+      ? keepOf(tally.window, nowMs + this.redis.offsetMs)
+      : keepUntil(tally.endsAtMs, nowMs);
   }
 }
 
-function keyOf(counter: string, window: Window | undefined, redisMs: number): string {
-  if (window === undefined || window.sliding || window.per === 'lifetime') return counter;
-  return `${counter}/${windowStartMs(window, redisMs)}`;
+function* batches<T>(all: readonly T[], size: number): Generator<T[]> {
+  for (let i = 0; i < all.length; i += size) yield all.slice(i, i + size);
 }
 
 /** After how long a silence a node's part is nobody's. Windows of the calendar end by themselves. */

@@ -1,7 +1,7 @@
 /** One node's part of a counter that several nodes share: what it has used and reserved of the most it may. */
 import type { Window } from '../../config/window.ts';
 import { FixedTally } from '../fixed-tally.ts';
-import type { Tally } from '../leases.ts';
+import type { Tally, Watch } from '../leases.ts';
 import { SlidingTally } from '../sliding-tally.ts';
 
 /** What a tally needs of those who talk to Redis. */
@@ -42,6 +42,8 @@ export class SharedTally implements Tally {
   /** The claim that Redis was asked for last. */
   wanted = 0;
   isDirty = false;
+  /** Looks whether somebody has to be told of what all nodes have used by now. */
+  watch: Watch | undefined;
   private own: FixedTally | SlidingTally;
   /** Taken per second, lately. */
   private pace = 0;
@@ -63,7 +65,7 @@ export class SharedTally implements Tally {
     readonly window: Window | undefined,
     private readonly asker: Asker,
     nowMs: number,
-    readonly offsetMs: number,
+    public offsetMs: number,
   ) {
     this.own = this.makeOwn(nowMs);
     this.endsAtMs = this.own.endsAtMs - offsetMs;
@@ -80,6 +82,16 @@ export class SharedTally implements Tally {
   /** Used and reserved by this node. */
   busy(nowMs: number): number {
     return this.own.used(nowMs) + this.own.reserved;
+  }
+
+  /** Used by this node, since it counts. */
+  usedHere(nowMs: number): number {
+    return this.own.used(nowMs);
+  }
+
+  /** No call that runs here has reserved anything. */
+  get holdsNothing(): boolean {
+    return this.own.reserved === 0;
   }
 
   take(amount: number, max: number, nowMs: number): boolean {
@@ -178,9 +190,29 @@ export class SharedTally implements Tally {
     this.left = 0;
   }
 
+  /** What Redis was told of is counted there from now on; what was booked since stays here. */
+  leave(nowMs: number): void {
+    const since = Math.max(0, this.own.used(nowMs) - this.saidUsed);
+    this.reset(nowMs);
+    this.own.settle(0, since, nowMs);
+    if (since > 0) this.asker.changed(this, false);
+    this.saidUsed = 0;
+    this.saidBusy = 0;
+  }
+
   setBack(nowMs: number): void {
     this.own.setBack(nowMs + this.shift);
     this.endsAtMs = this.own.endsAtMs - this.offsetMs;
+  }
+
+  /** Its window is known to be the same by a clock that was set right. */
+  setOffset(offsetMs: number): void {
+    this.offsetMs = offsetMs;
+    this.endsAtMs = this.own.endsAtMs - offsetMs;
+  }
+
+  follow(watch: Watch | undefined): void {
+    if (watch !== undefined) this.watch = watch;
   }
 
   forget(): void {
