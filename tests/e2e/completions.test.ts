@@ -156,7 +156,7 @@ describe('a host that serves completions', () => {
     const yaml = `
 providers: { old: { speaks: openai-completions, url: "${host.url}", key: up } }
 prices: { old/gpt: { input: 1, output: 1 } }
-keys: [{ name: small, key: ${key}, limits: [{ tokens: 1000, per: day }] }]
+keys: [{ name: small, key: ${key}, limits: [{ tokens: 1000, per: day, when_exhausted: refuse }] }]
 `;
     const limited = await startGateway(yaml);
     try {

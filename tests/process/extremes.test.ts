@@ -54,7 +54,7 @@ test('on a full disk it does not start, and says why in one line', async () => {
 
 test('when the disk fills up it refuses calls, says why, and forgets nothing of what it let through', async () => {
   writeFileSync(join(place.dir, 'sluice.yaml'), config());
-  const program = startOnSmallDisk(600);
+  const program = startOnSmallDisk(1200);
   const url = await waitFor(() => /listening on (http:\S+)/.exec(program.said())?.[1]);
   let answered = 0;
   let refused = await ask(url, 'sk-test', 'oa/echo');
