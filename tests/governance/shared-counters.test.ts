@@ -274,3 +274,28 @@ test('of a sliding window nobody gets more than what has left it', async () => {
     if (i >= 20) expect(at - passedAt[i - 20]!).toBeGreaterThan(900);
   }
 });
+
+test('counters of end users are few on a node, expire in Redis, and hold all the same', async () => {
+  const [one, other] = (await joinAll(2, { mostCounters: 20 })) as [Node, Node];
+  for (const sliding of [false, true]) {
+    const limits = [limitOf('requests', 3, windowOf('day', sliding))];
+    const key = { ...keyOf(`crowd ${sliding}`, []), limitsEndUsers: true, endUserLimits: limits };
+    const ask = async (node: Node, user: number) => {
+      const lease = await node.reserve(key, 0, 0, `user ${user}`);
+      if (lease instanceof Lease) lease.settle(none, Date.now());
+      return lease instanceof Lease;
+    };
+    const users = Array.from({ length: 300 }, (_, i) => i);
+    for (const node of [one, other])
+      expect(await Promise.all(users.map((user) => ask(node, user)))).not.toContain(false);
+    await until(() => one.counters.numbers.counters <= 20 && other.counters.numbers.counters <= 20);
+    // Two of three are used, one on each node.
+    const third = await Promise.all(users.map((user) => ask(user % 2 === 0 ? one : other, user)));
+    expect(third).not.toContain(false);
+    const fourth = await Promise.all(users.map((user) => ask(user % 2 === 0 ? other : one, user)));
+    expect(fourth).not.toContain(true);
+  }
+  const names = (await one.link.send('KEYS', '*end_user:*')) as string[];
+  expect(names.length).toBe(600);
+  for (const name of names.slice(0, 20)) expect(await one.link.send('PTTL', name)).toBeGreaterThan(0);
+});

@@ -12,7 +12,7 @@ export interface Node {
   counters: SharedCounters;
   limiter: Limiter;
   /** Resolves to the lease, or to why there is none. */
-  reserve(key: Key, tokens: number, nanoUsd: number): Promise<Lease | GatewayError>;
+  reserve(key: Key, tokens: number, nanoUsd: number, endUser?: string): Promise<Lease | GatewayError>;
   /** Goes without a goodbye. */
   kill(): Promise<void>;
   leave(): Promise<void>;
@@ -35,6 +35,7 @@ export interface NodeOptions {
   afterCrash?: boolean;
   /** How wrong its clock is. */
   skewMs?: number;
+  mostCounters?: number;
 }
 
 export async function joinNode(url: string, options: NodeOptions = {}): Promise<Node> {
@@ -46,6 +47,7 @@ export async function joinNode(url: string, options: NodeOptions = {}): Promise<
     flushed: async () => {},
     spent: async () => [...(options.store?.spent.values() ?? [])],
     covers: (window) => window.per === 'day',
+    ...(options.mostCounters !== undefined && { mostCounters: options.mostCounters }),
   });
   const limiter = createLimiter(counters);
   link.connect();
@@ -54,9 +56,9 @@ export async function joinNode(url: string, options: NodeOptions = {}): Promise<
     link,
     counters,
     limiter,
-    async reserve(key, tokens, nanoUsd) {
+    async reserve(key, tokens, nanoUsd, endUser) {
       try {
-        const limits = limiter.limitsOf(world, key);
+        const limits = limiter.limitsOf(world, key, endUser);
         return await limiter.reserve(limits, { tokens, nanoUsd }, Date.now() + skewMs);
       } catch (error) {
         if (error instanceof GatewayError) return error;
