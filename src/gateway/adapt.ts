@@ -41,6 +41,7 @@ export function adaptRequest(asked: ChatRequest, can: Expressible, quirks: Quirk
 /** More at once is a load nobody means to make; then the wish is a loss of meaning like any other. */
 const maxCopies = 16;
 
-function copiesOf({ n = 1 }: ChatRequest, can: Expressible, { oneAnswer }: Quirks): number {
+/** How many attempts make `n` answers, each asked for one of them; 1: one attempt makes them all. */
+export function copiesOf({ n = 1 }: Pick<ChatRequest, 'n'>, can: Expressible, { oneAnswer }: Quirks): number {
   return n > maxCopies || (can.params.has('n') && !oneAnswer) ? 1 : n;
 }

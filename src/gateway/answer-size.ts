@@ -15,41 +15,51 @@ export interface AnswerSize {
   readonly most: number | undefined;
 }
 
-/** Where nobody says how long an answer can be: what is longer is counted, but was not held. */
+/** Where nobody says how long an answer can be, it is told to be no longer, nor than twice what most are. */
 const assumedMost = 4096;
 /** Clients ask for far more than they need: so much of it is held at first, where more can be held later. */
 const unlearnedStream = 1024;
+/** With less it does not begin. */
+const leastHeld = 64;
 /** Providers refuse to write less. */
 const leastBudget = 1024;
 
-type Size = Pick<Peek, 'tokens' | 'maxTokens' | 'answers' | 'stream'>;
+export interface Size extends Pick<Peek, 'tokens' | 'maxTokens' | 'answers'> {
+  /** It is passed on as it comes: then it can be cut off, and more be held for it meanwhile. */
+  readonly cuttable: boolean;
+}
 /** Whom limits are asked for. */
-export type Holder = Pick<Call, 'whenExhausted' | 'bearable' | 'highOutput'>;
+export type Holder = Pick<Call, 'whenExhausted' | 'bearable' | 'capacity' | 'highOutput'>;
 
 /**
  * @param call undefined: nobody limits the answer, the most of it is held.
  * @param bearing what answers of so many tokens need.
  */
 export function sizeAnswer(
-  peek: Size,
+  asked: Size,
   target: Target,
   call: Holder | undefined,
   bearing: (output: number) => Amounts,
 ): AnswerSize {
   const high = call?.highOutput(target);
-  const expected = expectedOutput(peek, target, high);
-  const most = mostOutput(peek, target);
+  let expected = expectedOutput(asked, target, high);
+  const most = mostOutput(asked, target);
   const size = (output: number, at?: number): AnswerSize => ({ target, output, most: at });
   if (call === undefined || call.whenExhausted === 'refuse') return size(most ?? expected);
+  const stream = call.whenExhausted === 'cut' && asked.cuttable;
+  if (stream && high === undefined) expected = Math.min(expected, unlearnedStream);
+  // What is only expected keeps no call away for good, as more than the whole of a limit would.
+  if ((stream || asked.maxTokens === undefined) && expected > leastHeld) {
+    const all = longestBorne(expected, asked.answers, call.capacity, bearing);
+    expected = Math.min(expected, Math.max(leastHeld, Math.floor(all / 2)));
+  }
   // What is streamed is topped up while it runs; what may finish is not bounded at all.
-  if (call.whenExhausted === 'cut' && peek.stream)
-    return size(high === undefined ? Math.min(expected, unlearnedStream) : expected);
-  if (call.whenExhausted !== 'cut') return size(expected);
-  const longest = Math.max(expected, most ?? assumedMost);
-  const bears = longestBorne(longest, peek.answers, call.bearable, bearing);
+  if (stream || call.whenExhausted !== 'cut') return size(expected);
+  const longest = Math.max(expected, most ?? Math.max(assumedMost, 2 * (high ?? 0)));
+  const bears = longestBorne(longest, asked.answers, call.bearable, bearing);
   // Half of what is left is for others: so that one call that asks for much keeps nobody else away while it runs.
   const output = Math.min(longest, Math.max(expected, Math.floor(bears / 2)));
-  return output < longest ? size(output, output) : size(longest);
+  return output < longest || most === undefined ? size(output, output) : size(longest);
 }
 
 /** Tokens of each answer that there is room for; up to twice the longest. */

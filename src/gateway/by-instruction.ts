@@ -45,6 +45,11 @@ export function instruct(request: ChatRequest, can: Expressible, quirks: Quirks)
   };
 }
 
+/** Whether nothing but words asks for the form of the answer: then it is read whole, and checked. */
+export function isByInstruction({ format }: ChatRequest, can: Expressible, quirks: Quirks): boolean {
+  return format !== undefined && !isNative(format, can, quirks);
+}
+
 function isNative(format: OutputFormat, can: Expressible, quirks: Quirks): boolean {
   if (!can.params.has('format') || can.formats?.has(format.type) === false) return false;
   if (format.type === 'json') return true;

@@ -8,10 +8,11 @@ import type { Dispatched, Settled } from '../core/record.ts';
 import { emptyUsage, type Usage, usedNothing } from '../core/usage.ts';
 import type { ClientDialect } from '../dialects/dialect.ts';
 import type { Amounts, BoundLimit, Lease } from '../governance/leases.ts';
-import type { Refused } from '../governance/limits.ts';
+import { capacityOf, type Refused } from '../governance/limits.ts';
 import { fateOf } from '../routing/bonds.ts';
 import type { Ended } from '../routing/measures/target-measures.ts';
 import type { Step } from '../routing/plan.ts';
+import { inputRatio } from './bound-input.ts';
 import type { Gateway } from './gateway.ts';
 import type { Labels } from './labels.ts';
 import { learn } from './learn.ts';
@@ -46,6 +47,8 @@ export class Call {
   whenExhausted: WhenExhausted | undefined;
   /** Some limit on the path is in USD: then what has no price cannot be called. */
   hasBudget = false;
+  /** Tokens its prompt was taken to have at most, before anything was learned; 0: nobody asked. */
+  boundInput = 0;
   /** Whom what is held suffices for: another target, or an attempt that follows a failure, may need more. */
   heldFor: Target | undefined;
   /** What the attempt at the target to ask next may use at most. */
@@ -218,6 +221,11 @@ export class Call {
     return this.gateway.measures.highOutputTokens(target, this.key!);
   }
 
+  /** What its prompts keep below there, of what they were taken to have at most; undefined: nothing is learned. */
+  inputRatio(target: Target): number | undefined {
+    return this.gateway.measures.inputRatio(target, this.key!);
+  }
+
   /** What the next attempt may need at most, as things stand. */
   get bearable(): Amounts {
     const { lease, gateway, limits, spentTokens, spentNanoUsd } = this;
@@ -227,6 +235,11 @@ export class Call {
       tokens: room.tokens + Math.max(0, held.tokens - spentTokens),
       nanoUsd: room.nanoUsd + Math.max(0, held.nanoUsd - spentNanoUsd),
     };
+  }
+
+  /** What a call that is alone with its limits may use at most. */
+  get capacity(): Amounts {
+    return capacityOf(this.limits);
   }
 
   private raise(totals: Amounts): Refused | Promise<Refused> {
@@ -359,6 +372,13 @@ export class Attempt implements Ended {
 
   get inputTokens(): number {
     return this.usage!.input;
+  }
+
+  get inputRatio(): number | undefined {
+    const { boundInput } = this.call;
+    const input = this.usage!.input - this.addedTokens;
+    // What was not counted by who reads it says nothing of how that one counts.
+    return boundInput === 0 || this.estimated || input <= 0 ? undefined : inputRatio(input, boundInput);
   }
 
   get cachedTokens(): number {

@@ -78,7 +78,7 @@ function safely(read: () => string, otherwise?: Uint8Array): string {
 }
 
 /** All that the model reads as text, as far as `limit`. */
-function requestText(request: ChatRequest, limit = maxChars): string {
+export function requestText(request: ChatRequest, limit = maxChars): string {
   let text = '';
   for (const message of request.messages) {
     if (text.length > limit) return text.slice(0, limit);

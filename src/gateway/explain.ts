@@ -9,18 +9,20 @@ import { clientDialects } from '../dialects/index.ts';
 import { authorise } from '../governance/allow.ts';
 import { nobodysKey } from '../governance/keys.ts';
 import { type Amounts, amountOf, type BoundLimit } from '../governance/leases.ts';
-import { type Limiter, whenExhausted } from '../governance/limits.ts';
+import { capacityOf, type Limiter, whenExhausted } from '../governance/limits.ts';
 import { explainRoute } from '../routing/explain.ts';
 import type { Moment, Sight } from '../routing/moment.ts';
 import { describeWay, holds, type Step } from '../routing/plan.ts';
 import { adaptRequest } from './adapt.ts';
-import { type Holder, sizeAnswer } from './answer-size.ts';
+import { type Holder, type Size, sizeAnswer } from './answer-size.ts';
 import { type Asking, askingFor, CallAsk } from './ask.ts';
 import { type Peek, peekBody } from './body.ts';
+import { boundInput, correctBound } from './bound-input.ts';
 import { needsOf, usageOf } from './expected-usage.ts';
 import { askingOf, noTarget, unknownModel } from './handle.ts';
 import type { Labels } from './labels.ts';
 import { expectedNanoUsd } from './plan-record.ts';
+import { parseObject } from './render.ts';
 import { type Buyer, canHold } from './sold.ts';
 import { unpriced } from './tries.ts';
 
@@ -46,15 +48,16 @@ export function explain(query: ExplainQuery, from: ExplainFrom): Explanation {
   const moment = momentOf(query, from, model, key, asking);
   const limits = from.limiter.limitsOf(from.snapshot, key, query.end_user);
   const buyer: Buyer = { snapshot: from.snapshot, key };
-  const size = peek ?? { tokens: query.tokens, maxTokens: query.max_tokens, answers: 1 };
   const holder: Holder = {
     whenExhausted: whenExhausted(limits),
+    capacity: capacityOf(limits),
     bearable: from.limiter.room(limits, query.at),
     highOutput: (target) => from.sight.highOutputTokens(target, key),
   };
   const limitsAt = ({ target }: Step): ExplainedLimit[] => {
+    const size = sizeOf(query, peek, dialect, from.sight.inputRatio(target, key));
     const bearing = (output: number) => needsOf(usageOf(size, output), target, buyer);
-    const { output } = sizeAnswer({ ...size, stream: asking.stream }, target, holder, bearing);
+    const { output } = sizeAnswer({ ...size, cuttable: asking.stream }, target, holder, bearing);
     return explainLimits(limits, bearing(output), from.limiter, query.at);
   };
   const looked = new Map<Step, ExplainedTarget>();
@@ -85,6 +88,19 @@ export function explain(query: ExplainQuery, from: ExplainFrom): Explanation {
   const refused = whyRefused(key, model, explained, overLimit);
   if (refused !== undefined) explained.refused = refused;
   return explained;
+}
+
+/** What limits have to hold for the prompt. */
+function sizeOf(
+  { tokens, max_tokens }: ExplainQuery,
+  peek: Peek | undefined,
+  dialect: ClientDialect,
+  ratio: number | undefined,
+): Pick<Size, 'tokens' | 'maxTokens' | 'answers'> {
+  if (peek === undefined) return { tokens, maxTokens: max_tokens, answers: 1 };
+  const { body, maxTokens, answers } = peek;
+  const bound = boundInput(body, true, () => dialect.readRequest(parseObject(body)));
+  return { tokens: correctBound(bound, ratio), maxTokens, answers };
 }
 
 function unknownKey(name: string): GatewayError {

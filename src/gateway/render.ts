@@ -4,16 +4,18 @@ import { answerIdOf, isAnswerId } from '../core/answers.ts';
 import type { Block, ChatRequest, DialectName, Message, OutputFormat } from '../core/chat.ts';
 import { GatewayError } from '../core/error.ts';
 import { isObject, type Json, type JsonObject } from '../core/json.ts';
-import { foreign, namePaths, requireMeaning } from '../core/loss.ts';
+import { type Expressible, foreign, namePaths, requireMeaning } from '../core/loss.ts';
 import type { Usage } from '../core/usage.ts';
 import type { AnswerWish, ClientDialect, Keeping } from '../dialects/dialect.ts';
 import type { Amounts } from '../governance/leases.ts';
 import { find } from '../wire/bytes.ts';
 import type { ClientRequest } from '../wire/http/server/messages.ts';
 import { splice } from '../wire/splice.ts';
-import { type Adapted, adaptRequest } from './adapt.ts';
-import { type AnswerSize, requireMost, sizeAnswer, withMost } from './answer-size.ts';
+import { type Adapted, adaptRequest, copiesOf } from './adapt.ts';
+import { type AnswerSize, requireMost, type Size, sizeAnswer, withMost } from './answer-size.ts';
 import type { Peek } from './body.ts';
+import { boundInput, correctBound } from './bound-input.ts';
+import { isByInstruction } from './by-instruction.ts';
 import type { Call } from './call.ts';
 import { type Countable, completeChat } from './estimate.ts';
 import { expectedOutput, needsOf, usageOf } from './expected-usage.ts';
@@ -64,6 +66,8 @@ export class Inbound implements Countable {
   /** Nobody hears the answer: nothing of it is kept. */
   private muted = false;
   private size: AnswerSize | undefined;
+  /** Tokens that its prompt has at most, before anything was learned. */
+  private bound: number | undefined;
 
   constructor(
     readonly peek: Peek,
@@ -106,6 +110,15 @@ export class Inbound implements Countable {
     }
     if (kept.size > 0) this.whole = keeping.resolve(body, kept);
     if (previous !== undefined) this.history = await answers.history(owner, previous, keeping);
+    this.holdAnew();
+  }
+
+  /** More is asked than its body says: that has to be held as well. */
+  private holdAnew(): void {
+    if (this.history === undefined && this.whole === undefined) return;
+    this.bound = undefined;
+    this.size = undefined;
+    this.call.heldFor = undefined;
   }
 
   /** The request in the hub's words. @throws GatewayError `bad_request`. */
@@ -131,24 +144,52 @@ export class Inbound implements Countable {
   }
 
   needs(target: Target, added?: number): Amounts {
-    const counts = this.muted || this.call.whenExhausted !== undefined;
-    const output = counts ? this.sizeAt(target, added).output : expectedOutput(this.peek, target, undefined);
+    const output = this.counts
+      ? this.sizeAt(target, added).output
+      : expectedOutput(this.peek, target, undefined);
     return this.needsFor(output, target, added);
   }
 
   /** The same for answers of `output` tokens. */
   needsFor(output: number, target: Target, added?: number): Amounts {
-    return needsOf(usageOf(this.peek, output, added), target, this.call);
+    const asked = this.counts ? this.asked(target) : this.peek;
+    return needsOf(usageOf(asked, output, added), target, this.call);
+  }
+
+  /** Whether anybody limits what it uses. */
+  private get counts(): boolean {
+    return this.muted || this.call.whenExhausted !== undefined;
+  }
+
+  /** The most that `target` is asked, and for how much. */
+  private asked(target: Target): Size {
+    const { peek, call } = this;
+    const isWhole = (this.history ?? this.whole) === undefined;
+    this.bound ??= boundInput(peek.body, isWhole, () => this.chat());
+    call.boundInput = this.bound;
+    const { maxTokens, answers } = peek;
+    const can = (this.sameDialect(target) ?? target.endpoints[0])?.dialect.can;
+    const copies = can === undefined ? 1 : copiesOf({ n: answers }, can, target.quirks);
+    const tokens = correctBound(this.bound, call.inputRatio(target)) * copies;
+    const cuttable = peek.stream && copies === 1 && !this.isChecked(target, can);
+    return { tokens, maxTokens, answers, cuttable };
+  }
+
+  /** Whether the answer is read whole to be checked. No form is asked for without a word in the body. */
+  private isChecked({ quirks }: Target, can: Expressible | undefined): boolean {
+    if (can === undefined || find(this.peek.body, 'json', 0) < 0) return false;
+    return isByInstruction(this.chat(), can, quirks);
   }
 
   /** For a stream of answers that are topped up while they run. */
   metered(target: Target, added = 0): Metered {
     const answers = Math.max(1, this.peek.answers);
     const { output } = this.sizeAt(target, added);
+    const asked = this.asked(target);
     return {
       held: output * answers,
       needs: (all, input) => {
-        const usage = usageOf(this.peek, 0, added);
+        const usage = usageOf(asked, 0, added);
         usage.output = all;
         usage.input = Math.max(usage.input, input);
         return needsOf(usage, target, this.call);
@@ -159,8 +200,9 @@ export class Inbound implements Countable {
   /** How much is held for an answer at `target`: once decided, its request is rendered by it. */
   private sizeAt(target: Target, added = 0): AnswerSize {
     if (this.size?.target !== target) {
-      const bearing = (output: number) => this.needsFor(output, target, added);
-      this.size = sizeAnswer(this.peek, target, this.muted ? undefined : this.call, bearing);
+      const asked = this.asked(target);
+      const bearing = (output: number) => needsOf(usageOf(asked, output, added), target, this.call);
+      this.size = sizeAnswer(asked, target, this.muted ? undefined : this.call, bearing);
     }
     return this.size;
   }
@@ -251,9 +293,9 @@ export class Inbound implements Countable {
     return this.outbound(target, endpoint, rendered, true, plan.hideUsage, plan.lost);
   }
 
-  /** Where a whole answer has to end so that the limits bear it; undefined: where the client says. */
+  /** Where an answer that cannot be cut off has to end so that the limits bear it; undefined: where the client says. */
   private mostAt(target: Target): number | undefined {
-    const cuts = this.call.whenExhausted === 'cut' && !this.peek.stream && !this.muted;
+    const cuts = this.call.whenExhausted === 'cut' && !this.muted;
     return cuts ? this.sizeAt(target).most : undefined;
   }
 

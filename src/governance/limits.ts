@@ -73,6 +73,17 @@ export function whenExhausted(limits: readonly BoundLimit[]): WhenExhausted | un
   return strictest;
 }
 
+/** What they bear when nothing is used of any; Infinity where none counts it. */
+export function capacityOf(limits: readonly BoundLimit[]): Amounts {
+  let tokens = Infinity;
+  let nanoUsd = Infinity;
+  for (const { limit } of limits) {
+    if (limit.unit === 'tokens') tokens = Math.min(tokens, limit.max);
+    else if (limit.unit === 'usd') nanoUsd = Math.min(nanoUsd, limit.max);
+  }
+  return { tokens, nanoUsd };
+}
+
 /** So often is a shared limit asked for more, where other calls were quicker to take it. */
 const maxAsked = 50;
 

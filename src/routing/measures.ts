@@ -47,6 +47,7 @@ export class Measures implements Omit<Sight, 'isHealthy'> {
     if (end.outcome !== 'ok' || outputTokens === 0) return;
     const habits = habitsOf(measures.habits, key.id);
     habits.answered(outputTokens);
+    if (end.inputRatio !== undefined) habits.asked(end.inputRatio);
     if (end.returned && inputTokens >= minCachedTokens) habits.returned(cachedTokens / inputTokens);
     habitsOf(this.keys, key.id).answered(outputTokens);
   }
@@ -88,6 +89,11 @@ export class Measures implements Omit<Sight, 'isHealthy'> {
   /** What nine of ten of the key's answers are no longer than, there or, where none is known, elsewhere. */
   highOutputTokens({ id }: Target, key: Key): number | undefined {
     return this.find(id)?.habits.peek(key.id)?.highOutputTokens ?? this.keys.peek(key.id)?.highOutputTokens;
+  }
+
+  /** What nineteen of twenty of the key's prompts keep below there, of what they were taken to have at most. */
+  inputRatio({ id }: Target, key: Key): number | undefined {
+    return this.find(id)?.habits.peek(key.id)?.inputRatio;
   }
 
   cachedShare({ id }: Target, key: Key): number | undefined {
@@ -141,6 +147,7 @@ export function createSight(health: Health, measures: Measures): Sight {
     recentCalls: (target, nowMs) => measures.recentCalls(target, nowMs),
     outputTokens: (target, key) => measures.outputTokens(target, key),
     highOutputTokens: (target, key) => measures.highOutputTokens(target, key),
+    inputRatio: (target, key) => measures.inputRatio(target, key),
     cachedShare: (target, key) => measures.cachedShare(target, key),
     inFlight: (target) => measures.inFlight(target),
     keptBy: (conversation, nowMs) => measures.keptBy(conversation, nowMs),

@@ -50,6 +50,8 @@ export interface Sight {
   outputTokens(target: Target, key: Key): number | undefined;
   /** What nine of ten of them are no longer than. */
   highOutputTokens(target: Target, key: Key): number | undefined;
+  /** What nineteen of twenty of its prompts keep below, of what they were taken to have at most. */
+  inputRatio(target: Target, key: Key): number | undefined;
   /** Share of the prompt that comes from the target's cache when a conversation of this key returns to it. */
   cachedShare(target: Target, key: Key): number | undefined;
   /** Calls that are running. */

@@ -39,6 +39,11 @@ ${['openai', 'anthropic', 'responses', 'gemini']
 ${limited('crowd', '{ usd: 0.02, per: month }')}
 ${limited('whole', '{ tokens: 1500, per: month }')}
 ${limited('patient', '{ tokens: 1500, per: month, when_exhausted: finish }')}
+${limited('several', '{ tokens: 1500, per: month }')}
+${limited('together', '{ tokens: 1500, per: month }')}
+${limited('checked', '{ tokens: 1500, per: month }')}
+${limited('unbounded', '{ tokens: 100000, per: month }')}
+${limited('scripts', '{ tokens: 3000, per: month, when_exhausted: refuse }')}
 ${limited('strict', '{ tokens: 1500, per: month, when_exhausted: refuse }')}
 `);
 });
@@ -208,6 +213,54 @@ test('a whole answer is bounded by what is left of the limit', async () => {
   expect(choices[0].finish_reason).toBe('length');
   const { tokens } = await spent('whole');
   expect(tokens).toBeLessThanOrEqual(1500);
+});
+
+test.each([
+  ['several', true],
+  ['together', false],
+])('answers that are put together of several requests are bounded together (%s)', async (name, stream) => {
+  const response = await ask('openai', name, `an/${story}`, stream, { n: 3 });
+  expect(response.status).toBe(200);
+  const text = await response.text();
+  expect(text.match(/"finish_reason":"length"/g)).toHaveLength(3);
+  const { rows, tokens } = await spent(name);
+  expect(rows).toHaveLength(3);
+  expect(tokens).toBeWithin(400, 1501);
+  await until(() => look(name).reserved === 0);
+  expect(look(name).used).toBe(tokens);
+});
+
+test('a stream that is read whole to be checked is bounded', async () => {
+  const form = { response_format: { type: 'json_object' } };
+  const response = await ask('openai', 'checked', `an/${story}`, true, form);
+  expect(response.status).toBe(200);
+  const { stop } = endOf('openai', await eventsOf(response));
+  expect(stop).toBe('length');
+  const { tokens } = await spent('checked');
+  expect(tokens).toBeWithin(400, 1501);
+});
+
+test('a whole answer of which nobody knows how long it can be is bounded by what is held for it', async () => {
+  const response = await ask('openai', 'unbounded', `oa/${story}`, false);
+  const { choices, usage } = (await response.json()) as Event;
+  expect(choices[0].finish_reason).toBe('length');
+  expect(usage.completion_tokens).toBeLessThanOrEqual(4096);
+  // Who says how long it may be is heard.
+  const said = await ask('openai', 'unbounded', `oa/${story}`, false, { max_tokens: 9000 });
+  expect(((await said.json()) as Event).choices[0].finish_reason).toBe('stop');
+});
+
+test('a prompt in any script is held in full before it is sent', async () => {
+  const content = '人工智能正在改变我们的生活方式。'.repeat(60);
+  const sent = provider.requests.length;
+  for (const to of ['oa', 'an']) {
+    const messages = [{ role: 'user', content }];
+    const more = { messages, max_tokens: 2000 };
+    // A token per four bytes would be 720, and fit.
+    const refused = await ask('openai', 'scripts', `${to}/echo:tokens=300`, false, more);
+    expect(refused.status).toBe(429);
+  }
+  expect(provider.requests).toHaveLength(sent);
 });
 
 test('where answers may finish, one does, and the next call is refused', async () => {

@@ -71,6 +71,7 @@ export function momentWith(
       recentCalls: () => 0,
       outputTokens: () => undefined,
       highOutputTokens: () => undefined,
+      inputRatio: () => undefined,
       cachedShare: () => undefined,
       inFlight: () => 0,
       keptBy: () => undefined,

@@ -36,8 +36,8 @@ function planTries(
 ): Tries<OperationInbound> | Promise<Tries<OperationInbound>> {
   const form = readForm(body, request.headers.get('content-type') ?? '', operation);
   const { plan, first } = openRoute(call, form.ask.model, askingFor(0));
-  const inbound = new OperationInbound(operation, form, call);
   bindLimits(call);
+  const inbound = new OperationInbound(operation, form, call);
   const reserving = call.reserve(call.limits, inbound.needs(first.target), first.target);
   const tries = new Tries(call, inbound, request, plan, first);
   return reserving === undefined ? tries : reserving.then(() => tries);

@@ -5,6 +5,7 @@ import { covers } from '../../core/money.ts';
 import type { Usage } from '../../core/usage.ts';
 import type { Ask, Operation, Spoken, Translation } from '../../dialects/operations/operation.ts';
 import type { Amounts } from '../../governance/leases.ts';
+import { boundText } from '../bound-text.ts';
 import type { Call } from '../call.ts';
 import { type Countable, maxChars } from '../estimate.ts';
 import { needsOf } from '../expected-usage.ts';
@@ -33,7 +34,10 @@ export class OperationInbound implements Countable {
     private readonly call: Call,
   ) {
     this.ask = form.ask;
-    this.estimate = operation.estimate(form.ask, Math.ceil(Buffer.byteLength(operation.text(form.ask)) / 4));
+    const text = operation.text(form.ask);
+    const limited = call.whenExhausted !== undefined;
+    const tokens = limited ? boundText(Buffer.from(text)) : Math.ceil(Buffer.byteLength(text) / 4);
+    this.estimate = operation.estimate(form.ask, tokens);
   }
 
   /** @throws GatewayError `unsupported`, or `bad_request` for what no host would understand. */

@@ -20,6 +20,8 @@ export interface Ended {
   readonly inputTokens: number;
   readonly cachedTokens: number;
   readonly outputTokens: number;
+  /** Its prompt, of what that was taken to have at most; undefined: nobody counted, here or there. */
+  readonly inputRatio?: number | undefined;
   /** It went to the target that its conversation had been answered by before. */
   readonly returned: boolean;
 }
