@@ -4,7 +4,7 @@ import { type Offer, offerOf } from '../config/price-of.ts';
 import { sellPpmOf } from '../config/pricing-schema.ts';
 import type { Config } from '../config/schema.ts';
 import { organisationSchema } from '../config/tenant-schema.ts';
-import { chargeKnown, chargeShare, type NanoUsd, sellPrice } from '../core/money.ts';
+import { chargeKnown, chargeShare, type NanoUsd, priceOfMany, sellPrice } from '../core/money.ts';
 import type { Names, Settled } from '../core/record.ts';
 import type { Store } from '../store/open.ts';
 import { type Charged, type Repriced, reprice } from '../store/reprice.ts';
@@ -113,7 +113,7 @@ function costOf(
   if (names.operation === 'batch') {
     // A batch is charged request by request, of which only the sum is kept.
     return nanoUsd === undefined && price
-      ? chargeShare(usage, { ...price, tiers: [] }, batchShare ?? 1)
+      ? chargeShare(usage, priceOfMany(price), batchShare ?? 1)
       : undefined;
   }
   const { image, imageKind } = usage.units ?? {};

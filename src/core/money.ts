@@ -122,14 +122,22 @@ function searchesSold({ webSearches = 0 }: Usage, { webSearchOnce }: Price): num
 }
 
 /**
+ * A price for the sum of many requests, of which each may have been short, and have searched.
+ */
+export function priceOfMany(price: Price): Price {
+  const { webSearchOnce: _, ...rest } = price;
+  return { ...rest, tiers: [] };
+}
+
+/**
  * What requests of a batch cost together: their tokens at `share` of the usual price, their searches at all of it.
  * What a batch is paid less for is that it is one, whatever tier its answers name.
  */
 export function chargeShare(counted: Usage, price: Price | undefined, share: number): NanoUsd | undefined {
-  const { webSearches = 0, tier: _, ...rest } = counted;
+  const { webSearches, tier: _, ...rest } = counted;
   const usual = chargeKnown(rest, price);
-  if (usual === undefined || (webSearches > 0 && !covers(price!, counted))) return undefined;
-  const searches = Math.floor((webSearches * (price!.webSearch ?? 0) + 500) / 1000);
+  if (usual === undefined || (webSearches && !covers(price!, counted))) return undefined;
+  const searches = Math.floor((searchesSold(counted, price!) * (price!.webSearch ?? 0) + 500) / 1000);
   return Math.round(usual * share) + searches;
 }
 

@@ -30,7 +30,7 @@ export async function followJournal(dataDir: string, store: Store, onProgress = 
   // A segment is named by when it was begun.
   let appliedAt = position.segment;
   /** Attempts that have begun, and in which segment: recovery needs that line until they are settled. */
-  const open = new Map<string, number>();
+  const open = findOpen(dataDir, position);
 
   async function catchUp(): Promise<void> {
     const before = position.segment;
@@ -79,6 +79,34 @@ export async function followJournal(dataDir: string, store: Store, onProgress = 
     unreadable: () => unreadable,
     close: () => reader.close(),
   };
+}
+
+/**
+ * Attempts that had begun before a position and not ended: a store may be opened anew, or the applier start again,
+ * while they run.
+ */
+function findOpen(dataDir: string, until: Position): Map<string, number> {
+  const open = new Map<string, number>();
+  const reader = openEntries(dataDir);
+  try {
+    let from = journalStart;
+    for (let part = reader.read(from); part !== undefined; part = reader.read(from)) {
+      const { segment } = part;
+      if (
+        segment > until.segment ||
+        (segment === until.segment && from.segment === segment && from.offset >= until.offset)
+      )
+        break;
+      for (const entry of part.entries) {
+        if (entry?.kind === 'd') open.set(entry.id, segment);
+        else if (entry?.kind === 's') open.delete(entry.id);
+      }
+      from = part.next;
+    }
+  } finally {
+    reader.close();
+  }
+  return open;
 }
 
 function writePosition(position: Position): string {

@@ -56,14 +56,13 @@ function interrupted(dispatch: Dispatched, final: boolean): Settled {
     durationMs: 0,
     usage: emptyUsage(),
     estimated: true,
-    // Where no price was known, what limits held for it is all there is to say.
+    // Where no price was known, nobody knows what it cost: what limits held for it is all there is to say.
     nanoUsd: unpriced(dispatch) ? undefined : dispatch.reservedNanoUsd,
     sellNanoUsd: dispatch.reservedSellNanoUsd,
     lost: [],
   };
 }
 
-/** Something was held at a fallback price. */
-function unpriced({ names, reservedNanoUsd, reservedSellNanoUsd = 0 }: Dispatched): boolean {
-  return names.priceSource === '' && reservedNanoUsd === 0 && reservedSellNanoUsd > 0;
+function unpriced({ names, reservedNanoUsd }: Dispatched): boolean {
+  return names.priceSource === '' && reservedNanoUsd === 0;
 }

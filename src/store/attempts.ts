@@ -8,7 +8,7 @@ import { isConflict } from './dialect-of.ts';
 import { createLabels, labelOf } from './labels.ts';
 import { createLatencies } from './latencies.ts';
 import { addPrices } from './prices.ts';
-import { createRollups, type Sums, sumInto } from './rollups.ts';
+import { bounded, createRollups, type Sums, sumInto } from './rollups.ts';
 import type { AttemptsTable, PlansTable, Schema } from './schema.ts';
 import { createSeries, type Known } from './series.ts';
 
@@ -65,8 +65,6 @@ const attemptColumns = [
 
 const planColumns = ['call', 'at', 'plan'] as const satisfies readonly (keyof PlansTable)[];
 
-/** PostgreSQL's `integer` ends there; no attempt lasts as long, nor has as many tokens. */
-const maxInteger = 2_147_483_647;
 const maxSmallint = 32_767;
 const maxTries = 5;
 
@@ -170,7 +168,7 @@ function rowOf(
     countOrNull(usage.audioOutput),
     labels.get(labelOf(dispatch.session)) ?? null,
     labels.get(labelOf(dispatch.endUser)) ?? null,
-    Math.min(settled.attempt, maxSmallint),
+    numberOf({ settled }),
     Math.min(settled.upstreamStatus, maxSmallint),
     Math.min(settled.clientStatus, maxSmallint),
     dispatch.stream ? 1 : 0,
@@ -183,8 +181,9 @@ function rowOf(
   ];
 }
 
-function bounded(value: number): number {
-  return Math.min(value, maxInteger);
+/** As its row has it: two that become the same there are one. */
+function numberOf({ settled }: Pick<Attempt, 'settled'>): number {
+  return Math.min(settled.attempt, maxSmallint);
 }
 
 function countOrNull(value: number): number | null {
@@ -210,7 +209,7 @@ function unitsOf(usage: Usage): string | null {
 async function withoutStored(db: Kysely<Schema>, attempts: readonly Attempt[]): Promise<Attempt[]> {
   const fresh = new Map<string, Attempt>();
   for (const attempt of attempts) {
-    const id = `${attempt.settled.call} ${attempt.settled.attempt}`;
+    const id = `${attempt.settled.call} ${numberOf(attempt)}`;
     if (!fresh.has(id)) fresh.set(id, attempt);
   }
   const calls = [...new Set(attempts.map((attempt) => attempt.settled.call))];

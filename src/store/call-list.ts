@@ -104,9 +104,9 @@ async function sumAttempts(db: Kysely<Schema>, calls: readonly Uint8Array[]): Pr
     .select('call')
     .select([
       sum('1').as('attempts'),
-      sum('case when nano_usd is null and (input + output > 0 or units is not null) then 1 else 0 end').as(
-        'unpriced',
-      ),
+      sum(
+        "case when nano_usd is null and (input > 0 or output > 0 or units is not null or outcome = 'interrupted') then 1 else 0 end",
+      ).as('unpriced'),
       sum('estimated').as('estimated'),
       sum('input').as('input'),
       sum('coalesce(cache_read, 0)').as('cached'),

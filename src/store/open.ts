@@ -1,7 +1,8 @@
 /** Opens the store a configuration names. */
 import { existsSync, statSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Kysely, sql } from 'kysely';
+import { Kysely } from 'kysely';
 import { migrate, NewerStoreError } from './migrate.ts';
 import type { Schema } from './schema.ts';
 import { sqliteDialect, sqliteThreadDialect } from './sqlite.ts';
@@ -107,11 +108,22 @@ async function openSqlite(path: string, { thread = 'same' }: OpenOptions): Promi
       if (found === undefined) throw new Error(`${path} is gone; put it back, or restart to begin anew`);
       return found.ino === opened;
     },
-    sync: async () => {
-      await sql`pragma wal_checkpoint(full)`.execute(db);
-    },
+    sync: () => syncLog(path),
     close: () => db.destroy(),
   };
+}
+
+/**
+ * What was committed stands in the log, or in a file that SQLite has synced before it began the log anew. A checkpoint
+ * would do as well, but one that waits for readers keeps everybody from writing for as long.
+ */
+async function syncLog(path: string): Promise<void> {
+  const log = await open(`${path}-wal`, 'r');
+  try {
+    await log.sync();
+  } finally {
+    await log.close();
+  }
 }
 
 async function openPostgres(url: string): Promise<Store> {

@@ -154,6 +154,7 @@ async function apply(trx: Transaction<Schema>, changes: readonly Change[]): Prom
       .where('attempt', '=', before.attempt)
       .where('series', '=', seriesBefore)
       .where('nano_usd', before.nanoUsd === undefined ? 'is' : '=', before.nanoUsd ?? null)
+      .where('sell_nano_usd', before.sellNanoUsd === undefined ? 'is' : '=', before.sellNanoUsd ?? null)
       .executeTakeFirst();
     if (numUpdatedRows > 0n) applied.push(change);
   }

@@ -24,6 +24,14 @@ export const msPerHour = 3_600_000;
 /** Hours stay below it for two thousand years, and series below 2³¹: both fit one number, and sort by time. */
 const maxSeries = 2 ** 31;
 
+/** PostgreSQL's `integer` ends there; no attempt lasts as long, nor has as many tokens. */
+const maxInteger = 2_147_483_647;
+
+/** A count as its row has it: what is summed up is what stands there. */
+export function bounded(value: number): number {
+  return Math.min(value, maxInteger);
+}
+
 /** Sums by hour and series: hour, series, then the order of sumColumns. */
 export type Sums = Map<number, number[]>;
 
@@ -90,17 +98,19 @@ export function sumInto(
     const usage = settled.usage;
     const sum = sumAt(sums, Math.floor(settled.at / msPerHour), series[i]!);
     const failed = settled.outcome !== 'ok' && settled.outcome !== 'cancelled';
-    const unpriced = settled.nanoUsd === undefined && !usedNothing(usage);
+    // What was interrupted may have used anything.
+    const used = !usedNothing(usage) || settled.outcome === 'interrupted';
+    const unpriced = settled.nanoUsd === undefined && used;
     sum[2]! += settled.final ? factor : 0;
     sum[3]! += factor;
     sum[4]! += unpriced ? factor : 0;
     sum[5]! += settled.estimated ? factor : 0;
     sum[6]! += failed ? factor : 0;
-    sum[7]! += usage.input * factor;
-    sum[8]! += usage.cacheRead * factor;
-    sum[9]! += (usage.cacheWrite5m + usage.cacheWrite1h) * factor;
-    sum[10]! += usage.output * factor;
-    sum[11]! += usage.reasoning * factor;
+    sum[7]! += bounded(usage.input) * factor;
+    sum[8]! += bounded(usage.cacheRead) * factor;
+    sum[9]! += (bounded(usage.cacheWrite5m) + bounded(usage.cacheWrite1h)) * factor;
+    sum[10]! += bounded(usage.output) * factor;
+    sum[11]! += bounded(usage.reasoning) * factor;
     sum[12]! += (settled.nanoUsd ?? 0) * factor;
     sum[13]! += (settled.sellNanoUsd ?? settled.nanoUsd ?? 0) * factor;
   }

@@ -95,7 +95,8 @@ export async function endUsersSpentSince(
 
 const attemptSums = [
   sql<number>`sum(attempts.final)`.as('calls'),
-  sql<number>`sum(attempts.input + attempts.output)`.as('tokens'),
+  // Wider than the columns: PostgreSQL refuses a sum that its `integer` does not hold.
+  sql<number>`sum(cast(attempts.input as bigint) + attempts.output)`.as('tokens'),
   sql<number>`sum(coalesce(attempts.sell_nano_usd, attempts.nano_usd, 0))`.as('nanoUsd'),
 ] as const;
 

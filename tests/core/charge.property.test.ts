@@ -6,6 +6,7 @@ import {
   chargeKnown,
   chargeShare,
   type Price,
+  priceOfMany,
   type Rates,
   sellPrice,
   withVersion,
@@ -195,6 +196,14 @@ describe('service tiers', () => {
     expect(charge({ ...usage, webSearches: 2, tier: 'flex' }, price)).toBe(550 + 2000);
     expect(chargeShare({ ...usage, webSearches: 2, tier: 'batch' }, price, 0.5)).toBe(550 + 2000);
     expect(chargeShare(usage, undefined, 0.5)).toBeUndefined();
+  });
+
+  test('searches that cost once an answer cost once in a batch, too; of many answers nobody knows how many did', () => {
+    const once = { ...price, webSearchOnce: true as const };
+    const searched = { ...usage, webSearches: 3 };
+    expect(charge(searched, once)).toBe(1100 + 1000);
+    expect(chargeShare(searched, once, 0.5)).toBe(550 + 1000);
+    expect(chargeShare(searched, priceOfMany(once), 0.5)).toBe(550 + 3000);
   });
 });
 

@@ -11,6 +11,7 @@ import { type FakeProvider, startFakeProvider } from '../fake-provider.ts';
 import { secret, startReceiver } from '../ledger/receiver.ts';
 import { waitFor } from '../process/program.ts';
 import { type PostgresServer, postgres } from '../servers.ts';
+import { mistakesInBooks } from '../store/books.ts';
 import { startGateway, type TestGateway } from './gateway.ts';
 import { startLossyProxy } from './lossy-proxy.ts';
 
@@ -89,6 +90,7 @@ async function expectAllOnce(of: TestGateway, url: string, more = 0): Promise<vo
   const store = await openStore(of.dataDir, url);
   const rows = await store.db.selectFrom('attempts').select(['call', 'attempt', 'nano_usd']).execute();
   const usage = totalUsage(await queryUsage(store.db, { by: 'model' }));
+  expect(await mistakesInBooks(store.db)).toEqual([]);
   await store.close();
   const attempts = provider.requests.length + more;
   expect(rows).toHaveLength(attempts);

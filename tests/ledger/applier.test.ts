@@ -234,6 +234,33 @@ describe.each(stores)('on $name', ({ newDir, breakStore }) => {
       await expectStored(dir, 81);
     });
 
+    test('nor while one is open that began before the store was opened anew', async () => {
+      const dir = await newDir();
+      const journal = openJournal(dir, { segment: { segmentBytes: 2000 } });
+      const long = dispatch('long', { reservedNanoUsd: 1_000_001 });
+      journal.dispatched(long);
+      const fill = (prefix: string) => {
+        for (let i = 0; i < 40; i++) {
+          const begun = dispatch(`${prefix}${i}`);
+          journal.dispatched(begun);
+          journal.settled(begun, settle(begun, { nanoUsd: 1_000_001 }, { input: 10 }));
+        }
+      };
+      for (const prefix of ['a', 'b']) {
+        fill(prefix);
+        await applyAll(dir);
+      }
+      journal.close();
+      // The process died while it ran.
+      expect(await applyLeftovers(dir, storeUrl(dir))).toBe(true);
+      const { attempts, sums } = await stored(dir);
+      expect(attempts.find(({ call }) => call === 'long')).toMatchObject({
+        outcome: 'interrupted',
+        nano_usd: 1_000_001,
+      });
+      expect(sums).toMatchObject({ attempts: 81, nanoUsd: 81 * 1_000_001 });
+    });
+
     test('when the store fails nothing is half-written, and the next try goes on', async () => {
       const dir = await newDir();
       journalOf(dir, 50);
@@ -350,6 +377,17 @@ describe.each(stores)('on $name', ({ newDir, breakStore }) => {
         { call: 'open', attempt: 2, final: 1, estimated: 1, nano_usd: 0, client_status: 0 },
       ]);
       expect(sums).toMatchObject({ attempts: 4, calls: 3, unpriced: 0 });
+    });
+
+    test('what was interrupted and has no price is unpriced, never free', async () => {
+      const dir = await newDir();
+      const before = openJournal(dir);
+      before.dispatched(dispatch('open', { priceSource: '' }));
+      before.close();
+      expect(await applyLeftovers(dir, storeUrl(dir))).toBe(true);
+      const { attempts, sums } = await stored(dir);
+      expect(attempts).toMatchObject([{ call: 'open', outcome: 'interrupted', nano_usd: null }]);
+      expect(sums).toMatchObject({ attempts: 1, unpriced: 1 });
     });
 
     test('leftovers are applied without a gateway, and left alone while one runs', async () => {

@@ -1,5 +1,5 @@
 /** Attempts and data directories for tests of ledger and store. */
-import { afterAll } from 'bun:test';
+import { afterAll, expect } from 'bun:test';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +7,7 @@ import type { Dispatched, Names, Settled } from '../../src/core/record.ts';
 import { emptyUsage, type Usage } from '../../src/core/usage.ts';
 import { followJournal } from '../../src/ledger/follow.ts';
 import { openStore } from '../../src/store/open.ts';
+import { mistakesInBooks } from '../store/books.ts';
 import { recordedAttempts } from '../store/recorded-attempts.ts';
 import { storeUrl } from '../store-url.ts';
 
@@ -106,7 +107,7 @@ export async function applyAll(dataDir: string): Promise<void> {
   }
 }
 
-/** Rows of attempts and the sum over all roll-ups. */
+/** Rows of attempts and the sum over all roll-ups, which must agree. */
 export async function stored(dataDir: string) {
   const store = await openStore(dataDir, storeUrl(dataDir));
   try {
@@ -123,6 +124,7 @@ export async function stored(dataDir: string) {
         eb.fn.sum<number>('sell_nano_usd').as('sellNanoUsd'),
       ])
       .executeTakeFirstOrThrow();
+    expect(await mistakesInBooks(store.db)).toEqual([]);
     return { attempts, sums };
   } finally {
     await store.close();

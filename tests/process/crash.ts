@@ -16,6 +16,7 @@ import { selectAttempts, toRecord } from '../../src/store/calls.ts';
 import { openStore } from '../../src/store/open.ts';
 import { queryUsage, totalUsage } from '../../src/store/usage.ts';
 import { startFakeProvider } from '../fake-provider.ts';
+import { mistakesInBooks } from '../store/books.ts';
 import { ask, makePlace, start, waitFor } from './program.ts';
 
 const clients = 12;
@@ -172,9 +173,9 @@ async function compare(dataDir: string, url: string, { reached, reserved, heard 
   const usages = await Promise.all(
     (['model', 'key', 'provider'] as const).map((by) => queryUsage(store.db, { by })),
   );
+  const mistakes = await mistakesInBooks(store.db);
   await store.close();
   const usageNano = usages.map((usage) => nanoOf(totalUsage(usage).usd));
-  const mistakes: string[] = [];
   const must = (holds: boolean, what: string) => {
     if (!holds) mistakes.push(what);
   };

@@ -173,6 +173,7 @@ test('usage is told while it runs, in every form', async () => {
     cached_tokens: 0,
     output_tokens: 1500,
     usd: '0.006',
+    sell_usd: '0.006',
   };
   const usage = async (...flags: string[]) => (await run(['usage', ...flags], { cwd: place.dir })).stdout;
   await waitFor(async () => (JSON.parse(await usage('--format', 'json'))[0]?.calls === 3 ? true : undefined));

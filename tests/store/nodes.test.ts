@@ -6,6 +6,7 @@ import { queryUsage } from '../../src/store/usage.ts';
 import { dispatch, noon, settle } from '../ledger/attempts.ts';
 import { storeUrl } from '../store-url.ts';
 import { stores } from '../stores.ts';
+import { mistakesInBooks } from './books.ts';
 
 const hourMs = 3_600_000;
 
@@ -48,6 +49,7 @@ describe.each(stores)('on $name', ({ name, newDir }) => {
       expect(await createRecorder(store!.db, `node${node}`).position()).toBe('1:4');
     }
     expect(await createRecorder(store!.db, 'new').position()).toBeUndefined();
+    expect(await mistakesInBooks(store!.db)).toEqual([]);
     for (const each of opened) await each.close();
   });
 

@@ -1,5 +1,5 @@
 /** Calls at other prices than they were recorded with: rows, sums and the audit log say the same, and no run changes anything twice. */
-import { beforeEach, describe, expect, test } from 'bun:test';
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { chargesBy } from '../../src/cli/reprice.ts';
 import type { Config } from '../../src/config/schema.ts';
 import { createRecorder } from '../../src/store/attempts.ts';
@@ -9,6 +9,7 @@ import { spentSince } from '../../src/store/spent.ts';
 import { dispatch, noon, settle } from '../ledger/attempts.ts';
 import { storeUrl } from '../store-url.ts';
 import { stores } from '../stores.ts';
+import { mistakesInBooks } from './books.ts';
 import { recordedAttempts } from './recorded-attempts.ts';
 
 const hourMs = 3_600_000;
@@ -63,7 +64,11 @@ describe.each(stores)('on $name', ({ newDir }) => {
       ],
       '1:1',
     );
-    return () => store.close();
+  });
+
+  afterEach(async () => {
+    expect(await mistakesInBooks(store.db)).toEqual([]);
+    await store.close();
   });
 
   test('what had no price gets one, with its version; sums follow', async () => {
@@ -150,6 +155,20 @@ describe.each(stores)('on $name', ({ newDir }) => {
     expect(await run({ since: noon + hourMs })).toMatchObject([{ attempts: 1 }]);
     expect(await run({ until: noon + hourMs })).toMatchObject([{ attempts: 2 }]);
     expect(await sums()).toMatchObject({ unpriced: 1 });
+  });
+
+  test('two runs at once that change only what is charged: once', async () => {
+    await run({ all: true });
+    const dearer = {
+      ...config,
+      organisations: { dear: { limits: [], pricing: { markup: 500_000 } } } as never,
+    };
+    const query = { since: 0, until: noon + 100 * hourMs, all: true, dryRun: false };
+    const again = () => reprice(store.db, { ...query, charge: chargesBy(dearer, { all: true }) });
+    const told = await Promise.all([again(), again()]);
+    expect(told.flat().reduce((sum, { attempts }) => sum + attempts, 0)).toBe(1);
+    expect(await rows()).toMatchObject([{}, { call: 'b', sell_nano_usd: 1_800_000 }, {}, {}, {}, {}, {}]);
+    expect(await mistakesInBooks(store.db)).toEqual([]);
   });
 
   test('in many batches, while others record', async () => {

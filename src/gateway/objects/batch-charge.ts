@@ -2,7 +2,7 @@
 import type { Key, Target } from '../../config/snapshot.ts';
 import { targetsOf } from '../../config/targets.ts';
 import type { JsonObject } from '../../core/json.ts';
-import { chargeShare, type NanoUsd } from '../../core/money.ts';
+import { chargeShare, type NanoUsd, priceOfMany } from '../../core/money.ts';
 import type { KeptObject, Maker } from '../../core/objects.ts';
 import type { Dispatched, Settled } from '../../core/record.ts';
 import { sumUsage, type Usage } from '../../core/usage.ts';
@@ -47,7 +47,7 @@ async function billsOf(document: JsonObject, located: Located, gateway: Gateway)
   const bills = new Map<string, Bill>();
   const add = ({ model, usage }: Used, together: boolean): void => {
     const target = targetOf(model, located, gateway);
-    const price = target.price && together ? { ...target.price, tiers: [] } : target.price;
+    const price = target.price && together ? priceOfMany(target.price) : target.price;
     const nanoUsd = chargeShare(usage, price, target.provider.batchShare ?? 1);
     const before = bills.get(model);
     bills.set(model, {
