@@ -39,7 +39,7 @@ export function authenticate(powers: Pick<AdminPowers, 'store'>): MiddlewareHand
   return async (c, next) => {
     const secret = /^Bearer +(\S+)$/i.exec(c.req.header('authorization') ?? '')?.[1];
     const token = secret === undefined ? undefined : await find(hashSecret(secret));
-    if (secret === undefined || token === undefined) throw unauthorised();
+    if (secret === undefined || token === undefined) throw unauthorised(secret !== undefined);
     c.set('token', token);
     c.set('secret', secret);
     await next();

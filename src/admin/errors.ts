@@ -61,15 +61,22 @@ export function unknown(kind: string, id: string): AdminError {
   return new AdminError('not_found', `There is no ${kind} ${JSON.stringify(id)}.`);
 }
 
-export function unauthorised(): AdminError {
-  return new AdminError('unauthorized', 'Send an admin token as `Authorization: Bearer TOKEN`.');
+/** @param sent whether there was a token at all. */
+export function unauthorised(sent = true): AdminError {
+  return new AdminError(
+    'unauthorized',
+    sent
+      ? 'This admin token is not known here, was revoked or has expired. Keys that applications call with do not open the admin API.'
+      : 'Send an admin token as `Authorization: Bearer TOKEN`.',
+  );
 }
 
-/** All that a schema had to say, at once. */
-export function mistaken(error: z.core.$ZodError, where = 'The request'): AdminError {
-  const mistakes = error.issues.map(({ path, message }) => ({ path: path.join('.'), message }));
+/** All that a schema had to say, at once. @param where what is wrong as a whole. */
+export function mistaken(mistakes: { path: string; message: string }[], where = 'The request'): AdminError {
   const [first] = mistakes;
   const more = mistakes.length > 1 ? `; ${mistakes.length - 1} more under mistakes` : '';
   const place = first === undefined || first.path === '' ? where : first.path;
-  return new AdminError('bad_request', `${place}: ${first?.message ?? 'is wrong'}${more}.`, { mistakes });
+  const says = `${place}: ${first?.message ?? 'is wrong'}${more}.`;
+  // What ends with a suggestion is a question.
+  return new AdminError('bad_request', says.replace(/\?\.$/, '?'), { mistakes });
 }

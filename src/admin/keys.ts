@@ -3,7 +3,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import type { Kysely } from 'kysely';
 import { keySchema, tenantName } from '../config/tenant-schema.ts';
-import { duration } from '../config/values.ts';
+import { grace as graceSpan } from '../config/values.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { StoredKey } from '../core/tenants.ts';
 import { createKey, findKey, listKeys, revokeKey, rotateKey, updateKey } from '../store/keys.ts';
@@ -67,7 +67,7 @@ const wish = z
   .catchall(z.unknown())
   .openapi('NewKey', { description: 'Its name, and all that the configuration file may say of one.' });
 const rotation = z
-  .strictObject({ grace: duration.default(24 * 3_600_000).openapi({ type: 'string', example: '24h' }) })
+  .strictObject({ grace: graceSpan.default(24 * 3_600_000).openapi({ type: 'string', example: '24h' }) })
   .openapi('Rotation');
 
 const list = createRoute({

@@ -10,8 +10,11 @@ const state = z
   .object({
     owner: z.string().describe('key, team or organisation.'),
     name: z.string(),
+    limit: z.string().describe('In words, such as 60 requests per minute.'),
     unit: z.string(),
-    per: z.string().nullable(),
+    per: z.string().nullable().describe('As the configuration says it; null: calls at once.'),
+    sliding: z.boolean(),
+    time_zone: z.string().nullable(),
     max: z.string(),
     used: z.string(),
     reserved: z.string().describe('Held by running calls.'),

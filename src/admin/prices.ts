@@ -1,5 +1,6 @@
 /** Prices: what is known of every target, and those that operators set beside the configuration file. */
 import { createRoute, z } from '@hono/zod-openapi';
+import { sayIssues } from '../config/mistakes.ts';
 import { price as priceSchema } from '../config/price-schema.ts';
 import { targetsOf } from '../config/targets.ts';
 import { writePrice } from '../core/money.ts';
@@ -110,7 +111,7 @@ export function pricesResource(powers: AdminPowers) {
       const { target } = c.req.valid('param');
       const stated = c.req.valid('json');
       const read = priceSchema.safeParse(stated);
-      if (!read.success) throw mistaken(read.error, 'The price');
+      if (!read.success) throw mistaken(sayIssues(read.error.issues, stated, priceSchema), 'The price');
       requireTarget(powers, target);
       const answer = await change(c, powers, async ({ trx, audit }) => {
         const before = await putPrice(trx, target, stated);

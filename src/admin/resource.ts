@@ -1,6 +1,7 @@
 /** What routes of all resources have in common: whom they are for, how they refuse, and how they are described. */
 import { OpenAPIHono, type RouteConfig, z } from '@hono/zod-openapi';
 import type { MiddlewareHandler } from 'hono';
+import { sayIssues } from '../config/mistakes.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { AdminToken } from '../store/tokens.ts';
 import { type Ability, abilities, requireAbility } from './access.ts';
@@ -18,7 +19,10 @@ export interface AdminEnv {
 export function newResource(): OpenAPIHono<AdminEnv> {
   return new OpenAPIHono<AdminEnv>({
     defaultHook: (result) => {
-      if (!result.success) throw mistaken(result.error);
+      if (result.success) return;
+      // What was sent is there, though the type does not say so.
+      const { data } = result as { data?: unknown };
+      throw mistaken(sayIssues(result.error.issues, data, z.unknown()));
     },
   });
 }

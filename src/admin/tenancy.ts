@@ -2,6 +2,7 @@
 import { z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import type { Kysely, Transaction } from 'kysely';
+import { sayIssues } from '../config/mistakes.ts';
 import type { Config } from '../config/schema.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { FileTenants } from '../core/tenants.ts';
@@ -36,7 +37,7 @@ export function ownedByFile({ keys, teams, organisations }: FileSections): FileT
 export function approve(schema: z.ZodType, written: JsonObject): JsonObject {
   // Compared by its own JSON: what is no JSON is not in it.
   const read = schema.safeParse(written);
-  if (!read.success) throw mistaken(read.error, 'The document');
+  if (!read.success) throw mistaken(sayIssues(read.error.issues, written, schema), 'The document');
   if (JSON.stringify(written).includes('\\u0000'))
     throw new AdminError('bad_request', 'The document has a character U+0000.');
   return written;

@@ -5,6 +5,7 @@ import { configFromEnvironment, type Env, loadConfig } from '../config/load.ts';
 import { formatMistakes } from '../config/mistakes.ts';
 import { findUnreachable } from '../config/reach.ts';
 import type { Route } from '../config/route.ts';
+import type { Config } from '../config/schema.ts';
 import type { Provider, Snapshot } from '../config/snapshot.ts';
 import { childrenOf, targetsOf } from '../config/targets.ts';
 import { defaultConfigFile, findConfigFile } from './config-file.ts';
@@ -31,11 +32,15 @@ export function checkConfig(file: string | undefined, env: Env): { text: string;
   }
   const { config, mistakes } = loadConfig(source, env);
   if (config === undefined) return { text: formatMistakes(source, mistakes), exitCode: 2 };
-  return { text: summarise(`${source} is valid.`, compile(config, { version: 1 })), exitCode: 0 };
+  return {
+    text: summarise(`${source} is valid.`, compile(config, { version: 1 }), config.webhooks),
+    exitCode: 0,
+  };
 }
 
-function summarise(title: string, snapshot: Snapshot): string {
-  const { settings, providers, models, keys } = snapshot;
+function summarise(title: string, snapshot: Snapshot, webhooks: Config['webhooks'] = []): string {
+  const { settings, providers, models, organisations, teams, keys } = snapshot;
+  const { store, shared } = settings;
   const unpriced = new Set(
     [...models.values()].flatMap(targetsOf).flatMap((t) => (t.price === undefined ? [t.id] : [])),
   );
@@ -48,8 +53,13 @@ function summarise(title: string, snapshot: Snapshot): string {
           : `${settings.host}:${settings.port}`,
       ],
     ],
+    ['store', store === 'sqlite' ? [] : [describeAddress(store)]],
+    ['shared', shared === undefined ? [] : [describeAddress(shared.redis)]],
+    ['webhooks', webhooks.map(({ url }) => new URL(url).origin)],
     ['providers', [[...providers.values()].map(describeProvider).join(', ') || 'none']],
     ['models', [...models].map(([name, route]) => `${name} → ${describeRoute(route)}`)],
+    ['organisations', [...(organisations?.keys() ?? [])]],
+    ['teams', [...teams].map(([name, { organisation }]) => `${name} (organisation ${organisation})`)],
     [
       'keys',
       [...keys.values()].map(
@@ -60,9 +70,15 @@ function summarise(title: string, snapshot: Snapshot): string {
     ['unpriced', [...unpriced].map((id) => `${id}: no price is known; add it under prices:`)],
   ];
   const lines = rows.flatMap(([name, values]) =>
-    values.map((value, i) => `  ${(i === 0 ? name : '').padEnd(12)}${value}`),
+    values.map((value, i) => `  ${(i === 0 ? name : '').padEnd(15)}${value}`),
   );
   return [title, ...lines].join('\n');
+}
+
+/** Without its password. */
+function describeAddress(url: string): string {
+  const { protocol, host, pathname } = new URL(url);
+  return `${protocol}//${host}${pathname}`;
 }
 
 function describeProvider({ name, keys }: Provider): string {

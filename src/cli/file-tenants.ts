@@ -17,7 +17,7 @@ export function fileTenants(flags: DataFlags): FileTenants {
   return { keys: new Set(names), teams: namesIn(teams), organisations: namesIn(organisations) };
 }
 
-/** One line for each model that is allowed and known to nobody: it may be mistyped, or come later. */
+/** One question for each model that is allowed and known to nobody: it may be mistyped, or come later. */
 export function unknownModels(flags: DataFlags, models: readonly string[]): string[] {
   const sections = sectionsOf(flags);
   const configured = namesIn(sections.models);

@@ -1,7 +1,7 @@
 /** Organisations, teams and keys of the store as tables for people, or as JSON; hashes are in neither. */
 import { plainLimit } from '../config/compile-limit.ts';
 import { limit as limitSchema } from '../config/limit-schema.ts';
-import type { JsonObject } from '../core/json.ts';
+import { isObject, type JsonObject } from '../core/json.ts';
 import type { StoredKey, StoredTenant } from '../core/tenants.ts';
 import { formatLimit } from './limit.ts';
 import { formatTable } from './table.ts';
@@ -50,12 +50,22 @@ export function formatTenants(tenants: StoredTenant[], format: Format): string {
     );
   }
   const teams = tenants.some(({ document }) => document.organisation !== undefined);
+  const priced = tenants.some(({ document }) => document.pricing !== undefined);
   return table(
-    ['name', ...(teams ? ['organisation'] : []), 'models', 'limits', 'created', 'state'],
+    [
+      'name',
+      ...(teams ? ['organisation'] : []),
+      'models',
+      'limits',
+      ...(priced ? ['pricing'] : []),
+      'created',
+      'state',
+    ],
     tenants.map(({ name, document, createdAt }) => [
       name,
       ...(teams ? [String(document.organisation ?? 'default')] : []),
       ...restrictionsOf(document),
+      ...(priced ? [sayPricing(document.pricing)] : []),
       formatDate(createdAt),
       document.disabled === true ? 'disabled' : 'active',
     ]),
@@ -67,6 +77,11 @@ function restrictionsOf({ models, limits }: JsonObject): string[] {
     Array.isArray(models) ? models.join(' ') || 'none' : 'all',
     Array.isArray(limits) ? limits.map(say).join(' ') || 'none' : 'none',
   ];
+}
+
+/** `markup 20%` */
+function sayPricing(pricing: unknown): string {
+  return isObject(pricing) ? Object.entries(pricing).flat().join(' ') : 'at cost';
 }
 
 type State = 'active' | 'disabled' | 'revoked' | 'expired';

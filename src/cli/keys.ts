@@ -11,7 +11,14 @@ import { fileTenants, unknownModels } from './file-tenants.ts';
 import { type Format, formatKeys } from './format-tenants.ts';
 import { readSpan } from './moment.ts';
 import { change, withStore } from './open-store.ts';
-import { addTenantOptions, checkName, documentFrom, readExpiry, type TenantFlags } from './tenant-flags.ts';
+import {
+  addTenantOptions,
+  checkName,
+  documentFrom,
+  readExpiry,
+  requireChange,
+  type TenantFlags,
+} from './tenant-flags.ts';
 
 const dayMs = 86_400_000;
 const shownOnce =
@@ -104,6 +111,7 @@ async function list(flags: DataFlags & { format: Format }): Promise<string> {
 }
 
 async function update(nameOrId: string, flags: TenantFlags): Promise<string> {
+  requireChange(flags);
   warnOfModels(flags);
   const { after } = await change(flags, async (trx) => {
     const document = documentFrom(flags, keySchema, (await findKey(trx, nameOrId))?.document);
@@ -151,7 +159,7 @@ function aboutKey({ id, team }: StoredKey) {
 }
 
 function warnOfModels(flags: TenantFlags): void {
-  for (const line of unknownModels(flags, flags.models ?? [])) process.stderr.write(`Warning: ${line}.\n`);
+  for (const line of unknownModels(flags, flags.models ?? [])) process.stderr.write(`Warning: ${line}\n`);
 }
 
 function readGrace(text: string): number {

@@ -2,6 +2,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import type { z } from 'zod';
 import { writeLimit } from '../config/compile-limit.ts';
+import { sayIssues } from '../config/mistakes.ts';
 import { tenantName } from '../config/tenant-schema.ts';
 import { isObject, type JsonObject } from '../core/json.ts';
 import { addDataOptions, CommandError, type DataFlags } from './data-dir.ts';
@@ -70,6 +71,12 @@ export function documentFrom(flags: TenantFlags, schema: z.ZodType, before: Json
   return document;
 }
 
+/** @throws CommandError where an update was called that changes nothing. */
+export function requireChange({ data, config, ...said }: TenantFlags): void {
+  if (Object.values(said).some((value) => value !== undefined)) return;
+  throw new CommandError('Say what to change, such as --limit usd=5/day; --help lists what there is.', 1);
+}
+
 /** @throws CommandError */
 export function checkName(name: string): string {
   checkWith(tenantName, name, 'the name');
@@ -79,7 +86,9 @@ export function checkName(name: string): string {
 function checkWith(schema: z.ZodType, value: unknown, whole = 'the document'): void {
   const parsed = schema.safeParse(value);
   if (parsed.success) return;
-  const mistakes = parsed.error.issues.map(({ path, message }) => `${path.join('.') || whole}: ${message}`);
+  const mistakes = sayIssues(parsed.error.issues, value, schema).map(
+    ({ path, message }) => `${path || whole}: ${message}`,
+  );
   throw new CommandError(mistakes.join('\n'), 2);
 }
 

@@ -15,7 +15,13 @@ import { addDataOptions, type DataFlags, runCommand } from './data-dir.ts';
 import { fileTenants } from './file-tenants.ts';
 import { type Format, formatTenants } from './format-tenants.ts';
 import { change, withStore } from './open-store.ts';
-import { addTenantOptions, checkName, documentFrom, type TenantFlags } from './tenant-flags.ts';
+import {
+  addTenantOptions,
+  checkName,
+  documentFrom,
+  requireChange,
+  type TenantFlags,
+} from './tenant-flags.ts';
 
 const kinds = {
   teams: { word: 'team', schema: teamSchema },
@@ -75,6 +81,7 @@ async function list(kind: TenantKind, flags: DataFlags & { format: Format }): Pr
 }
 
 async function update(kind: TenantKind, name: string, flags: TenantFlags): Promise<string> {
+  requireChange(flags);
   await change(flags, async (trx) => {
     const before = (await findTenant(trx, kind, name))?.document;
     const document = documentFrom(flags, kinds[kind].schema, before);

@@ -65,8 +65,13 @@ async function showUsage(flags: Flags): Promise<string> {
 export function formatUsage(by: UsageDimension, rows: UsageRow[], format: Flags['format']): string {
   if (format === 'json') return `${JSON.stringify(rows, null, 2)}\n`;
   if (format === 'csv') {
-    const cells = rows.map((row) => [row[by] ?? '', ...counts.map((name) => String(row[name])), row.usd]);
-    return formatCsv([by, ...counts, 'usd'], cells);
+    const cells = rows.map((row) => [
+      row[by] ?? '',
+      ...counts.map((name) => String(row[name])),
+      row.usd,
+      row.sell_usd,
+    ]);
+    return formatCsv([by, ...counts, 'usd', 'sell_usd'], cells);
   }
   if (rows.length === 0) return 'No calls in this period.\n';
   // By tag a call may stand in several rows: their sum would be no sum of calls.

@@ -24,13 +24,14 @@ export function addWebhooksCommand(program: Command): void {
       const { sendWebhook } = await import('../ledger/send-webhook.ts');
       const timestamp = new Date().toISOString();
       const body = JSON.stringify({ type: 'test', timestamp, data: {} });
-      for (const { url, secret } of config.webhooks) {
-        const { origin } = new URL(url);
+      for (const [i, { url, secret }] of config.webhooks.entries()) {
+        // The path may be a secret.
+        const whom = `webhooks[${i}], ${new URL(url).origin}`;
         try {
           await sendWebhook({ url, secret }, { id: `msg_test_${newCallId()}`, body });
-          process.stdout.write(`${origin}: delivered\n`);
+          process.stdout.write(`${whom}: delivered\n`);
         } catch (error) {
-          process.stderr.write(`${origin}: ${(error as Error).message}\n`);
+          process.stderr.write(`${whom}: ${(error as Error).message}\n`);
           process.exitCode = 1;
         }
       }

@@ -81,24 +81,51 @@ function editDistance(a: string, b: string): number {
   return rows[a.length]![b.length]!;
 }
 
-/** zod's issues with `raw` in our words. */
-export function readIssues(issues: readonly z.core.$ZodIssue[], raw: unknown): Finding[] {
+/**
+ * zod's issues with `raw` in our words.
+ * @param root the schema that found them, from which suggestions are taken.
+ */
+export function readIssues(
+  issues: readonly z.core.$ZodIssue[],
+  raw: unknown,
+  root: Schema = configSchema,
+): Finding[] {
   const unknown = new Set(
     issues.flatMap((i) => (i.code === 'unrecognized_keys' ? [formatPath(pathOf(i))] : [])),
   );
   return issues.flatMap((issue): Finding[] => {
     const path = pathOf(issue);
-    if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => readUnknownKey(path, key));
+    if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => readUnknownKey(path, key, root));
     // The whole is judged without the member that was not understood: one mistake is enough.
     if (issue.code === 'custom' && unknown.has(formatPath(path))) return [];
     if (issue.code === 'invalid_key')
       return [{ path, onKey: true, message: issue.issues[0]?.message ?? issue.message }];
-    if (valueAt(raw, path) === undefined) return [{ path, message: 'is missing', hint: describe(path) }];
-    if (issue.code === 'invalid_union') return readUnion(issue, path, raw);
+    if (isMissing(raw, path)) return [{ path, message: 'is missing', hint: describe(path, root) }];
+    if (issue.code === 'invalid_union') return readUnion(issue, path, raw, root);
     if (issue.code === 'invalid_type' && issue.message.startsWith('Invalid input'))
-      return [readType(issue, path)];
-    return [{ path, message: issue.message }];
+      return [readType(issue, path, root)];
+    if (issue.code === 'invalid_value' && issue.message.startsWith('Invalid'))
+      return [{ path, message: `must be one of ${issue.values.join(', ')}` }];
+    return [{ path, message: sayBound(issue) ?? issue.message }];
   });
+}
+
+const units: Record<string, string> = { string: ' characters', array: ' entries' };
+
+/** Where the schema has no words of its own. */
+function sayBound(issue: z.core.$ZodIssue): string | undefined {
+  if (issue.code !== 'too_small' && issue.code !== 'too_big') return undefined;
+  if (!issue.message.startsWith('Too ')) return undefined;
+  const [word, bound] = issue.code === 'too_small' ? ['least', issue.minimum] : ['most', issue.maximum];
+  const unit = units[issue.origin] ?? '';
+  if (unit !== '' && bound === 1) return 'must not be empty';
+  return unit === '' ? `must be at ${word} ${bound}` : `must have at ${word} ${bound}${unit}`;
+}
+
+/** What stands where a list or a map is expected has no members that could be missing. */
+function isMissing(raw: unknown, path: Path): boolean {
+  const parent = valueAt(raw, path.slice(0, -1));
+  return valueAt(raw, path) === undefined && (path.length === 0 || typeof parent === 'object');
 }
 
 function valueAt(value: unknown, path: Path): unknown {
@@ -111,20 +138,25 @@ function valueAt(value: unknown, path: Path): unknown {
 const pathOf = (issue: z.core.$ZodIssue): Path =>
   issue.path.map((step) => (typeof step === 'number' ? step : String(step)));
 
-function readUnknownKey(path: Path, key: string): Finding {
+function readUnknownKey(path: Path, key: string, root: Schema): Finding {
   const at = { path: [...path, key], onKey: true };
-  if (path[0] === 'models' && plannedStrategies.includes(key)) {
+  if (root === configSchema && path[0] === 'models' && plannedStrategies.includes(key)) {
     return {
       ...at,
       message: `the strategy "${key}" is not available yet`,
       hint: `write one of ${strategies.join(', ')}`,
     };
   }
-  return { ...at, message: `unknown key "${key}"`, hint: suggest(key, membersAt(path)) };
+  return { ...at, message: `unknown key "${key}"`, hint: suggest(key, membersAt(path, root)) };
 }
 
 /** Of the alternatives, the one whose kind fits says what is wrong inside it; else the union speaks for itself. */
-function readUnion(issue: z.core.$ZodIssue & { code: 'invalid_union' }, path: Path, raw: unknown): Finding[] {
+function readUnion(
+  issue: z.core.$ZodIssue & { code: 'invalid_union' },
+  path: Path,
+  raw: unknown,
+  root: Schema,
+): Finding[] {
   const fits = issue.errors.find((branch) =>
     branch.every((i) => i.code !== 'invalid_type' || i.path.length > 0),
   );
@@ -132,23 +164,24 @@ function readUnion(issue: z.core.$ZodIssue & { code: 'invalid_union' }, path: Pa
     return readIssues(
       fits.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] })),
       raw,
+      root,
     );
   }
   if (issue.message !== 'Invalid input') return [{ path, message: issue.message }];
-  return [{ path, message: 'is of the wrong kind', hint: describe(path) }];
+  return [{ path, message: 'is of the wrong kind', hint: describe(path, root) }];
 }
 
 const kinds: Record<string, string> = { object: 'a map', record: 'a map', array: 'a list' };
 
-function readType(issue: z.core.$ZodIssue & { code: 'invalid_type' }, path: Path): Finding {
-  return { path, message: `must be ${kinds[issue.expected] ?? issue.expected}`, hint: describe(path) };
+function readType(issue: z.core.$ZodIssue & { code: 'invalid_type' }, path: Path, root: Schema): Finding {
+  return { path, message: `must be ${kinds[issue.expected] ?? issue.expected}`, hint: describe(path, root) };
 }
 
 type Schema = z.core.$ZodType;
 
 /** The schema of the member at `path`, looking through defaults, lazies and alternatives. */
-function schemaAt(path: Path): Schema | undefined {
-  let schema: Schema | undefined = configSchema;
+function schemaAt(path: Path, root: Schema): Schema | undefined {
+  let schema: Schema | undefined = root;
   for (const step of path) {
     let inner: Schema | undefined;
     for (const candidate of alternatives(schema)) {
@@ -176,8 +209,8 @@ function alternatives(schema: Schema): Schema[] {
   return [schema];
 }
 
-function membersAt(path: Path): string[] {
-  const schema = schemaAt(path);
+function membersAt(path: Path, root: Schema): string[] {
+  const schema = schemaAt(path, root);
   if (schema === undefined) return [];
   return alternatives(schema).flatMap((candidate) => {
     if (candidate instanceof z.ZodObject) return Object.keys(candidate.shape);
@@ -189,8 +222,21 @@ function membersAt(path: Path): string[] {
 }
 
 /** What the member is for, from its description, as a hint. */
-function describe(path: Path): string {
-  const schema = schemaAt(path);
+function describe(path: Path, root: Schema): string {
+  const schema = schemaAt(path, root);
   const description = schema === undefined ? undefined : z.globalRegistry.get(schema)?.description;
   return description === undefined ? '' : `it is: ${description.replace(/\.$/, '')}`;
+}
+
+/** The same in one line each, for whoever sent a document alone: `limits.0.usd` and what is wrong there. */
+export function sayIssues(
+  issues: readonly z.core.$ZodIssue[],
+  raw: unknown,
+  root: Schema,
+): { path: string; message: string }[] {
+  return readIssues(issues, raw, root).map(({ path, message, hint = '' }) => ({
+    path: path.join('.'),
+    // Where keys are what applications call with, members have to be called so.
+    message: `${message.replace(/^unknown key/, 'unknown member')}${hint === '' ? '' : `; ${hint}`}`,
+  }));
 }

@@ -1,6 +1,5 @@
 /** What an organisation pays beside what its calls cost, as the configuration has it. */
 import { z } from 'zod';
-import { text } from './values.ts';
 
 /** What is paid where neither is stated, in parts per million of the cost. */
 const atCostPpm = 1_000_000;
@@ -9,7 +8,7 @@ const maxPercent = 900;
 
 /** `20%`, `12.5%`: to parts per million, exactly. */
 const percent = (max: number) =>
-  text.transform((given, context) => {
+  z.string({ error: 'must be text such as 20%, in quotes in JSON' }).transform((given, context) => {
     const [, whole = '', fraction = ''] = /^(\d{1,3})(?:\.(\d{1,4}))?\s*%$/.exec(given.trim()) ?? [];
     const ppm = whole === '' ? Number.NaN : Number(whole + fraction.padEnd(4, '0'));
     if (ppm <= max * 10_000) return ppm;

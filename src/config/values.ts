@@ -26,6 +26,15 @@ export const diskSize = measured(
   1024 ** 5,
 );
 
+/** How long a secret goes on working after another took its place, to milliseconds; `0m` ends it at once. */
+export const grace = measured(
+  '0m, 12h or 7d, at most 366d',
+  /^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)$/,
+  { ...durationUnits, d: 86_400_000, w: 604_800_000 },
+  366 * 86_400_000,
+  0,
+);
+
 /** `90d`, `12w` or `2y`: to milliseconds, at most a century; `forever`: undefined. */
 export const keptFor = z.string({ error: 'write it as 90d or forever' }).transform((text, context) => {
   if (text.trim() === 'forever') return undefined;
@@ -39,11 +48,11 @@ export const keptFor = z.string({ error: 'write it as 90d or forever' }).transfo
   return z.NEVER;
 });
 
-function measured(example: string, form: RegExp, units: Record<string, number>, max: number) {
+function measured(example: string, form: RegExp, units: Record<string, number>, max: number, least = 1) {
   return z.string({ error: `write it as ${example}` }).transform((text, context) => {
     const [, amount, unit] = form.exec(text.trim()) ?? [];
     const value = unit === undefined ? Number.NaN : Math.round(Number(amount) * units[unit.toLowerCase()]!);
-    if (value > 0 && value <= max) return value;
+    if (value >= least && value <= max) return value;
     context.addIssue({ code: 'custom', message: `"${text}" is not usable; write it as ${example}` });
     return z.NEVER;
   });

@@ -146,14 +146,17 @@ function verifyKeys(draft: Draft): Finding[] {
   });
 }
 
-/** Limits of an organisation that no team belongs to would bind nobody: the name is mistyped. */
+/** No team belongs to it, and one belongs to another of nearly its name: it is mistyped. Else its teams are in the store. */
 function verifyOrganisations(draft: Draft): Finding[] {
   const used = entriesOf(draft.sections.teams).map(
     ([, team]) => (isObject(team) && team.organisation) || 'default',
   );
-  return entriesOf(draft.sections.organisations).flatMap(([name]) => {
+  const listed = entriesOf(draft.sections.organisations);
+  const unlisted = used.map(String).filter((team) => !listed.some(([name]) => name === team));
+  return listed.flatMap(([name]) => {
     if (name === 'default' || used.includes(name)) return [];
-    const hint = nearestOr(name, used.map(String), `write organisation: ${name} in a team`);
+    const hint = nearestOr(name, unlisted, '');
+    if (hint === '') return [];
     return [{ path: ['organisations', name], onKey: true, message: `no team belongs to "${name}"`, hint }];
   });
 }

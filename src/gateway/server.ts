@@ -88,7 +88,7 @@ function route(request: ClientRequest, gateway: Gateway, options: ServerOptions)
   if (list !== undefined) return listModels(request, path, path.slice(list.length + 1), dialect, gateway);
   const error = new GatewayError(
     'not_found',
-    `There is nothing at ${request.method} ${path}. This gateway serves POST ${served.join(', POST ')} and GET /v1/models.`,
+    `There is nothing at ${request.method} ${path}. This gateway serves POST ${served.join(', POST ')} and GET /v1/models, beside /v1/files, /v1/batches and GET /v1/realtime.`,
     { code: 'unknown_url' },
   );
   return errorResponse(error, dialect, undefined, newCallId());

@@ -1,8 +1,8 @@
 /** How full the limits on a key's path are, to be told to people. */
 import type { Key, Snapshot } from '../config/snapshot.ts';
 import type { LimitState } from '../core/limit-state.ts';
-import { formatUsd } from '../core/money.ts';
 import { nobodysKey } from './keys.ts';
+import { describe, say } from './limit-words.ts';
 import type { Limiter } from './limits.ts';
 
 /** @param of a key, or what keys belong to: a team with its organisation, or that alone. */
@@ -16,15 +16,17 @@ export function limitStates(
   return limiter.limitsOf(snapshot, key).map((bound) => {
     const { owner, ownerName, limit } = bound;
     const { used, reserved } = limiter.look(bound, nowMs);
-    const say = (amount: number) => (limit.unit === 'usd' ? formatUsd(amount) : String(amount));
     return {
       owner,
       name: ownerName,
       unit: limit.unit,
-      per: limit.window?.name ?? null,
-      max: say(limit.max),
-      used: say(used),
-      reserved: say(reserved),
+      limit: describe(limit),
+      per: limit.window?.per ?? null,
+      sliding: limit.window?.sliding ?? false,
+      time_zone: limit.window?.timeZone ?? null,
+      max: say(limit, limit.max),
+      used: say(limit, used),
+      reserved: say(limit, reserved),
       percent: Math.round(((used + reserved) / limit.max) * 1000) / 10,
     };
   });

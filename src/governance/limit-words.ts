@@ -6,11 +6,18 @@ import { formatUsd } from '../core/money.ts';
 export function describe(limit: Limit): string {
   const { unit, max, window } = limit;
   if (window === undefined) return `${max} ${max === 1 ? 'call' : 'calls'} at once`;
-  const amount = `${say(limit, max)} ${unit === 'usd' ? 'USD' : unit}`;
+  const amount = `${say(limit, max)} ${unit === 'usd' ? 'USD' : max === 1 ? unit.slice(0, -1) : unit}`;
   if (window.per === 'lifetime') return `${amount} for good`;
   return `${amount} ${window.sliding ? 'in any' : 'per'} ${window.per}`;
 }
 
 export function say(limit: Limit, amount: number): string {
   return limit.unit === 'usd' && Number.isSafeInteger(amount) ? formatUsd(amount) : String(amount);
+}
+
+/** Roughly, and never too short: `20 s`, `45 min`, `24 h`, `8 days`. */
+export function spell(seconds: number): string {
+  if (seconds <= 120) return `${seconds} s`;
+  if (seconds <= 7200) return `${Math.ceil(seconds / 60)} min`;
+  return seconds <= 172_800 ? `${Math.ceil(seconds / 3600)} h` : `${Math.ceil(seconds / 86_400)} days`;
 }

@@ -21,7 +21,7 @@ import {
   Lease,
   type Tally,
 } from './leases.ts';
-import { describe, say } from './limit-words.ts';
+import { describe, say, spell } from './limit-words.ts';
 
 export interface Limiter {
   /**
@@ -262,6 +262,6 @@ function advise(limit: Limit, amount: number, soon: boolean, waitS: number): str
     return 'Waiting does not help: ask for less (max tokens), or have the limit raised.';
   if (waitS === Infinity) return 'Waiting does not help: have the limit raised.';
   const { window } = limit;
-  if (window?.sliding !== false) return `Retry in ${waitS} s, when enough of it lies further back.`;
-  return `Retry in ${waitS} s, when the ${window.per} ends (${window.timeZone}).`;
+  if (window?.sliding !== false) return `Retry in ${spell(waitS)}, when enough of it lies further back.`;
+  return `Retry in ${spell(waitS)}, when the ${window.per} ends (${window.timeZone}).`;
 }

@@ -32,7 +32,7 @@ export async function createTenant(
   const revision = await bumpControl(trx);
   requireNotOwned(file, kind, name);
   if ((await findTenant(trx, kind, name)) !== undefined)
-    throw new TenantError('taken', `There is a ${words[kind]} named "${name}" already.`);
+    throw new TenantError('taken', `The ${words[kind]} "${name}" exists already.`);
   const row = { name, document: JSON.stringify(document), revision, created_at: now, updated_at: now };
   if (kind === 'organisations') await trx.insertInto('organisations').values(row).execute();
   else {

@@ -256,6 +256,8 @@ describe.each(stores)('on %s', (_, line) => {
       for (const authorization of ['', 'Bearer nothing', `Basic ${btoa('a:b')}`]) {
         const answer = await admin.owner(method, rule.path('bank'), rule.body?.('bank'), { authorization });
         expect(answer).toMatchObject({ status: 401, body: { error: { code: 'unauthorized' } } });
+        const said = authorization === 'Bearer nothing' ? 'not known here' : 'Send an admin token';
+        expect(answer.body.error.message).toContain(said);
       }
       expect(await seen(admin.owner)).toBe(before);
     });

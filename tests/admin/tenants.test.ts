@@ -43,14 +43,30 @@ describe.each(stores)('on %s', (_, line) => {
     const made = await owner('POST', '/keys', {
       name: 'ci',
       team: 'ops',
-      limits: [{ requests: 1000, per: 'day' }],
+      limits: [
+        { requests: 1000, per: 'day' },
+        { usd: 5, per: 'month', time_zone: 'Europe/Berlin' },
+        { tokens: 1e9, per: 'hour', sliding: true },
+        { concurrency: 7 },
+      ],
     });
     expect(made).toMatchObject({ status: 201, body: { name: 'ci', team: 'ops', state: 'active' } });
     const { id, secret } = made.body;
     await until(async () => (await call(secret)) === 200);
     const limits = (await owner('GET', `/limits?key=${id}`)).body.data;
     expect(limits).toMatchObject([
-      { owner: 'key', name: 'ci', unit: 'requests', per: 'day', max: '1000', used: '1' },
+      {
+        owner: 'key',
+        name: 'ci',
+        unit: 'requests',
+        limit: '1000 requests per day',
+        per: 'day',
+        max: '1000',
+        used: '1',
+      },
+      { limit: '5 USD per month', per: 'month', sliding: false, time_zone: 'Europe/Berlin', max: '5' },
+      { limit: '1000000000 tokens in any hour', per: 'hour', sliding: true, time_zone: 'UTC' },
+      { limit: '7 calls at once', per: null, sliding: false, time_zone: null },
       { owner: 'organisation', name: 'bank', max: '2000', used: '1', percent: 0.1 },
     ]);
     expect((await owner('GET', '/limits?organisation=bank')).body.data).toMatchObject([{ name: 'bank' }]);
@@ -72,14 +88,18 @@ describe.each(stores)('on %s', (_, line) => {
     expect((await owner('POST', `/keys/${id}/rotate`, { grace: '1h' }, again)).text).toBe(rotated.text);
     await until(async () => (await call(rotated.body.secret)) === 200);
     expect(await call(secret)).toBe(200);
-    expect(await owner('DELETE', `/keys/${id}`)).toMatchObject({ body: { state: 'revoked' } });
+    const last = await owner('POST', `/keys/${id}/rotate`, { grace: '0m' });
     await until(async () => (await call(rotated.body.secret)) === 401);
+    expect(await call(last.body.secret)).toBe(200);
+    expect(await owner('DELETE', `/keys/${id}`)).toMatchObject({ body: { state: 'revoked' } });
+    await until(async () => (await call(last.body.secret)) === 401);
     expect(await call(secret)).toBe(401);
     expect(await owner('DELETE', `/keys/${id}`)).toMatchObject({ status: 404 });
 
     const told = await owner('GET', `/audit?subject=key:${id}`);
     expect(told.body.data.map(({ action }: { action: string }) => action)).toEqual([
       'revoke',
+      'rotate',
       'rotate',
       'update',
       'update',
@@ -127,7 +147,20 @@ describe.each(stores)('on %s', (_, line) => {
     });
     expect(wrong.status).toBe(400);
     const paths = wrong.body.error.mistakes.map(({ path }: { path: string }) => path);
-    expect(paths).toEqual(expect.arrayContaining(['limits.0.usd', 'limits.1.requests', 'limits.1.per', '']));
+    expect(paths).toEqual(
+      expect.arrayContaining(['limits.0.usd', 'limits.1.requests', 'limits.1.per', 'colour']),
+    );
+    const asked = async (method: string, path: string, body?: unknown) =>
+      (await owner(method, path, body)).body.error.message;
+    expect(await asked('POST', '/keys', { name: 'k', modles: [] })).toBe(
+      'modles: unknown member "modles"; did you mean "models"?',
+    );
+    expect(await asked('POST', '/keys', {})).toBe('name: is missing.');
+    expect(await asked('GET', '/keys?limit=0')).toBe('limit: must be at least 1.');
+    expect(await asked('GET', '/usage?by=modle')).toStartWith('by.0: must be one of model, key, team');
+    expect(await asked('GET', '/calls?status=abc')).toBe('status: must be a status, such as 429, or 4xx.');
+    expect(await asked('PUT', '/organisations/shop/pricing', { markup: 20 })).toContain('such as 20%');
+    expect(await asked('POST', '/keys/key_filed/rotate', { grace: 'soon' })).toContain('0m, 12h or 7d');
     for (const bad of [
       {},
       { name: '' },

@@ -38,7 +38,13 @@ test('everything that is wrong is said at once, and nothing is made', async () =
   });
   expect(status).toBe(400);
   const paths = body.error.mistakes.map(({ path }: { path: string }) => path);
-  expect(paths.sort()).toEqual(['', 'expires', 'name', 'role']);
+  expect(paths.sort()).toEqual(['colour', 'expires', 'name', 'role']);
+  expect(body.error.mistakes).toContainEqual({ path: 'name', message: 'must not be empty' });
+  expect(body.error.mistakes).toContainEqual({ path: 'colour', message: 'unknown member "colour"' });
+  expect(body.error.mistakes).toContainEqual({
+    path: 'role',
+    message: 'must be one of owner, admin, billing, viewer, member',
+  });
   for (const wrong of [
     { name: 'a', role: 'member' },
     { name: 'a', role: 'viewer', team: 'web' },

@@ -132,10 +132,15 @@ describe('is refused, and nothing changes', () => {
     [['keys', 'create', '--name', 'a', '--operations', 'sing'], 'operations.0: must be one of chat'],
     [['keys', 'create', '--name', 'a', '--addresses', 'home'], 'addresses.0: must be an IP address'],
     [['keys', 'create', '--name', 'a', '--document', '[]'], 'Write an object'],
-    [['keys', 'create', '--name', 'a', '--document', '{"limit":[]}'], 'the document: Unrecognized key'],
+    [
+      ['keys', 'create', '--name', 'a', '--document', '{"limit":[]}'],
+      'limit: unknown member "limit"; did you mean "limits"?',
+    ],
     [['keys', 'create', '--name', 'a', '--expires', '2001-01-01'], 'a time to come'],
     [['keys', 'update', "' or 1=1 --", '--disable'], 'There is no key'],
     [['keys', 'update', 'key_%', '--disable'], 'There is no key'],
+    [['keys', 'update', 'made'], 'Say what to change'],
+    [['teams', 'update', 'web'], 'Say what to change'],
     [['keys', 'rotate', 'file'], 'belongs to the configuration file'],
     [['keys', 'rotate', 'made', '--grace', 'soon'], 'a span of time'],
     [['keys', 'rotate', 'made', '--grace', '999999w'], 'a year at most'],
@@ -143,7 +148,7 @@ describe('is refused, and nothing changes', () => {
     [['teams', 'create', 'a', '--organisation', 'nope'], 'There is no organisation "nope"'],
     [['teams', 'update', 'nope', '--disable'], 'There is no team "nope"'],
     [['organisations', 'remove', 'nope'], 'There is no organisation "nope"'],
-    [['organisations', 'create', 'a', '--document', '{"team":"x"}'], 'the document: Unrecognized key'],
+    [['organisations', 'create', 'a', '--document', '{"team":"x"}'], 'team: unknown member "team"'],
   ])('%j', async (words, says) => {
     const dir = tempDir();
     const file = join(dir, 'sluice.yaml');

@@ -97,9 +97,9 @@ describe('usage', () => {
   test('as CSV', async () => {
     const { out } = await sluice('usage', '--format', 'csv', '--data', await spentDir());
     expect(out.split('\r\n')).toEqual([
-      'model,calls,attempts,unpriced,estimated,input_tokens,cached_tokens,output_tokens,usd',
-      'fast,1,1,0,0,12345,345,678,1.25',
-      '"\'=odd, ""one""",1,1,1,0,4,0,0,0',
+      'model,calls,attempts,unpriced,estimated,input_tokens,cached_tokens,output_tokens,usd,sell_usd',
+      'fast,1,1,0,0,12345,345,678,1.25,1.25',
+      '"\'=odd, ""one""",1,1,1,0,4,0,0,0,0',
       '',
     ]);
   });

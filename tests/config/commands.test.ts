@@ -26,15 +26,26 @@ describe('check', () => {
     const file =
       fileWith(`providers: { mock: , acme: { speaks: openai-chat, url: "http://a/v1", keys: [a, b] } }
 models: { fast: { fallback: [acme/m, mock/echo] } }
-keys: [{ name: ci, key: k }]`);
+teams: { web: { organisation: shop } }
+organisations: { shop: {}, later: {} }
+store: "postgres://me:hidden@db:5432/sluice"
+shared: "redis://:hidden@cache:6379"
+webhooks: [{ url: "https://ops.example.com/hidden", secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" }]
+keys: [{ name: ci, key: k, team: web }]`);
     expect(checkConfig(file, {})).toEqual({
       exitCode: 0,
       text: `${file} is valid.
-  listen      127.0.0.1:4000
-  providers   mock (no key), acme (2 keys)
-  models      fast → fallback [acme/m, mock/echo]
-  keys        ci (team default)
-  unpriced    acme/m: no price is known; add it under prices:`,
+  listen         127.0.0.1:4000
+  store          postgres://db:5432/sluice
+  shared         redis://cache:6379
+  webhooks       https://ops.example.com
+  providers      mock (no key), acme (2 keys)
+  models         fast → fallback [acme/m, mock/echo]
+  organisations  shop
+                 later
+  teams          web (organisation shop)
+  keys           ci (team web)
+  unpriced       acme/m: no price is known; add it under prices:`,
     });
   });
 
@@ -42,7 +53,7 @@ keys: [{ name: ci, key: k }]`);
     const file = fileWith(
       'providers: { bedrock: { region: us-east-1, access_key_id: a, secret_access_key: b }, vertex: { project: p }, azure: { resource: r, keys: [a, b] } }',
     );
-    expect(checkConfig(file, {}).text).toInclude('  providers   bedrock, vertex, azure (2 keys)');
+    expect(checkConfig(file, {}).text).toInclude('  providers      bedrock, vertex, azure (2 keys)');
   });
 
   test('prints every mistake and exits with 2', () => {

@@ -45,6 +45,11 @@ describe('a right file', () => {
     expect(Object.keys(right('providers:\n  mock:\nkeys:\nmodels:').providers ?? {})).toEqual(['mock']);
   });
 
+  test('teams of an organisation may all be in the store', () => {
+    const text = 'organisations: { shop: {}, shop2: {} }\nteams: { t: { organisation: shop } }';
+    expect(Object.keys(right(text).organisations)).toEqual(['shop', 'shop2']);
+  });
+
   test('YAML anchors and merge keys work', () => {
     const { keys } = right(
       'keys:\n  - &one { name: a, key: ka, limits: [{ usd: 1, per: day }] }\n  - { <<: *one, name: b, key: kb }',

@@ -257,7 +257,7 @@ describe('end users', () => {
         limiter.reserve(limiter.limitsOf(owners, key, endUser), { tokens: 0, nanoUsd: 0 }, at) as Lease
       ).settle({ tokens: 0, nanoUsd: 0 }, at);
     call('ann', now);
-    expect(() => call('ann', now)).toThrow('The end user "ann" is limited to 1 requests per day');
+    expect(() => call('ann', now)).toThrow('The end user "ann" is limited to 1 request per day');
     for (let i = 0; i < 5000; i++) call(`flood-${i}`, now);
     expect(counters.size).toBeLessThanOrEqual(201);
     expect(limiter.limitsOf(owners, key, 'bob')).toBe(limiter.limitsOf(owners, key, 'bob'));
