@@ -18,6 +18,7 @@ export function parseLimit(text: string): PlainLimit {
   if (per !== undefined) members.per = per;
   for (const option of options) {
     const [name = '', value] = option.split('=', 2);
+    if (Object.hasOwn(members, name)) throw new InvalidArgumentError(`${name} is said twice. ${says}`);
     members[name] = value === undefined ? true : name === 'warn' ? value.split('+') : value;
   }
   const { success, data, error } = limit.safeParse(members);

@@ -22,7 +22,10 @@ export const limit = z
   .strictObject({
     requests: wholeLimit(1e12).optional().describe('Calls per window.'),
     tokens: wholeLimit(1e15).optional().describe('Input and output tokens per window.'),
-    usd: amount(`must be an amount above 0, at most ${maxUsd}`, (n) => n > 0 && n <= maxUsd)
+    usd: amount(
+      `must be an amount above 0 (0.000000001 is the least), at most ${maxUsd}`,
+      (n) => n >= 1e-9 && n <= maxUsd,
+    )
       .optional()
       .describe('US dollars per window.'),
     concurrency: wholeLimit(1_000_000).optional().describe('Calls in flight at once; has no window.'),

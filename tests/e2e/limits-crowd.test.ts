@@ -9,8 +9,8 @@ const most = {
   teamTokens: 60_000,
   organisationRequests: 200,
   endUserRequests: 60,
-  running: 40,
-  keyRunning: 25,
+  running: 12,
+  keyRunning: 8,
 };
 /** What each stream that is cut off may have had beyond what was held: the piece that was under way. */
 const slackTokens = 60;
@@ -26,6 +26,7 @@ const models = [
   'status:503',
   'no-usage:tokens=150',
   'echo:tokens=100,before=30ms',
+  'echo:tokens=1000',
 ];
 
 beforeAll(async () => {
@@ -82,6 +83,7 @@ interface Asked {
   /** Hangs up after so many ms. */
   leavesMs?: number;
   prompt?: string;
+  longest?: number;
 }
 
 /** @returns the status; 0 of a client that left. */
@@ -93,12 +95,13 @@ async function ask({
   endUser,
   leavesMs,
   prompt = 'Hi',
+  longest,
 }: Asked): Promise<number> {
   const messages = [{ role: 'user', content: prompt }];
   const leave = new AbortController();
   const timer = leavesMs === undefined ? undefined : setTimeout(() => leave.abort(), leavesMs);
   const [path, body] = [
-    ['/v1/chat/completions', { model, stream, messages }],
+    ['/v1/chat/completions', { model, stream, messages, max_tokens: longest }],
     ['/v1/messages', { model, stream, messages, max_tokens: 3000 }],
     ['/v1/responses', { model, stream, input: prompt }],
     [
@@ -130,6 +133,13 @@ function held(name: string, endUser?: string): { reserved: number; used: number 
   const { keyring, limiter } = gateway.app.gateway;
   const limits = limiter.limitsOf(gateway.app.snapshot(), keyring.named(name)!, endUser);
   return limits.map((limit) => limiter.look(limit, Date.now()));
+}
+
+function boundsOf(...names: string[]): number[] {
+  const { keyring, limiter } = gateway.app.gateway;
+  return names.flatMap((name) =>
+    limiter.limitsOf(gateway.app.snapshot(), keyring.named(name)!).map(({ limit }) => limit.max),
+  );
 }
 
 /** The most that the provider sees at once, until it is stopped. */
@@ -165,8 +175,14 @@ test('nested limits in all units hold', async () => {
         prompt: ['Hi', '请告诉我一个故事。'.repeat(40), 'Tell me. '.repeat(100)][draw(3)]!,
         ...(draw(8) === 0 && { leavesMs: draw(60) }),
       };
-      await Bun.sleep(draw(1500));
-      return ask(asked);
+      await Bun.sleep(draw(1000));
+      let status = await ask(asked);
+      // As clients do; the limits are used up by that, however quick or slow this machine is.
+      for (let i = 0; i < 4 && status === 429; i++) {
+        await Bun.sleep(40 + draw(80));
+        status = await ask(asked);
+      }
+      return status;
     }),
   );
   await until(() => [...held('one'), ...held('two')].every(({ reserved }) => reserved === 0));
@@ -188,10 +204,24 @@ test('nested limits in all units hold', async () => {
     const calls = new Set(rows.filter((row) => row.end_user === name).map((row) => row.call));
     expect(calls.size).toBeLessThanOrEqual(2 * most.endUserRequests);
   }
-  // It was no empty exercise: much was used, and some were refused.
-  expect(rows.length).toBeGreaterThan(40);
+  // It was no empty exercise.
   expect(statuses).toContain(429);
-  expect(statuses.filter((status) => status === 200).length).toBeGreaterThan(20);
+  expect(statuses.filter((status) => status === 200).length).toBeGreaterThan(10);
+});
+
+test('what the crowd has left can be used, to the end', async () => {
+  let status = 200;
+  for (let i = 0; i < 100 && status === 200; i++)
+    status = await ask({
+      secret: 'two',
+      model: 'oa/echo:tokens=1000',
+      stream: false,
+      client: 0,
+      longest: 1000,
+    });
+  expect(status).toBe(429);
+  const full = held('two').map(({ used }, i) => used / boundsOf('two')[i]!);
+  expect(Math.max(...full)).toBeWithin(0.9, 1.01);
 });
 
 test('of a crowd exactly as many requests are let through as the limit has', async () => {

@@ -138,6 +138,39 @@ describe('a clock that is set', () => {
     }
   });
 
+  const every = (['second', 'minute', 'hour', 'day', 'week', 'month'] as const).flatMap((per) => [
+    { per },
+    { per, sliding: true },
+    { per, timeZone: 'Europe/Berlin' },
+  ]);
+  const longestMs = {
+    second: 1000,
+    minute: 60_000,
+    hour: hourMs,
+    day: 25 * hourMs,
+    week: 169 * hourMs,
+    month: 745 * hourMs,
+  };
+  test.each(every)(
+    'an hour back has no window twice, a day ahead and back locks nobody out: %j',
+    (window) => {
+      // Clocks in Berlin go forward that night.
+      const start = at('2030-03-31T00:30[Europe/Berlin]');
+      const { call, pass } = setUp({ unit: 'requests', max: 2, ...window });
+      expect([call(start), call(start), call(start)]).toEqual([true, true, false]);
+      expect(call(start - hourMs)).toBe(false);
+      pass(1);
+      expect(call(start - hourMs + 1)).toBe(false);
+      const length = Math.ceil(longestMs[window.per] * (1 + 1 / 60));
+      const later = start + length + hourMs;
+      pass(later - start + hourMs);
+      expect(call(later)).toBe(true);
+      call(later + 24 * hourMs);
+      call(later + 1000);
+      expect(call(later + 1000 + 2 * length)).toBe(true);
+    },
+  );
+
   test('a minute back goes on at half the pace until it has caught up', () => {
     const { call, pass } = setUp({ unit: 'requests', max: 1, per: 'second' });
     expect(call(noon)).toBe(true);
