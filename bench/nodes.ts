@@ -1,11 +1,11 @@
 /**
- * How a fleet of gateways learns of an outage, and what the store they share sees of it: the gateway's own health code
- * on simulated nodes, with a simulated clock. `bun bench/nodes.ts [nodes] [providers]`.
+ * How a fleet of gateways learns of an outage, and what the Redis they share sees of it: the gateway's own health code
+ * and channel on simulated nodes, with a simulated clock and network. `bun bench/nodes.ts [nodes] [providers]`.
  */
 import type { Provider, Target } from '../src/config/snapshot.ts';
 import { GatewayError } from '../src/core/error.ts';
-import type { HealthChange } from '../src/core/health.ts';
 import { createHealth, type Health } from '../src/routing/health.ts';
+import { HealthChannel, type HealthLink } from '../src/shared/health-channel.ts';
 
 const nodes = Number(process.argv[2] ?? 1000);
 const providers = Number(process.argv[3] ?? 100);
@@ -53,20 +53,48 @@ interface Outcome {
   peak: number;
 }
 
-function simulate(shared: boolean): Outcome {
-  const onTheirWay: { atMs: number; from: number; change: HealthChange }[] = [];
+/** One node's end of a network that takes its time, and loses nothing. */
+class SimulatedLink implements HealthLink {
+  readonly up = true;
+  readonly offsetMs = 0;
+  hearing: (text: string) => void = () => {};
+
+  constructor(
+    readonly node: string,
+    private readonly spread: (text: string) => void,
+  ) {}
+
+  key = (name: string) => name;
+  send = async () => undefined;
+  onUp = () => {};
+
+  async publish(_channel: string, text: string): Promise<void> {
+    this.spread(text);
+  }
+
+  hear(_channel: string, listener: (text: string) => void): void {
+    this.hearing = listener;
+  }
+}
+
+async function simulate(shared: boolean): Promise<Outcome> {
+  const onTheirWay: { atMs: number; text: string }[] = [];
   const publishedAt = new Map<number, number>();
   let nowMs = 0;
-  const fleet: Health[] = Array.from({ length: nodes }, (_, from) =>
-    createHealth({
-      random,
-      onChange(change) {
-        onTheirWay.push({ atMs: nowMs + spreadMs, from, change });
+  const links = Array.from(
+    { length: nodes },
+    (_, i) =>
+      new SimulatedLink(String(i), (text) => {
+        onTheirWay.push({ atMs: nowMs + spreadMs, text });
         const second = Math.floor(nowMs / 1000);
         publishedAt.set(second, (publishedAt.get(second) ?? 0) + 1);
-      },
-    }),
+      }),
   );
+  const fleet: Health[] = links.map((link) => {
+    const health = createHealth({ random, onChange: (change) => shared && channel.publish(change) });
+    const channel = new HealthChannel(link, health, random);
+    return health;
+  });
   const outcome: Outcome = {
     halfKnowMs: Number.NaN,
     nearlyAllKnowMs: Number.NaN,
@@ -80,8 +108,8 @@ function simulate(shared: boolean): Outcome {
   let due = 0;
   for (; nowMs < endMs; nowMs += tickMs) {
     while (onTheirWay[0] !== undefined && onTheirWay[0].atMs <= nowMs) {
-      const { from, change } = onTheirWay.shift()!;
-      if (shared) for (const [i, node] of fleet.entries()) if (i !== from) node.adopt(change);
+      const { text } = onTheirWay.shift()!;
+      for (const link of links) link.hearing(text);
     }
     const down = nowMs >= outage.fromMs && nowMs < outage.toMs;
     for (due += perTick; due >= 1; due--) {
@@ -91,6 +119,8 @@ function simulate(shared: boolean): Outcome {
       node.report(target, undefined, down ? broken : 'ok', nowMs);
       if (down) outcome.failed++;
     }
+    // Channels send one thing after the other.
+    await Bun.sleep(0);
     if (nowMs % 100 !== 0) continue;
     const well = fleet.filter((node) => node.isHealthy(target, nowMs)).length / nodes;
     const since = nowMs - outage.fromMs;
@@ -112,8 +142,8 @@ process.stdout.write(
   `${nodes} nodes, ${providers} providers, ${callsPerSecond} calls/s a node; one provider is down for a minute.\n\n`,
 );
 for (const [name, outcome] of [
-  ['each node by itself', simulate(false)],
-  ['health shared', simulate(true)],
+  ['each node by itself', await simulate(false)],
+  ['health shared', await simulate(true)],
 ] as const) {
   process.stdout.write(
     `${name}\n` +

@@ -16,6 +16,12 @@ const maxUnsent = 1_000;
 /** Up to this part of an opening is added for those who only heard of it: who found out is the first to try again. */
 const spread = 0.25;
 
+/** What is needed of a Redis. */
+export type HealthLink = Pick<
+  SharedRedis,
+  'node' | 'up' | 'offsetMs' | 'key' | 'send' | 'publish' | 'hear' | 'onUp'
+>;
+
 interface Message {
   node: string;
   /** In the time of Redis' clock. */
@@ -28,7 +34,7 @@ export class HealthChannel {
   private sending = false;
 
   constructor(
-    private readonly redis: SharedRedis,
+    private readonly redis: HealthLink,
     private readonly listener: HealthListener,
     private readonly random: () => number = Math.random,
   ) {

@@ -18,7 +18,8 @@ export interface RedisEvents {
 
 /** A command that has no answer by then has failed; Redis may do it all the same. */
 const commandTimeoutMs = 1_000;
-const maxReconnectMs = 2_000;
+/** Less than nodes wait for each other when Redis has lost its data. */
+const maxReconnectMs = 1_000;
 /** How often it is measured how far the clock here is from that of Redis. */
 const clockMs = 30_000;
 

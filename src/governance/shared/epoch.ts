@@ -31,8 +31,10 @@ const beatMs = 1_000;
 const quickBeatMs = 50;
 /** A node that is not heard of for so long is gone. */
 const goneMs = 3_000;
-/** Nodes that lost the same Redis come back within this time; those that come later begin another epoch. */
+/** Nodes that are connected have heard by then that an epoch took the place of another. */
 const gatherMs = 500;
+/** Nodes that lost the same Redis are connected to it again by then; those that come later begin another epoch. */
+const returnMs = 1_500;
 /** An epoch that has not opened by then is begun anew: its maker may be gone. */
 const staleMs = 15_000;
 
@@ -47,6 +49,8 @@ export class Epoch {
   private isReady = false;
   private marked = '';
   private broken = '';
+  /** The one this node began in place of another: Redis had lost nothing. */
+  private replacing = '';
   private isDue = false;
   private timer: Timer | undefined;
   private closed = false;
@@ -120,7 +124,8 @@ export class Epoch {
     const maker = by === this.redis.node;
     if (ageMs > staleMs) return this.renew(id);
     if (state === 'gathering') {
-      if (maker && ageMs >= gatherMs && (await this.turn(state, 'marking'))) await this.tell();
+      const waitMs = this.replacing === id ? gatherMs : returnMs;
+      if (maker && ageMs >= waitMs && (await this.turn(state, 'marking'))) await this.tell();
       return;
     }
     if (this.broken === id) return this.renew(id);
@@ -168,7 +173,8 @@ export class Epoch {
 
   /** Begins another epoch in place of `id`, unless somebody has. */
   private async renew(id: string, done = () => {}): Promise<void> {
-    const [now] = await this.ask(id, '');
+    const [now, , by] = await this.ask(id, '');
+    if (id !== '' && by === this.redis.node) this.replacing = now;
     done();
     if (now !== this.id) this.enter(now);
     await this.tell();
