@@ -49,6 +49,8 @@ export class Epoch {
   private isReady = false;
   private marked = '';
   private broken = '';
+  /** Others may hold slices as this node does. */
+  private wasOpen = false;
   /** The one this node began in place of another: Redis had lost nothing. */
   private replacing = '';
   private isDue = false;
@@ -124,7 +126,7 @@ export class Epoch {
     const maker = by === this.redis.node;
     if (ageMs > staleMs) return this.renew(id);
     if (state === 'gathering') {
-      const waitMs = this.replacing === id ? gatherMs : returnMs;
+      const waitMs = this.wasOpen && this.replacing !== id ? returnMs : gatherMs;
       if (maker && ageMs >= waitMs && (await this.turn(state, 'marking'))) await this.tell();
       return;
     }
@@ -168,6 +170,7 @@ export class Epoch {
   private open(): void {
     if (this.isOpen) return;
     this.isOpen = true;
+    this.wasOpen = true;
     this.tasks.opened(this.id);
   }
 
