@@ -49,6 +49,8 @@ export interface App {
   /** Made at the very first start; shown once. */
   firstSecrets: FirstSecrets | undefined;
   snapshot(): Snapshot;
+  /** Whether the keys of the store are known: one that was away from the start on has told nothing. */
+  knowsStore(): boolean;
   /** Resolves when all that has happened so far is in the store. */
   flushed(): Promise<void>;
   /**
@@ -176,6 +178,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     gateway,
     firstSecrets: ledger.firstSecrets,
     snapshot: configuration.snapshot,
+    knowsStore: configuration.knowsStore,
     flushed: ledger.applier.flushed,
     async stop(lingerMs = 0) {
       configuration.stop();

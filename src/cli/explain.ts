@@ -7,7 +7,13 @@ import { formatMistakes } from '../config/mistakes.ts';
 import type { Config } from '../config/schema.ts';
 import { clientDialectNames } from '../core/chat.ts';
 import { GatewayError } from '../core/error.ts';
-import type { ExplainedRoute, ExplainedTarget, ExplainQuery, Explanation } from '../core/explain.ts';
+import {
+  type ExplainedRoute,
+  type ExplainedTarget,
+  type ExplainQuery,
+  type Explanation,
+  sayScore,
+} from '../core/explain.ts';
 import { isObject, type JsonObject } from '../core/json.ts';
 import { defaultConfigFile, findConfigFile } from './config-file.ts';
 import { CommandError, runCommand } from './data-dir.ts';
@@ -189,7 +195,7 @@ function rowOf(each: ExplainedTarget, i: number): string[] {
 }
 
 function drawRoute(route: ExplainedRoute, indent = ''): string[] {
-  const score = route.score === undefined ? '' : `  (${Number(route.score.toPrecision(4))} ${route.unit})`;
+  const score = route.score === undefined ? '' : `  (${sayScore(route.score, route.unit)})`;
   const condition = route.if === undefined ? '' : `  if ${route.if}`;
   const unused = route.unused ? '  not taken' : route.unseen ? '  asked unseen' : '';
   return [

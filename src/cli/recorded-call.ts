@@ -4,6 +4,7 @@ import {
   type PlannedStrategy,
   type PlannedTarget,
   type RecordedPlan,
+  sayScore,
   scoreUnits,
 } from '../core/explain.ts';
 import { formatUsd } from '../core/money.ts';
@@ -50,7 +51,7 @@ function formatPlan({ route, expected_nano_usd, reserved_nano_usd, limit }: Reco
 function drawRoute(route: PlannedRoute, unit?: string, indent = ''): string[] {
   if (typeof route === 'string') return [indent + route];
   const notes = [
-    ...(route.score === undefined ? [] : [`(${route.score} ${unit ?? ''})`]),
+    ...(route.score === undefined ? [] : [`(${sayScore(route.score, unit)})`]),
     ...(route.case === undefined ? [] : [`by condition ${route.case}`]),
     ...('by' in route ? [] : notesOf(route)),
   ];

@@ -123,7 +123,10 @@ function welcome(app: App, file: string | undefined): void {
       lines.push('', 'Try it:', '', curl(app.url, secrets.key, model));
     }
   } else if (snapshot.keys.size === 0) {
-    lines.push(`  keys       made before; another one: ${commandName} keys create --name NAME`);
+    const keys = app.knowsStore()
+      ? `made before; another one: ${commandName} keys create --name NAME`
+      : 'not known until the store can be reached';
+    lines.push(`  keys       ${keys}`);
   }
   process.stdout.write(`${lines.join('\n')}\n\n`);
 }

@@ -1,6 +1,7 @@
 /** Why a request goes where it goes: what is asked, and what is answered. Field names are those of the admin API. */
 import type { ClientDialectName } from './chat.ts';
 import type { JsonObject } from './json.ts';
+import { formatUsd } from './money.ts';
 
 /** A request to explain; all that is not given is as plain as can be. */
 export interface ExplainQuery {
@@ -64,6 +65,7 @@ export interface ExplainedLimit {
   owner: string;
   name: string;
   unit: string;
+  /** `day`, `sliding hour`, `month (Europe/Berlin)`; null: calls at once. */
   per: string | null;
   max: string;
   used: string;
@@ -93,6 +95,12 @@ export const scoreUnits: Readonly<Record<string, string | undefined>> = {
   fastest: 'ms',
   least_busy: 'calls',
 };
+
+/** For people: money in dollars, whatever it is counted in. */
+export function sayScore(score: number, unit = ''): string {
+  if (unit === scoreUnits.cheapest) return `${formatUsd(Math.round(score))} USD`;
+  return `${Number(score.toPrecision(4))} ${unit}`.trimEnd();
+}
 
 /** A call's plan as it was when it was made, kept with the call. Names are short: it is written with every such call. */
 export interface RecordedPlan {

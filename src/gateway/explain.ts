@@ -9,6 +9,7 @@ import { clientDialects } from '../dialects/index.ts';
 import { authorise } from '../governance/allow.ts';
 import { nobodysKey } from '../governance/keys.ts';
 import { type Amounts, amountOf, type BoundLimit } from '../governance/leases.ts';
+import { sayWindow } from '../governance/limit-words.ts';
 import { capacityOf, type Limiter, whenExhausted } from '../governance/limits.ts';
 import { explainRoute } from '../routing/explain.ts';
 import type { Moment, Sight } from '../routing/moment.ts';
@@ -206,7 +207,7 @@ function explainLimits(
       owner,
       name: ownerName,
       unit: limit.unit,
-      per: limit.window?.name ?? null,
+      per: sayWindow(limit.window),
       max: say(limit.max),
       used: say(used),
       reserved: say(reserved),

@@ -3,6 +3,7 @@ import type { Key, Snapshot } from '../config/snapshot.ts';
 import type { RecordedPlan } from '../core/explain.ts';
 import type { NanoUsd } from '../core/money.ts';
 import type { BoundLimit } from '../governance/leases.ts';
+import { sayWindow } from '../governance/limit-words.ts';
 import type { Limiter } from '../governance/limits.ts';
 import { fateOf } from '../routing/bonds.ts';
 import type { Moment } from '../routing/moment.ts';
@@ -70,7 +71,7 @@ function fullestLimit(
       owner,
       name: ownerName.slice(0, mostNameChars),
       unit: limit.unit,
-      per: limit.window?.name ?? null,
+      per: sayWindow(limit.window),
       percent: Math.round(most * 100),
     },
   };

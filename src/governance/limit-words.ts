@@ -21,3 +21,11 @@ export function spell(seconds: number): string {
   if (seconds <= 7200) return `${Math.ceil(seconds / 60)} min`;
   return seconds <= 172_800 ? `${Math.ceil(seconds / 3600)} h` : `${Math.ceil(seconds / 86_400)} days`;
 }
+
+/** `day`, `sliding hour`, `month (Europe/Berlin)`; null: there is none. */
+export function sayWindow(window: Limit['window']): string | null {
+  if (window === undefined) return null;
+  const { per, sliding, timeZone } = window;
+  if (!sliding && timeZone === 'UTC') return per;
+  return `${sliding ? 'sliding ' : ''}${per}${timeZone === 'UTC' ? '' : ` (${timeZone})`}`;
+}
