@@ -8,13 +8,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Kysely, sql } from 'kysely';
 import { createRecorder } from '../src/store/attempts.ts';
-import { listCalls } from '../src/store/call-list.ts';
 import { isPostgres } from '../src/store/dialect-of.ts';
 import { openStore } from '../src/store/open.ts';
-import { queryLatencies } from '../src/store/percentiles.ts';
+import { openQuestions, type Questions } from '../src/store/questions.ts';
 import { removeOld } from '../src/store/retention.ts';
 import type { Schema } from '../src/store/schema.ts';
-import { queryUsage } from '../src/store/usage.ts';
 import { postgres } from '../tests/servers.ts';
 import { freePort, start } from './processes.ts';
 import { makeCalls } from './store-calls.ts';
@@ -56,7 +54,9 @@ export async function benchStore(
       say(await fill(dataDir, url, calls, toMs, progress));
       if (isPostgres(store.db)) await sql`analyze`.execute(store.db);
       say(await measureBytes(store.db, calls));
-      for (const line of await measureQueries(store.db, toMs)) say(line);
+      const questions = openQuestions(dataDir, url);
+      for (const line of await measureQueries(questions, toMs)) say(line);
+      await questions.close();
       for (const line of await watchGateway(dataDir, url, store.db, toMs, seconds)) say(line);
     } finally {
       await store.close();
@@ -119,19 +119,19 @@ async function sizeOf(db: Db, table: string): Promise<number> {
   return Number((await query.execute(db)).rows[0]!.bytes);
 }
 
-async function measureQueries(db: Db, toMs: number): Promise<string[]> {
+async function measureQueries({ usage, calls, latencies }: Questions, toMs: number): Promise<string[]> {
   const since = toMs - monthMs;
-  const [top] = await queryUsage(db, { by: 'key_id', since });
+  const [top] = await usage({ by: 'key_id', since });
   const key = [top!.key_id!];
   const queries: Record<string, () => Promise<unknown[]>> = {
-    'cost by day and model, a month': () => queryUsage(db, { by: ['day', 'model'], since }),
-    'top keys, a month': () => queryUsage(db, { by: 'key', since }),
-    'cost by tag, a month': () => queryUsage(db, { by: 'tag', since }),
-    'cost by hour, a day': () => queryUsage(db, { by: 'hour', since: toMs - dayMs }),
-    'p95 by model, a month': () => queryLatencies(db, { by: ['model'], since }),
-    'last 100 calls of a key': () => listCalls(db, { filter: { key }, limit: 100 }),
-    'last 100 failed calls': () => listCalls(db, { outcome: ['upstream_rate_limited'], limit: 100 }),
-    'last 100 of a key and a model': () => listCalls(db, { filter: { key, model: ['model-3'] }, limit: 100 }),
+    'cost by day and model, a month': () => usage({ by: ['day', 'model'], since }),
+    'top keys, a month': () => usage({ by: 'key', since }),
+    'cost by tag, a month': () => usage({ by: 'tag', since }),
+    'cost by hour, a day': () => usage({ by: 'hour', since: toMs - dayMs }),
+    'p95 by model, a month': () => latencies({ by: ['model'], since }),
+    'last 100 calls of a key': () => calls({ filter: { key }, limit: 100 }),
+    'last 100 failed calls': () => calls({ outcome: ['upstream_rate_limited'], limit: 100 }),
+    'last 100 of a key and a model': () => calls({ filter: { key, model: ['model-3'] }, limit: 100 }),
   };
   const lines: string[] = [];
   for (const [name, run] of Object.entries(queries)) {

@@ -39,6 +39,7 @@ import { openAnswers } from './store/answers.ts';
 import type { FirstSecrets } from './store/first-start.ts';
 import { openObjects } from './store/objects.ts';
 import { openLater } from './store/open.ts';
+import { openQuestions } from './store/questions.ts';
 import { HttpPool } from './wire/http/pool.ts';
 import { webRequest } from './wire/http/server/web-request.ts';
 
@@ -134,8 +135,10 @@ export async function startApp(options: AppOptions): Promise<App> {
   };
   const { host, port } = settings;
   const adminStore = openLater(settings.dataDir, settings.store, { thread: 'beside' });
+  const questions = openQuestions(settings.dataDir, settings.store);
   const administer = administrate({
     store: adminStore.db,
+    questions,
     version: packageJson.version,
     secret: options.env.SLUICE_SECRET || undefined,
     snapshot: configuration.snapshot,
@@ -197,6 +200,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       await answers.close();
       await objects.close();
       await adminStore.close();
+      await questions.close();
       await sharing?.close();
       await ledger.applier.stop();
       ledger.journal.close();

@@ -3,7 +3,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import type { RecordedPlan } from '../core/explain.ts';
 import { formatUsd } from '../core/money.ts';
-import { type CallPlace, type ListedCall, listCalls } from '../store/call-list.ts';
+import type { CallPlace, ListedCall } from '../store/call-list.ts';
 import { readCall, readPlan } from '../store/calls.ts';
 import { covers, scopeOf } from './access.ts';
 import { unknown } from './errors.ts';
@@ -130,7 +130,17 @@ export function callsResource(powers: AdminPowers) {
     const db = await powers.store();
     const filter = await filterOf(db, asked, scopeOf(c.get('token')));
     const { outcome, status, end_user: endUser, session, since, until } = asked;
-    return await listCalls(db, { filter, outcome, status, endUser, session, since, until, after, limit });
+    return await powers.questions.calls({
+      filter,
+      outcome,
+      status,
+      endUser,
+      session,
+      since,
+      until,
+      after,
+      limit,
+    });
   }
 
   return newResource()

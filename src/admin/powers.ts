@@ -4,6 +4,7 @@ import type { ExplainQuery, Explanation } from '../core/explain.ts';
 import type { HealthReport } from '../core/health.ts';
 import type { LimitState } from '../core/limit-state.ts';
 import type { Store } from '../store/open.ts';
+import type { Questions } from '../store/questions.ts';
 import type { FileSections } from './tenancy.ts';
 
 export interface AdminPowers {
@@ -16,6 +17,8 @@ export interface AdminPowers {
   file(): FileSections;
   /** @throws where it cannot be opened. */
   store(): Promise<Store['db']>;
+  /** What goes through many rows: answered where no call waits for it. */
+  questions: Questions;
   /** @throws GatewayError */
   explain(query: ExplainQuery): Explanation;
   health(): HealthReport;

@@ -1,7 +1,7 @@
 /** What was used and spent: summed by any dimensions, filtered by any, as pages or as files. */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
-import { queryUsage, type UsageRow, usageDimensions } from '../store/usage.ts';
+import { type UsageRow, usageDimensions } from '../store/usage.ts';
 import { scopeOf } from './access.ts';
 import { AdminError } from './errors.ts';
 import { type ExportRow, exported, exportFormats } from './exported.ts';
@@ -68,7 +68,7 @@ export function usageResource(powers: AdminPowers) {
     const db = await powers.store();
     const filter = await filterOf(db, asked, scopeOf(c.get('token')));
     const { since, until } = asked;
-    return await queryUsage(db, {
+    return await powers.questions.usage({
       by: asked.by,
       filter,
       ...(since === undefined ? {} : { since }),

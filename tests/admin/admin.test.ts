@@ -4,6 +4,7 @@ import { createAdmin } from '../../src/admin/admin.ts';
 import type { AdminPowers } from '../../src/admin/powers.ts';
 import { GatewayError } from '../../src/core/error.ts';
 import { openStore } from '../../src/store/open.ts';
+import { questionsOn } from '../../src/store/questions.ts';
 import { createFirstToken } from '../../src/store/tokens.ts';
 import { tempDir } from '../ledger/attempts.ts';
 
@@ -15,6 +16,7 @@ async function ask(body: string, act: () => never) {
   const alarms: unknown[][] = [];
   const powers: AdminPowers = {
     store: async () => db,
+    questions: questionsOn(async () => db),
     version: '1',
     explain: act,
     health: act,

@@ -101,13 +101,13 @@ describe.each(stores)('on $name', ({ newDir }) => {
   test('thousands of hours are added up whole', async () => {
     const dir = await newDir();
     const store = await openStore(dir, storeUrl(dir), { thread: 'beside' });
-    const calls = Array.from({ length: 1201 }, (_, i) => {
+    const calls = Array.from({ length: 3001 }, (_, i) => {
       const begun = dispatch(`c${i}`, { at: noon + i * 3_600_000 });
       return { dispatch: begun, settled: settle(begun) };
     });
     await createRecorder(store.db, 'one').record(calls, '1:1');
-    expect(await queryLatencies(store.db, { by: ['model'] })).toMatchObject([{ duration: { count: 1201 } }]);
-    const since = noon + 1000 * 3_600_000;
+    expect(await queryLatencies(store.db, { by: ['model'] })).toMatchObject([{ duration: { count: 3001 } }]);
+    const since = noon + 2800 * 3_600_000;
     expect(await queryLatencies(store.db, { by: [], since })).toMatchObject([{ duration: { count: 201 } }]);
     await store.close();
   });
