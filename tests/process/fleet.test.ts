@@ -129,6 +129,11 @@ test('a key made by a command is known to every node, and so is its end', async 
   }
 });
 
+test('numbers are told by each node, and to nobody through the load balancer', async () => {
+  for (const { url } of nodes) expect(await reach(`${url}/metrics`)).toBe(200);
+  expect(await reach(`${front}/metrics`)).toBe(404);
+});
+
 test('a limit is one for all nodes', async () => {
   const asking = Array.from({ length: 50 }, (_, i) => statusAt(nodes[i % 2]!.url, 'sk-few'));
   const statuses = await Promise.all(asking);
