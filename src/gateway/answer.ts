@@ -1,6 +1,6 @@
 /** By which way a chat call is answered: one attempt at a time, several for several answers, or two against lateness. */
 import type { Answer } from '../wire/http/server/messages.ts';
-import { answerOnce } from './attempt.ts';
+import { answerOnce } from './answer-once.ts';
 import { answerCopies } from './copies.ts';
 import { answerHedged } from './hedge.ts';
 import type { Tries } from './tries.ts';

@@ -1,149 +1,177 @@
-/** One attempt: the journal hears that it leaves, the provider is asked, its answer is made the client's. */
-import type { GatewayError } from '../core/error.ts';
-import type { AnswerWish } from '../dialects/dialect.ts';
-import type { Answer, Outlet } from '../wire/http/server/messages.ts';
-import type { Attempt } from './call.ts';
-import { answerChecked } from './checked.ts';
-import { type Countable, settleCounted } from './estimate.ts';
-import { isAnswer, readBytes, readRefusal } from './read-reply.ts';
-import type { Inbound } from './render.ts';
-import { requireEvents } from './require-events.ts';
-import { answerHeaders } from './respond.ts';
-import { KeptRelay } from './resume/kept-relay.ts';
-import { Mending } from './resume/mend.ts';
-import { resumableStage, resumes } from './resume/resumable.ts';
-import { leaveSilence } from './silence.ts';
-import { RelayStage, type Stage, TranslateStage } from './stages.ts';
-import { Standing } from './standing.ts';
-import { type OpenStream, openStream, passOn, settleGone } from './stream.ts';
-import { StreamMeter } from './stream-meter.ts';
-import type { Renderer, Tries } from './tries.ts';
-import { Upstream } from './upstream.ts';
-import { Whole } from './whole.ts';
+/** One upstream request of a call: what it was asked, how it ended, what it used and cost. */
+import type { Target } from '../config/snapshot.ts';
+import { type GatewayError, toGatewayError } from '../core/error.ts';
+import { chargeKnown, type NanoUsd } from '../core/money.ts';
+import type { Dispatched, Settled } from '../core/record.ts';
+import { emptyUsage, type Usage, usedNothing } from '../core/usage.ts';
+import { fateOf } from '../routing/bonds.ts';
+import type { Ended } from '../routing/measures/target-measures.ts';
+import type { Step } from '../routing/plan.ts';
+import { inputRatio } from './bound-input.ts';
+import type { Call } from './call.ts';
+import { learn } from './learn.ts';
+import { namesOf } from './names.ts';
+import { hasOwnRates, heldFor, soldFor } from './sold.ts';
+import type { StreamMeter } from './stream-meter.ts';
 
-/** @throws GatewayError when the provider did not answer: nothing has reached the client then. */
-export async function answerOnce(tries: Tries): Promise<Answer> {
-  const attempt = tries.call.dispatch(tries.outbound, tries.inbound.peek.stream);
-  const { deadlines } = tries.call.gateway;
-  const upstream = new Upstream(tries.outbound, deadlines, tries.request, tries.options.timeouts);
-  try {
-    const { gateway } = tries.call;
-    const reply = await upstream.send(gateway.http, { key: tries.key, client: tries.request.headers });
-    attempt.upstreamStatus = reply.status;
-    tries.replied(reply);
-    if (!isAnswer(reply)) throw await readRefusal(reply, tries.outbound, upstream);
-    if (tries.inbound.peek.stream) await requireEvents(reply, tries, attempt, upstream);
-    if (tries.outbound.form !== undefined) return await answerChecked(reply, tries, attempt, upstream);
-    if (tries.inbound.peek.stream) {
-      const stage = stageFor(tries);
-      attempt.heard = stage;
-      const open = await openStream(reply, stage, attempt);
-      if (stage.complete) leaveSilence(stage.stops?.() ?? [], tries);
-      return tellStream(open, stage, tries, attempt, upstream);
-    }
-    const read = readBytes(reply, upstream);
-    const bytes = read instanceof Promise ? await read : read;
-    upstream.finish();
-    const whole = new Whole(bytes, tries.outbound, tries.inbound);
-    if (whole.stops.length > 0) {
-      attempt.heard = whole;
-      leaveSilence(whole.stops, tries);
-    }
-    attempt.meaningful();
-    const counting = settleCounted(attempt, 'ok', whole.usage, true, whole, tries.inbound);
-    if (counting !== undefined) await counting;
-    return tellWhole(whole, tries, attempt);
-  } catch (thrown) {
-    throw await fail(thrown, tries, attempt, upstream);
+/** One upstream request. `settle` says how it ended; it is written when it is known whether another follows. */
+export class Attempt implements Ended {
+  private readonly dispatchedMs = performance.now();
+  /** When its work began: later than it was dispatched, where a session waits for its next answer. */
+  startedMs = this.dispatchedMs;
+  upstreamStatus = 0;
+  firstByteMs: number | undefined;
+  firstTold = false;
+  restedMs = 0;
+  usage: Usage | undefined;
+  estimated = false;
+  /** What it cost; undefined: no price is known. */
+  nanoUsd: NanoUsd | undefined;
+  /** What its organisation is charged for it, where that is something else. */
+  private sellNanoUsd: NanoUsd | undefined;
+  lost: string[] = [];
+  /** What it was asked beside the client's request: counted where the provider does not. */
+  addedTokens = 0;
+  /** What the provider has told so far, kept also when nothing of it reaches the client. */
+  heard: { readonly usage: Usage | undefined; text(): string } | undefined;
+  /** Is to hear how its answer ended, once that has begun. */
+  begunBy: { ended(outcome: GatewayError | 'ok'): void } | undefined;
+  /** Holds more while its answer streams, where limits would cut it off. */
+  meter: StreamMeter | undefined;
+  /** It is being settled: whoever else wants to waits for that. */
+  settling: Promise<void> | undefined;
+  outcome: Settled['outcome'] | undefined;
+  /** Whom the route chose, and where: what it turned out to be the work of is another matter. */
+  readonly planned: Target;
+  readonly step: Step | undefined;
+  private endedMs = 0;
+  private written = false;
+
+  constructor(
+    readonly call: Call,
+    private asked: Target,
+    private begun: Dispatched,
+  ) {
+    this.planned = asked;
+    this.step = call.step;
   }
-}
 
-/** Nothing of it reaches the client; what the provider has counted by then, or has read for a client that left, is kept. */
-export async function fail(
-  thrown: unknown,
-  { call, inbound, outbound }: Tries<Renderer & Countable>,
-  attempt: Attempt,
-  upstream: Upstream,
-): Promise<GatewayError> {
-  const error = upstream.failure(thrown);
-  upstream.close();
-  const { heard } = attempt;
-  if (attempt.settled) {
-    // All that can be known about it is.
-  } else if (error.kind === 'cancelled' || heard?.usage !== undefined) {
-    await settleCounted(attempt, error.kind, heard?.usage, false, heard, inbound);
-  } else attempt.fail(error);
-  const { relay, endpoint } = outbound;
-  call.answeredBy = relay && endpoint.ownErrors !== true ? call.dialect : undefined;
-  return error;
-}
+  get target(): Target {
+    return this.asked;
+  }
 
-/** The answer to the client: settled by now, and with it the call is over. */
-export function tellWhole(whole: Whole, tries: Tries, attempt: Attempt): Answer {
-  tries.succeeded();
-  tries.call.end(200);
-  return { status: 200, headers: answerHeaders(attempt, 'application/json', true), body: whole.body };
-}
+  get dispatch(): Dispatched {
+    return this.begun;
+  }
 
-/** What a streamed answer passes on its way to the client. @param wishOf the form of what is not relayed. */
-export function stageFor(tries: Tries, wishOf = wishOfClient): Stage {
-  const cuttable = tries.call.whenExhausted === 'cut';
-  const stage = plainStage(tries, wishOf, cuttable);
-  if (cuttable && stage instanceof TranslateStage) stage.standing = new Standing();
-  return stage;
-}
+  /** It turned out to be the work of another model: named and priced as that one's. */
+  reassign(target: Target): void {
+    const { call } = this;
+    this.asked = target;
+    const names = namesOf(call.key!, target, call.model, call.labels!.tags, call.operation, call.why);
+    this.begun = { ...this.begun, names };
+  }
 
-function plainStage(tries: Tries, wishOf: typeof wishOfClient, cuttable: boolean): Stage {
-  if (resumes(tries)) return resumableStage(tries, wishOf);
-  const { inbound, outbound } = tries;
-  const { dialect } = inbound;
-  if (!outbound.relay) return new TranslateStage(dialect, outbound, wishOf(inbound), inbound.remember);
-  return cuttable
-    ? new KeptRelay(dialect, outbound, () => wishOf(inbound), false)
-    : new RelayStage(dialect, outbound);
-}
+  get stream(): boolean {
+    return this.begun.stream;
+  }
 
-/** What keeps the limits ahead of a stream, where they would cut it off. */
-function meterFor({ call, inbound, outbound, added }: Tries): StreamMeter | undefined {
-  return call.whenExhausted === 'cut' && inbound.peek.stream
-    ? new StreamMeter(call, inbound.metered(outbound.target, added))
-    : undefined;
-}
+  get durationMs(): number {
+    return this.endedMs - this.startedMs;
+  }
 
-function wishOfClient(inbound: Inbound): AnswerWish {
-  return inbound.wish;
-}
+  get inputTokens(): number {
+    return this.usage!.input;
+  }
 
-/** The answer to the client, which has begun. */
-export function tellStream(
-  open: OpenStream,
-  stage: Stage,
-  tries: Tries,
-  attempt: Attempt,
-  upstream: Upstream,
-): Answer {
-  const mending = resumes(tries) ? new Mending(tries, fail, meterFor) : undefined;
-  attempt.meter = meterFor(tries);
-  const type = tries.inbound.peek.array ? 'application/json' : 'text/event-stream; charset=utf-8';
-  return tellParts(open, stage, type, tries, attempt, upstream, mending);
-}
+  get inputRatio(): number | undefined {
+    const { boundInput } = this.call;
+    const input = this.usage!.input - this.addedTokens;
+    // What was not counted by who reads it says nothing of how that one counts.
+    return boundInput === 0 || this.estimated || input <= 0 ? undefined : inputRatio(input, boundInput);
+  }
 
-/** An answer that has begun, part by part as it comes. */
-export function tellParts(
-  open: OpenStream,
-  stage: Stage,
-  type: string,
-  tries: Tries<Renderer & Countable>,
-  attempt: Attempt,
-  upstream: Upstream,
-  mending?: Mending,
-): Answer {
-  const { inbound } = tries;
-  tries.begun(attempt);
-  upstream.onGone = () => settleGone(attempt, stage, inbound);
-  if (tries.request.gone) upstream.abandon();
-  const body = (out: Outlet) => passOn(open, stage, upstream, attempt, inbound, out, mending);
-  const headers = answerHeaders(attempt, type, false);
-  headers['cache-control'] = 'no-cache';
-  return { status: 200, headers, body };
+  get cachedTokens(): number {
+    return this.usage!.cacheRead;
+  }
+
+  get outputTokens(): number {
+    return this.usage!.output;
+  }
+
+  get returned(): boolean {
+    return this.step !== undefined && fateOf(this.step) === 'kept';
+  }
+
+  get settled(): boolean {
+    return this.outcome !== undefined;
+  }
+
+  /** Something meaningful arrived. */
+  meaningful(): void {
+    if (this.firstByteMs !== undefined) return;
+    const nowMs = performance.now();
+    this.firstByteMs = nowMs - this.startedMs;
+    if (!this.stream) return;
+    this.firstTold = true;
+    this.call.gateway.measures.sawFirst(this.planned, this.firstByteMs, this.atOf(nowMs));
+  }
+
+  /** How it ended, and what it used; usage is counted here, once. */
+  settle(outcome: Settled['outcome'], usage: Usage | undefined, estimated: boolean): void {
+    if (this.outcome !== undefined) return;
+    this.outcome = outcome;
+    this.endedMs = performance.now();
+    this.usage = usage ?? emptyUsage();
+    this.estimated = estimated || hasOwnRates(this.usage, this.target.price);
+    // What used nothing costs nothing, also where the price is unknown.
+    this.nanoUsd = usedNothing(this.usage) ? 0 : chargeKnown(this.usage, this.target.price);
+    this.call.spentTokens += this.usage.input + this.usage.output;
+    const sold =
+      this.nanoUsd === undefined
+        ? heldFor(this.usage, this.target, this.call)
+        : soldFor(this.nanoUsd, this.call);
+    if (sold !== (this.nanoUsd ?? 0)) this.sellNanoUsd = sold;
+    this.call.spentNanoUsd += sold;
+    learn(this, this.atOf(this.endedMs));
+  }
+
+  /** Milliseconds since 1970. */
+  private atOf(ms: number): number {
+    return this.dispatch.at + Math.round(ms - this.dispatchedMs);
+  }
+
+  fail(error: GatewayError): void {
+    this.settle(error.kind, undefined, false);
+  }
+
+  /** Puts the settled attempt into the journal, once. */
+  write(clientStatus: number, final: boolean): void {
+    if (this.written) return;
+    this.written = true;
+    if (this.outcome === undefined) this.settle('internal', undefined, false);
+    const record: Settled = {
+      call: this.dispatch.call,
+      attempt: this.dispatch.attempt,
+      at: this.atOf(this.endedMs),
+      final,
+      outcome: this.outcome!,
+      upstreamStatus: this.upstreamStatus,
+      clientStatus,
+      firstByteMs: this.firstByteMs,
+      durationMs: this.durationMs,
+      usage: this.usage!,
+      estimated: this.estimated,
+      nanoUsd: this.nanoUsd,
+      sellNanoUsd: this.sellNanoUsd,
+      lost: this.lost,
+    };
+    try {
+      this.call.gateway.journal.settled(this.dispatch, record);
+    } catch (thrown) {
+      this.call.gateway.observer.alarm('journal', { error: (thrown as Error).message });
+      throw toGatewayError(thrown);
+    }
+    this.call.gateway.observer.attemptSettled(this.dispatch, record);
+  }
 }

@@ -7,8 +7,8 @@ import { clientGone, type GatewayError, toGatewayError } from '../core/error.ts'
 import { sumUsage, type Usage } from '../core/usage.ts';
 import type { StreamWriter } from '../dialects/dialect.ts';
 import type { Answer } from '../wire/http/server/messages.ts';
+import type { Attempt } from './attempt.ts';
 import { checkForm, notInForm } from './by-instruction.ts';
-import type { Attempt } from './call.ts';
 import { settleCounted } from './estimate.ts';
 import { reach } from './reach.ts';
 import { readBytes } from './read-reply.ts';

@@ -3,7 +3,7 @@ import type { Block, ChatRequest, MediaBlock } from '../core/chat.ts';
 import type { Outcome } from '../core/record.ts';
 import { emptyUsage, type Usage } from '../core/usage.ts';
 import { utf8 } from '../wire/bytes.ts';
-import type { Attempt } from './call.ts';
+import type { Attempt } from './attempt.ts';
 
 /** Text beyond this adds nothing to an estimate but time. */
 export const maxChars = 1024 * 1024;

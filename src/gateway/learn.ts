@@ -3,7 +3,7 @@ import { charge, type NanoUsd } from '../core/money.ts';
 import { bondNames, fateOf } from '../routing/bonds.ts';
 import { cacheLifeMs, longCacheLifeMs } from '../routing/measures/conversations.ts';
 import type { Step } from '../routing/plan.ts';
-import type { Attempt } from './call.ts';
+import type { Attempt } from './attempt.ts';
 
 /** @param nowMs milliseconds since 1970. */
 export function learn(attempt: Attempt, nowMs: number): void {

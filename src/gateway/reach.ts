@@ -1,5 +1,5 @@
 /** Whether a provider answers at all: what attempts have in common that run beside others. */
-import type { Attempt } from './call.ts';
+import type { Attempt } from './attempt.ts';
 import { isAnswer, readRefusal } from './read-reply.ts';
 import type { Reply } from './reply.ts';
 import { requireEvents } from './require-events.ts';

@@ -1,6 +1,6 @@
 /** Whether a provider answers a wish for a stream with one. */
 import { GatewayError } from '../core/error.ts';
-import type { Attempt } from './call.ts';
+import type { Attempt } from './attempt.ts';
 import { readBytes } from './read-reply.ts';
 import type { Reply } from './reply.ts';
 import type { Tries } from './tries.ts';

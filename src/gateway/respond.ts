@@ -5,7 +5,8 @@ import { formatUsd } from '../core/money.ts';
 import type { ClientDialect } from '../dialects/dialect.ts';
 import { redactSecrets } from '../dialects/upstream-error.ts';
 import type { WrittenAnswer } from '../wire/http/server/messages.ts';
-import type { Attempt, Call } from './call.ts';
+import type { Attempt } from './attempt.ts';
+import type { Call } from './call.ts';
 
 /** Headers of an answer; `x-sluice-cost-usd` only where the cost is known before the first byte. */
 export function answerHeaders(

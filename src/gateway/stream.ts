@@ -1,7 +1,7 @@
 /** A streamed answer: held until it means something, then passed on part by part, and never ended in silence. */
 import { clientGone, GatewayError } from '../core/error.ts';
 import type { Outlet } from '../wire/http/server/messages.ts';
-import type { Attempt } from './call.ts';
+import type { Attempt } from './attempt.ts';
 import { type Countable, settleCounted } from './estimate.ts';
 import type { Reply } from './reply.ts';
 import type { Part, Stage } from './stages.ts';

@@ -1,6 +1,6 @@
 /** A client's slow reading is told apart from a provider's slow writing. */
 import { expect, test } from 'bun:test';
-import type { Attempt } from '../../src/gateway/call.ts';
+import type { Attempt } from '../../src/gateway/attempt.ts';
 import { passOn } from '../../src/gateway/stream.ts';
 import type { Outlet } from '../../src/wire/http/server/messages.ts';
 

@@ -26,8 +26,9 @@ import {
 } from '../../wire/websocket/handshake.ts';
 import { admitFrom } from '../admit-from.ts';
 import { askingFor } from '../ask.ts';
+import type { Attempt } from '../attempt.ts';
 import { checkModel } from '../body.ts';
-import { type Attempt, Call } from '../call.ts';
+import { Call } from '../call.ts';
 import type { Gateway } from '../gateway.ts';
 import { admit, openRoute, refuse, shuttingDown } from '../handle.ts';
 import { readRefusal } from '../read-reply.ts';

@@ -2,7 +2,7 @@
 import type { Target } from '../../config/snapshot.ts';
 import { clientGone, GatewayError, toGatewayError } from '../../core/error.ts';
 import type { Usage } from '../../core/usage.ts';
-import type { Attempt } from '../call.ts';
+import type { Attempt } from '../attempt.ts';
 import { type Countable, settleCounted } from '../estimate.ts';
 import { reachStream } from '../reach.ts';
 import { type Stage, TranslateStage } from '../stages.ts';
