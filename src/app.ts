@@ -136,26 +136,29 @@ export async function startApp(options: AppOptions): Promise<App> {
   const { host, port } = settings;
   const adminStore = openLater(settings.dataDir, settings.store, { thread: 'beside' });
   const questions = openQuestions(settings.dataDir, settings.store);
-  const administer = administrate({
-    store: adminStore.db,
-    questions,
-    version: packageJson.version,
-    secret: options.env.SLUICE_SECRET || undefined,
-    snapshot: configuration.snapshot,
-    health: () => health.describe(Date.now()),
-    keyNamed: keyring.named,
-    keyOf: keyring.find,
-    file: configuration.file,
-    limits: (of) => limitStates(configuration.snapshot(), gateway.limiter, of, Date.now()),
-    alarm: gateway.observer.alarm,
-    explain: (query) =>
-      explain(query, {
-        snapshot: configuration.snapshot(),
-        sight: gateway.sight,
-        limiter: gateway.limiter,
-        keyNamed: keyring.named,
-      }),
-  });
+  const administer = administrate(
+    {
+      store: adminStore.db,
+      questions,
+      version: packageJson.version,
+      secret: options.env.SLUICE_SECRET || undefined,
+      snapshot: configuration.snapshot,
+      health: () => health.describe(Date.now()),
+      keyNamed: keyring.named,
+      keyOf: keyring.find,
+      file: configuration.file,
+      limits: (of) => limitStates(configuration.snapshot(), gateway.limiter, of, Date.now()),
+      alarm: gateway.observer.alarm,
+      explain: (query) =>
+        explain(query, {
+          snapshot: configuration.snapshot(),
+          sight: gateway.sight,
+          limiter: gateway.limiter,
+          keyNamed: keyring.named,
+        }),
+    },
+    ledger.applier.looked,
+  );
   const server = serve(gateway, {
     host,
     port,
@@ -211,13 +214,22 @@ export async function startApp(options: AppOptions): Promise<App> {
 }
 
 /** The admin API: loaded when it is first asked for, so that nobody waits for it at the start. */
-function administrate(powers: AdminPowers): (request: Request) => Promise<Response> {
+function administrate(
+  powers: AdminPowers,
+  inForce: () => Promise<void>,
+): (request: Request) => Promise<Response> {
   let loading: Promise<ReturnType<typeof createAdmin>> | undefined;
   return async (request) => {
     loading ??= import('./admin/admin.ts').then((admin) => admin.createAdmin(powers));
-    return (await loading)(request);
+    const response = await (await loading)(request);
+    // Whoever has revoked a key may try at once whether it is.
+    if (request.method !== 'GET' && response.ok) await Promise.race([inForce(), Bun.sleep(longestWaitMs)]);
+    return response;
   };
 }
+
+/** A change is in the store by then: whether this node has heard of it too is not worth more. */
+const longestWaitMs = 1000;
 
 /** Explains by a configuration alone: nothing is learned, spent or broken yet. @throws GatewayError */
 export function explainConfig(config: Config, query: ExplainQuery): Explanation {

@@ -43,6 +43,9 @@ self.onmessage = (event: MessageEvent<ToWorker>) => {
     case 'flush':
       flushes.push(message.id);
       break;
+    case 'look':
+      void Promise.resolve(work?.look()).then(() => post({ type: 'done', id: message.id }));
+      return;
     case 'stop':
       stopping = true;
   }
@@ -74,7 +77,7 @@ async function run(dataDir: string, url: string): Promise<void> {
       failures = 0;
       if (!ready) post({ type: 'ready' });
       ready = true;
-      for (const id of asked) post({ type: 'flushed', id });
+      for (const id of asked) post({ type: 'done', id });
     } catch (error) {
       failures++;
       flushes = [...asked, ...flushes];
@@ -91,6 +94,8 @@ async function run(dataDir: string, url: string): Promise<void> {
 }
 
 interface Work {
+  /** Resolves when what is administered is told as it is in the store now. */
+  look(): Promise<void>;
   /** Undefined until it was opened. */
   db(): Store['db'] | undefined;
   step(): Promise<void>;
@@ -151,6 +156,7 @@ function startWork(dataDir: string, url: string): Work {
   }
 
   return {
+    look: feed.look,
     db: () => store?.db,
     async step() {
       movedAt = performance.now();

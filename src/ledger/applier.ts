@@ -41,6 +41,8 @@ export interface Applier {
   ready: Promise<void>;
   /** Resolves when all lines written before are in the store: not before the store can be written. */
   flushed(): Promise<void>;
+  /** Resolves when `onTenants` and `onAdditions` were told all that is in the store now; at once while it is away. */
+  looked(): Promise<void>;
   /** From now on these are told of alerts. */
   setWebhooks(webhooks: readonly Webhook[]): void;
   /** From now on what is older is removed from the store, a little at a time. */
@@ -53,7 +55,7 @@ export interface Applier {
 
 export type ToWorker =
   | { type: 'start'; dataDir: string; store: string }
-  | { type: 'flush'; id: number }
+  | { type: 'flush' | 'look'; id: number }
   | { type: 'webhooks'; webhooks: readonly Webhook[] }
   | { type: 'retention'; retention: Retention }
   | { type: 'alert'; alert: Alert }
@@ -64,7 +66,7 @@ export type FromWorker =
   | { type: 'state'; state: ApplierState }
   | { type: 'tenants'; change: TenantsChange }
   | { type: 'additions'; additions: Additions }
-  | { type: 'flushed'; id: number }
+  | { type: 'done'; id: number }
   | { type: 'told'; told: Told }
   | { type: 'stopped' };
 
@@ -73,8 +75,8 @@ const restartMs = 2000;
 
 /** Starts the worker. The journal must have been recovered before. */
 export function startApplier(options: ApplierOptions): Applier {
-  const flushes = new Map<number, () => void>();
-  let flushId = 0;
+  const asked = new Map<number, { type: 'flush' | 'look'; done: () => void }>();
+  let askedId = 0;
   let webhooks: readonly Webhook[] = [];
   let retention: Retention | undefined;
   let stopping: Promise<void> | undefined;
@@ -102,8 +104,8 @@ export function startApplier(options: ApplierOptions): Applier {
     else if (message.type === 'additions') options.onAdditions?.(message.additions);
     else if (message.type === 'stopped') onStopped();
     else {
-      flushes.get(message.id)?.();
-      flushes.delete(message.id);
+      asked.get(message.id)?.done();
+      asked.delete(message.id);
     }
   }
 
@@ -124,17 +126,21 @@ export function startApplier(options: ApplierOptions): Applier {
       worker = begin();
       post({ type: 'webhooks', webhooks });
       if (retention !== undefined) post({ type: 'retention', retention });
-      for (const id of flushes.keys()) post({ type: 'flush', id });
+      for (const [id, { type }] of asked) post({ type, id });
     }, restartMs).unref();
+  }
+
+  function ask(type: 'flush' | 'look'): Promise<void> {
+    return new Promise((done) => {
+      asked.set(++askedId, { type, done });
+      post({ type, id: askedId });
+    });
   }
 
   return {
     ready: Promise.all([heard, applied]).then(() => {}),
-    flushed: () =>
-      new Promise((resolve) => {
-        flushes.set(++flushId, resolve);
-        post({ type: 'flush', id: flushId });
-      }),
+    flushed: () => ask('flush'),
+    looked: () => ask('look'),
     setWebhooks(next) {
       webhooks = next;
       post({ type: 'webhooks', webhooks });

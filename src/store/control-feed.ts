@@ -23,6 +23,8 @@ export interface ControlChange {
 }
 
 export interface ControlFeed {
+  /** Resolves when all that is in the store now was told, or the store turned out to be away. */
+  look(): Promise<void>;
   stop(): void;
 }
 
@@ -39,6 +41,7 @@ export function followControl(
   let changes = 0;
   let added = noAdditions;
   let stopListening = () => {};
+  let waiting: (() => void)[] = [];
   const notice = () => {
     noticed = true;
     wake();
@@ -69,6 +72,8 @@ export function followControl(
     }
     const pollMs = url === 'sqlite' ? sqlitePollMs : postgresPollMs;
     for (let failures = 0; !stopped; ) {
+      const waited = waiting;
+      waiting = [];
       try {
         await look();
         failures = 0;
@@ -76,6 +81,7 @@ export function followControl(
         // The applier meets the same trouble, and tells of it.
         failures++;
       }
+      for (const told of waited) told();
       const pauseMs = failures === 0 ? pollMs : Math.min(longestPauseMs, 100 * 2 ** failures);
       if (!noticed && !stopped) await pause(pauseMs);
     }
@@ -93,10 +99,16 @@ export function followControl(
 
   void run();
   return {
+    look: () =>
+      new Promise((resolve) => {
+        waiting.push(resolve);
+        notice();
+      }),
     stop() {
       stopped = true;
       stopListening();
       wake();
+      for (const told of waiting) told();
     },
   };
 }
