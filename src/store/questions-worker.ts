@@ -1,8 +1,12 @@
 /** The thread behind questions.ts: a connection of its own, and the adding up. */
+import { setPriority } from 'node:os';
 import { type LaterStore, openLater } from './open.ts';
 import { type FromQuestions, type Questions, questionsOn, type ToQuestions } from './questions.ts';
 
 declare const self: Worker;
+
+// Calls go first where there are not enough cores. On Linux it is this thread's alone, elsewhere the whole process's.
+if (process.platform === 'linux') setPriority(10);
 
 let store: LaterStore;
 let questions: Questions;
