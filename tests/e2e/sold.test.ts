@@ -20,7 +20,7 @@ keys:
   - { name: plain, key: plain }
   - { name: dear, key: dear, team: dear, limits: [{ usd: 1, per: month }] }
   - { name: cheap, key: cheap, team: cheap }
-  - { name: poor, key: poor, limits: [{ usd: 0.0105, per: month }] }
+  - { name: poor, key: poor, limits: [{ usd: 0.013, per: month }] }
 teams: { dear: { organisation: dear }, cheap: { organisation: cheap } }
 organisations:
   dear: { pricing: { markup: 12.5% } }
