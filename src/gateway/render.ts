@@ -66,6 +66,8 @@ export class Inbound implements Countable {
   /** Nobody hears the answer: nothing of it is kept. */
   private muted = false;
   private size: AnswerSize | undefined;
+  /** What was found to be asked last: looking for it goes through the body. */
+  private sought: { target: Target; size: Size } | undefined;
   /** Tokens that its prompt has at most, before anything was learned. */
   private bound: number | undefined;
 
@@ -117,6 +119,7 @@ export class Inbound implements Countable {
   private holdAnew(): void {
     if (this.history === undefined && this.whole === undefined) return;
     this.bound = undefined;
+    this.sought = undefined;
     this.size = undefined;
     this.call.heldFor = undefined;
   }
@@ -163,6 +166,11 @@ export class Inbound implements Countable {
 
   /** The most that `target` is asked, and for how much. */
   private asked(target: Target): Size {
+    if (this.sought?.target !== target) this.sought = { target, size: this.seek(target) };
+    return this.sought.size;
+  }
+
+  private seek(target: Target): Size {
     const { peek, call } = this;
     const isWhole = (this.history ?? this.whole) === undefined;
     this.bound ??= boundInput(peek.body, isWhole, () => this.chat());
