@@ -1,4 +1,6 @@
 /** Relays an answer as bytes and keeps them, so that another attempt can go on with it, or it can end where it stands. */
+
+import type { ChatEvent } from '../../core/chat.ts';
 import type { GatewayError } from '../../core/error.ts';
 import type { Usage } from '../../core/usage.ts';
 import type { AnswerWish, ClientDialect } from '../../dialects/dialect.ts';
@@ -67,23 +69,18 @@ export class KeptRelay extends RelayStage {
 
   /** A last event that has not ended is not passed on: what follows takes its place. */
   cut(usage: Usage): Part | undefined {
-    const { kept, dialect, outbound } = this;
+    const { kept, dialect } = this;
     if (kept === undefined || this.complete) return undefined;
     let out = '';
     const writer = dialect.writeStream((text) => {
       out += text;
     }, this.wishOf());
     const standing = new Standing();
-    const reader = dialect.readStream((event) => {
-      if (event.type === 'start') event.model ||= outbound.target.model;
+    const { passed } = this.readBack(kept, (event) => {
       standing.push(event);
       if (event.type !== 'error') writer.push(event);
-    }, outbound.target.quirks);
-    const sse = new SseReader((event, data) => reader.push(event, data));
-    const passed = Buffer.concat(kept);
-    sse.push(passed);
-    sse.end();
-    writer.follow?.(passed.toString());
+    });
+    writer.follow?.(passed);
     out = '';
     for (const event of standing.ending(usage)) writer.push(event);
     return this.gap + out;
@@ -91,20 +88,31 @@ export class KeptRelay extends RelayStage {
 
   /** Where the client stands by what has passed; undefined where that cannot be told. */
   replay({ id: _, kept: __, ...wish }: AnswerWish): ClientStream | undefined {
-    const { kept, dialect, outbound } = this;
+    const { kept, dialect } = this;
     if (kept === undefined) return undefined;
     const stream = new ClientStream(dialect, wish);
-    const { quirks, model } = outbound.target;
-    const reader = dialect.readStream((event) => {
-      if (event.type === 'start') event.model ||= model;
+    const { passed, pending } = this.readBack(kept, (event) => {
       if (event.type !== 'error') stream.push(event);
+    });
+    if (pending || stream.waits) return undefined;
+    stream.follow(passed);
+    return stream;
+  }
+
+  /** Reads what was passed on once more. @returns its text, and whether something in it waits for more. */
+  private readBack(
+    kept: readonly Uint8Array[],
+    hear: (event: ChatEvent) => void,
+  ): { passed: string; pending: boolean } {
+    const { quirks, model } = this.outbound.target;
+    const reader = this.dialect.readStream((event) => {
+      if (event.type === 'start') event.model ||= model;
+      hear(event);
     }, quirks);
     const sse = new SseReader((event, data) => reader.push(event, data));
-    const passed = Buffer.concat(kept);
-    sse.push(passed);
+    const bytes = Buffer.concat(kept);
+    sse.push(bytes);
     sse.end();
-    if (reader.pending === true || stream.waits) return undefined;
-    stream.follow(passed.toString());
-    return stream;
+    return { passed: bytes.toString(), pending: reader.pending === true };
   }
 }
