@@ -66,20 +66,19 @@ export async function openLedger(configuration: Configuration, options: AppOptio
     await restore(store);
     await store.close();
   } else {
-    void applier.ready.then(() =>
-      untilDone(async () => {
+    const later = async (run: (store: Store) => Promise<void>) => {
+      await applier.ready;
+      await untilDone(async () => {
         const late = await open();
-        const secrets = await createSecrets(late).finally(() => late.close());
-        if (secrets !== undefined) options.onFirstSecrets?.(secrets);
-      }),
-    );
-    void applier.ready.then(() =>
-      untilDone(async () => {
-        const late = await open();
-        // What was spent from then on is counted already.
-        await restore(late, startedAt).finally(() => late.close());
-      }),
-    );
+        await run(late).finally(() => late.close());
+      });
+    };
+    void later(async (late) => {
+      const secrets = await createSecrets(late);
+      if (secrets !== undefined) options.onFirstSecrets?.(secrets);
+    });
+    // What was spent from then on is counted already.
+    void later((late) => restore(late, startedAt));
   }
   return { journal, applier, counters, firstSecrets, upkeep, alerts };
 }

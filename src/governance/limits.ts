@@ -87,8 +87,10 @@ export function capacityOf(limits: readonly BoundLimit[]): Amounts {
 /** So often is a shared limit asked for more, where other calls were quicker to take it. */
 const maxAsked = 50;
 
-/** `counters` belong to this limiter alone: it is its clock that they count by. */
-/** @param alerts are told of soft limits. */
+/**
+ * @param counters belong to this limiter alone: it is its clock that they count by.
+ * @param alerts are told of soft limits.
+ */
 export function createLimiter(counters: Counters, alerts?: Alerts, steadyMs?: () => number): Limiter {
   const clock = new LimitClock((nowMs) => counters.setBack(nowMs), steadyMs);
   const binding = new Binding(alerts && ((alert) => alerts.raise(alert)));
