@@ -17,6 +17,7 @@ const passes =
       ];
 
 const total = { pass: 0, fail: 0, skip: 0 };
+const failures = [];
 let broken = false;
 // Tests mostly wait for one another's sockets: both passes at once take little longer than one.
 const running = passes.map(({ name, args, env }, i) => ({
@@ -28,8 +29,11 @@ for (const { name, show, ended } of running) {
   show();
   const { code, output } = await ended;
   for (const kind of Object.keys(total)) total[kind] += countOf(output, kind);
+  failures.push(...failuresIn(output));
   broken ||= code !== 0;
 }
+// Once more where a reader of a long log looks first: at its end.
+if (failures.length > 0) process.stdout.write(`\n== what failed\n${failures.join('\n')}\n`);
 const skipped = total.skip > 0 ? `, ${total.skip} skipped` : '';
 process.stdout.write(`\n${total.pass} passed, ${total.fail} failed${skipped}\n`);
 process.exitCode = broken || total.fail > 0 ? 1 : 0;
@@ -60,6 +64,19 @@ function run(args, env, quiet) {
 /** What passes is only counted. */
 function print(text) {
   process.stderr.write(text.replace(/^\((?:pass|skip)\).*\n/gm, ''));
+}
+
+/** Each failed test with its file and what was said of it: Bun prints a test's errors before its result. */
+function failuresIn(output) {
+  const found = [];
+  let file = '';
+  let said = [];
+  for (const line of output.split('\n')) {
+    if (/^\S+\.test\.tsx?:$/.test(line)) file = line;
+    if (line.startsWith('(fail)')) found.push([file, ...said.slice(-60), line].join('\n'));
+    said = /^\((pass|skip|fail|todo)\)|^\S+\.test\.tsx?:$/.test(line) ? [] : [...said.slice(-60), line];
+  }
+  return found;
 }
 
 /** From the summary: ` 31 pass`. */
