@@ -67,6 +67,7 @@ class SimulatedLink implements HealthLink {
   key = (name: string) => name;
   send = async () => undefined;
   onUp = () => {};
+  onHearing = () => {};
 
   async publish(_channel: string, text: string): Promise<void> {
     this.spread(text);

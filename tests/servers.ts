@@ -180,9 +180,14 @@ async function keep(
   };
   const signal = (name: 'SIGSTOP' | 'SIGCONT') => {
     const pid = readFileSync(pidFile, 'utf8').trim();
-    // PostgreSQL's connections are processes of their own.
-    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
-    for (const of of [pid, ...children]) if (of !== '') process.kill(Number(of), name);
+    process.kill(Number(pid), name);
+    // PostgreSQL's connections are processes of their own, and may end at any moment.
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
+    for (const child of children) {
+      try {
+        process.kill(Number(child), name);
+      } catch {}
+    }
   };
   const start = async () => {
     await order('start');

@@ -19,7 +19,7 @@ const spread = 0.25;
 /** What is needed of a Redis. */
 export type HealthLink = Pick<
   SharedRedis,
-  'node' | 'up' | 'offsetMs' | 'key' | 'send' | 'publish' | 'hear' | 'onUp'
+  'node' | 'up' | 'offsetMs' | 'key' | 'send' | 'publish' | 'hear' | 'onUp' | 'onHearing'
 >;
 
 interface Message {
@@ -39,7 +39,9 @@ export class HealthChannel {
     private readonly random: () => number = Math.random,
   ) {
     redis.hear('health', (text) => this.read(text));
+    // Either connection may stand first: what was kept is read once both do.
     redis.onUp(() => void this.catchUp());
+    redis.onHearing(() => void this.catchUp());
   }
 
   /** To be called with what was learned here. Never fails: what cannot be sent now is sent when Redis is back. */
@@ -58,8 +60,9 @@ export class HealthChannel {
       for (const [about, change] of this.unsent) {
         const message: Message = { node: this.redis.node, change: shift(change, this.redis.offsetMs) };
         const text = JSON.stringify(message);
-        await this.redis.publish('health', text);
+        // In this order: who begins to hear just now, and reads what was kept then, misses nothing.
         await this.keep(about, text);
+        await this.redis.publish('health', text);
         if (this.unsent.get(about) === change) this.unsent.delete(about);
       }
     } catch {

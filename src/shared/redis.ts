@@ -35,6 +35,7 @@ export class SharedRedis {
   private readonly ears: Redis;
   private readonly listeners = new Map<string, (message: string) => void>();
   private readonly upListeners: (() => void)[] = [];
+  private readonly hearingListeners: (() => void)[] = [];
   private readonly clock: Timer;
 
   constructor(
@@ -77,6 +78,11 @@ export class SharedRedis {
 
   onUp(listener: () => void): void {
     this.upListeners.push(listener);
+  }
+
+  /** `listener` is told each time that this node begins to hear others: what they said before, it did not hear. */
+  onHearing(listener: () => void): void {
+    this.hearingListeners.push(listener);
   }
 
   /** Name of a key, in one slot with all others of a cluster. */
@@ -128,8 +134,14 @@ export class SharedRedis {
   }
 
   private async listen(): Promise<void> {
-    // When it breaks meanwhile, the next connection listens.
-    if (this.listeners.size > 0) await this.ears.subscribe(...this.listeners.keys()).catch(() => {});
+    if (this.listeners.size === 0) return;
+    try {
+      await this.ears.subscribe(...this.listeners.keys());
+    } catch {
+      // The next connection listens.
+      return;
+    }
+    for (const listener of this.hearingListeners) listener();
   }
 
   private async readClock(): Promise<void> {

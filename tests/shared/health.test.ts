@@ -151,6 +151,15 @@ describe('the channel', () => {
     expect(one.downs()).toBe(1);
   });
 
+  test('what was said while a node could not hear, it reads as soon as it can again', async () => {
+    const url = (await redis()).createDatabase();
+    const [one, other] = [await join(url), await join(url)];
+    await one.link.send('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    one.channel.publish(open(Date.now()));
+    await until(() => other.heard.length > 0);
+    expect(other.downs()).toBe(0);
+  });
+
   test('what is not understood is not heard', async () => {
     const url = (await redis()).createDatabase();
     const [one, other] = [await join(url), await join(url)];
