@@ -17,6 +17,8 @@ export interface AnswerSize {
 
 /** Where nobody says how long an answer can be, it is told to be no longer, nor than twice what most are. */
 const assumedMost = 4096;
+/** No answer is longer, as far as anybody knows: where limits bear that many times over, nobody is told to stop. */
+const longestKnown = 131_072;
 /** Clients ask for far more than they need: so much of it is held at first, where more can be held later. */
 const unlearnedStream = 1024;
 /** With less it does not begin. */
@@ -27,9 +29,11 @@ const leastBudget = 1024;
 export interface Size extends Pick<Peek, 'tokens' | 'maxTokens' | 'answers'> {
   /** It is passed on as it comes: then it can be cut off, and more be held for it meanwhile. */
   readonly cuttable: boolean;
+  /** The limits bear it many times over. */
+  readonly ample: boolean;
 }
 /** Whom limits are asked for. */
-export type Holder = Pick<Call, 'whenExhausted' | 'bearable' | 'capacity' | 'highOutput'>;
+export type Holder = Pick<Call, 'whenExhausted' | 'bearable' | 'capacity' | 'highOutput' | 'isAmple'>;
 
 /**
  * @param call undefined: nobody limits the answer, the most of it is held.
@@ -46,6 +50,7 @@ export function sizeAnswer(
   const most = mostOutput(asked, target);
   const size = (output: number, at?: number): AnswerSize => ({ target, output, most: at });
   if (call === undefined || call.whenExhausted === 'refuse') return size(most ?? expected);
+  if (asked.ample && asked.maxTokens !== undefined) return size(most ?? expected);
   const stream = call.whenExhausted === 'cut' && asked.cuttable;
   if (stream && high === undefined) expected = Math.min(expected, unlearnedStream);
   // What is only expected keeps no call away for good, as more than the whole of a limit would.
@@ -55,6 +60,7 @@ export function sizeAnswer(
   }
   // What is streamed is topped up while it runs; what may finish is not bounded at all.
   if (stream || call.whenExhausted !== 'cut') return size(expected);
+  if (most === undefined && call.isAmple(bearing(longestKnown))) return size(longestKnown);
   const longest = Math.max(expected, most ?? Math.max(assumedMost, 2 * (high ?? 0)));
   const bears = longestBorne(longest, asked.answers, call.bearable, bearing);
   // Half of what is left is for others: so that one call that asks for much keeps nobody else away while it runs.

@@ -1,6 +1,6 @@
 /** The most tokens that a chat's prompt may have: what limits hold for it, corrected by what was learned. */
 import type { Block, ChatRequest, MediaBlock } from '../core/chat.ts';
-import { find } from '../wire/bytes.ts';
+import { findBytes } from '../wire/bytes.ts';
 import { boundText } from './bound-text.ts';
 import { requestText } from './estimate.ts';
 
@@ -25,11 +25,18 @@ const leastTokens: Readonly<Record<MediaBlock['media'], number>> = {
 };
 
 /** In whatever dialect, a request with media has one of these in it; one that has may have none all the same. */
-const marks = ['"image', '"document', '"file', '"inline', '"input_image', '"input_audio', '"video'];
+const marks = ['"image', '"document', '"file', '"inline', '"input_image', '"input_audio', '"video'].map(
+  (mark) => Buffer.from(mark),
+);
+
+/** Nothing but its text counts: then it has no more tokens than bytes. */
+export function isOnlyText(body: Uint8Array): boolean {
+  return !marks.some((mark) => findBytes(body, mark) >= 0);
+}
 
 /** @param chat reads the request: only where there may be more to it than the text of its body. */
-export function boundInput(body: Uint8Array, isWhole: boolean, chat: () => ChatRequest): number {
-  if (isWhole && !marks.some((mark) => find(body, mark, 0) >= 0)) return boundText(body);
+export function boundInput(body: Uint8Array, isText: boolean, chat: () => ChatRequest): number {
+  if (isText) return boundText(body);
   let request: ChatRequest;
   try {
     request = chat();

@@ -230,6 +230,11 @@ export class Call {
     };
   }
 
+  /** Its limits bear so much many times over. */
+  isAmple(needs: Amounts): boolean {
+    return this.gateway.limiter.isAmple(this.limits, needs, Date.now());
+  }
+
   /** What a call that is alone with its limits may use at most. */
   get capacity(): Amounts {
     return capacityOf(this.limits);

@@ -4,6 +4,7 @@ import { chargeKnown, chargeKnownPart } from '../core/money.ts';
 import { emptyUsage, type Usage } from '../core/usage.ts';
 import type { Amounts } from '../governance/leases.ts';
 import type { Peek } from './body.ts';
+import type { Call } from './call.ts';
 import { type Buyer, heldFor, soldFor } from './sold.ts';
 
 type Size = Pick<Peek, 'tokens' | 'maxTokens' | 'answers'>;
@@ -39,6 +40,14 @@ export function usageOf({ tokens, answers }: Size, output: number, added = 0): U
   usage.input = tokens + added;
   usage.output = output * Math.max(1, answers);
   return usage;
+}
+
+/**
+ * Whether limits bear the request, taken for a token for each of its bytes and as long an answer as it asks for, many times
+ * over: then neither is counted.
+ */
+export function isAmple(inBytes: Size, target: Target, buyer: Buyer, holder: Pick<Call, 'isAmple'>): boolean {
+  return holder.isAmple(needsOf(usageOf(inBytes, expectedOutput(inBytes, target, undefined)), target, buyer));
 }
 
 /** What limits have to hold for that much; what has no price, and for which nothing stands in, costs nothing. */

@@ -18,8 +18,8 @@ import { adaptRequest } from './adapt.ts';
 import { type Holder, type Size, sizeAnswer } from './answer-size.ts';
 import { type Asking, askingFor, CallAsk } from './ask.ts';
 import { type Peek, peekBody } from './body.ts';
-import { boundInput, correctBound } from './bound-input.ts';
-import { needsOf, usageOf } from './expected-usage.ts';
+import { boundInput, correctBound, isOnlyText } from './bound-input.ts';
+import { isAmple, needsOf, usageOf } from './expected-usage.ts';
 import { askingOf, noTarget, unknownModel } from './handle.ts';
 import type { Labels } from './labels.ts';
 import { expectedNanoUsd } from './plan-record.ts';
@@ -31,7 +31,7 @@ import { unpriced } from './tries.ts';
 export interface ExplainFrom {
   snapshot: Snapshot;
   sight: Sight;
-  limiter: Pick<Limiter, 'limitsOf' | 'look' | 'room'>;
+  limiter: Pick<Limiter, 'limitsOf' | 'look' | 'room' | 'isAmple'>;
   /** The key of a name; undefined: there is none. */
   keyNamed(name: string): Key | undefined;
 }
@@ -53,12 +53,15 @@ export function explain(query: ExplainQuery, from: ExplainFrom): Explanation {
     whenExhausted: whenExhausted(limits),
     capacity: capacityOf(limits),
     bearable: from.limiter.room(limits, query.at),
+    isAmple: (needs) => from.limiter.isAmple(limits, needs, query.at),
     highOutput: (target) => from.sight.highOutputTokens(target, key),
   };
   const limitsAt = ({ target }: Step): ExplainedLimit[] => {
-    const size = sizeOf(query, peek, dialect, from.sight.inputRatio(target, key));
+    const inBytes = peek && isOnlyText(peek.body) ? { ...peek, tokens: peek.body.length } : undefined;
+    const ample = inBytes !== undefined && isAmple(inBytes, target, buyer, holder);
+    const size = ample ? inBytes : sizeOf(query, peek, dialect, from.sight.inputRatio(target, key));
     const bearing = (output: number) => needsOf(usageOf(size, output), target, buyer);
-    const { output } = sizeAnswer({ ...size, cuttable: asking.stream }, target, holder, bearing);
+    const { output } = sizeAnswer({ ...size, cuttable: asking.stream, ample }, target, holder, bearing);
     return explainLimits(limits, bearing(output), from.limiter, query.at);
   };
   const looked = new Map<Step, ExplainedTarget>();
@@ -100,7 +103,7 @@ function sizeOf(
 ): Pick<Size, 'tokens' | 'maxTokens' | 'answers'> {
   if (peek === undefined) return { tokens, maxTokens: max_tokens, answers: 1 };
   const { body, maxTokens, answers } = peek;
-  const bound = boundInput(body, true, () => dialect.readRequest(parseObject(body)));
+  const bound = boundInput(body, isOnlyText(body), () => dialect.readRequest(parseObject(body)));
   return { tokens: correctBound(bound, ratio), maxTokens, answers };
 }
 

@@ -14,11 +14,11 @@ import { splice } from '../wire/splice.ts';
 import { type Adapted, adaptRequest, copiesOf } from './adapt.ts';
 import { type AnswerSize, requireMost, type Size, sizeAnswer, withMost } from './answer-size.ts';
 import type { Peek } from './body.ts';
-import { boundInput, correctBound } from './bound-input.ts';
+import { boundInput, correctBound, isOnlyText } from './bound-input.ts';
 import { isByInstruction } from './by-instruction.ts';
 import type { Call } from './call.ts';
 import { type Countable, completeChat } from './estimate.ts';
-import { expectedOutput, needsOf, usageOf } from './expected-usage.ts';
+import { expectedOutput, isAmple, needsOf, usageOf } from './expected-usage.ts';
 import { type FetchedMedia, fetchMedia, listWanted, withFetched } from './fetch-media.ts';
 import { keptAnswer } from './kept-answers.ts';
 import { ownerOf } from './names.ts';
@@ -70,6 +70,7 @@ export class Inbound implements Countable {
   private sought: { target: Target; size: Size } | undefined;
   /** Tokens that its prompt has at most, before anything was learned. */
   private bound: number | undefined;
+  private onlyText: boolean | undefined;
 
   constructor(
     readonly peek: Peek,
@@ -119,6 +120,7 @@ export class Inbound implements Countable {
   private holdAnew(): void {
     if (this.history === undefined && this.whole === undefined) return;
     this.bound = undefined;
+    this.onlyText = undefined;
     this.sought = undefined;
     this.size = undefined;
     this.call.heldFor = undefined;
@@ -172,15 +174,23 @@ export class Inbound implements Countable {
 
   private seek(target: Target): Size {
     const { peek, call } = this;
-    const isWhole = (this.history ?? this.whole) === undefined;
-    this.bound ??= boundInput(peek.body, isWhole, () => this.chat());
-    call.boundInput = this.bound;
     const { maxTokens, answers } = peek;
     const can = (this.sameDialect(target) ?? target.endpoints[0])?.dialect.can;
     const copies = can === undefined ? 1 : copiesOf({ n: answers }, can, target.quirks);
-    const tokens = correctBound(this.bound, call.inputRatio(target)) * copies;
     const cuttable = peek.stream && copies === 1 && !this.isChecked(target, can);
-    return { tokens, maxTokens, answers, cuttable };
+    const inBytes = { tokens: peek.body.length * copies, maxTokens, answers, cuttable, ample: true };
+    const mayBeAmple = this.bound === undefined && !this.muted && this.isText;
+    if (mayBeAmple && isAmple(inBytes, target, call, call)) return inBytes;
+    this.bound ??= boundInput(peek.body, this.isText, () => this.chat());
+    call.boundInput = this.bound;
+    const tokens = correctBound(this.bound, call.inputRatio(target)) * copies;
+    return { tokens, maxTokens, answers, cuttable, ample: false };
+  }
+
+  /** Its body says it all, and in words. */
+  private get isText(): boolean {
+    this.onlyText ??= (this.history ?? this.whole) === undefined && isOnlyText(this.peek.body);
+    return this.onlyText;
   }
 
   /** Whether the answer is read whole to be checked. No form is asked for without a word in the body. */

@@ -29,7 +29,7 @@ export class StreamMeter {
   private bytesPerToken = leastBytesPerToken;
 
   constructor(
-    private readonly call: Pick<Call, 'topUp' | 'gateway'>,
+    private readonly call: Pick<Call, 'topUp' | 'isAmple' | 'gateway'>,
     private readonly answer: Metered,
   ) {
     this.lookAt = this.bytesAt(answer.held - aheadOf(answer.held));
@@ -41,8 +41,23 @@ export class StreamMeter {
     return this.bytes >= this.lookAt;
   }
 
-  /** Holds more where that is needed. @returns false where no limit bears what comes next. */
-  async look(heard: Heard): Promise<boolean> {
+  /** Holds more where that is needed. @returns false where no limit bears what comes next; a promise where that takes counting. */
+  look(heard: Heard): boolean | Promise<boolean> {
+    return this.holdPlenty(heard.usage) || this.count(heard);
+  }
+
+  /** Where limits bear it many times over, as much again is held as the bytes can be tokens, and none is counted. */
+  private holdPlenty(usage: Usage | undefined): boolean {
+    const { answer, call } = this;
+    const most = Math.ceil(this.bytes / leastBytesPerToken);
+    const needs = answer.needs(2 * most + leastStep, usage?.input ?? 0);
+    if (!call.isAmple(needs) || call.topUp(needs) !== undefined) return false;
+    answer.held = Math.max(answer.held, 2 * most + leastStep);
+    this.lookAt = this.bytes + (answer.held - most - aheadOf(answer.held)) * leastBytesPerToken;
+    return true;
+  }
+
+  private async count(heard: Heard): Promise<boolean> {
     const { answer, call } = this;
     const { usage } = heard;
     const text = heard.text();

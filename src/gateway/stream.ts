@@ -105,8 +105,10 @@ export async function passOn(
           const part = bytes === undefined ? stage.end() : stage.push(bytes);
           if (stage.terminated && !attempt.settled) await settle('ok', attempt, stage, inbound);
           if (part === undefined) continue;
-          if (meter?.passes(part.length) && !stage.complete && !(await meter.look(stage))) {
-            const last = await cutOff(stage, attempt, inbound);
+          if (meter?.passes(part.length) && !stage.complete) {
+            const looked = meter.look(stage);
+            const isBorne = looked instanceof Promise ? await looked : looked;
+            const last = isBorne ? undefined : await cutOff(stage, attempt, inbound);
             if (last !== undefined) {
               cut = true;
               out.write(part);

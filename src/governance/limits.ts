@@ -51,6 +51,11 @@ export interface Limiter {
   topUp(lease: Lease, totals: Amounts, nowMs: number): Refused | Promise<Refused>;
   /** How much more than is used and reserved these limits bear; Infinity where none counts it. */
   room(limits: readonly BoundLimit[], nowMs: number): Amounts;
+  /**
+   * Whether these limits bear `needs` so many times over that nobody has to know it exactly: more may be held then than
+   * is needed, as long as little is held in all. Never so of what other nodes have to be asked for.
+   */
+  isAmple(limits: readonly BoundLimit[], needs: Amounts, nowMs: number): boolean;
   /** How full a limit is, without touching it. */
   look(limit: BoundLimit, nowMs: number): { used: number; reserved: number };
   /** Books what was used without having been reserved, whatever the limits say to it. */
@@ -83,6 +88,11 @@ export function capacityOf(limits: readonly BoundLimit[]): Amounts {
   }
   return { tokens, nanoUsd };
 }
+
+/** Ample is what is left for so many calls like it. */
+const timesOver = 64;
+/** No more than one part in so many of a limit is held by calls of which nobody knows exactly what they need. */
+const mostLoose = 8;
 
 /** So often is a shared limit asked for more, where other calls were quicker to take it. */
 const maxAsked = 50;
@@ -167,6 +177,19 @@ export function createLimiter(counters: Counters, alerts?: Alerts, steadyMs?: ()
         else nanoUsd = Math.min(nanoUsd, left);
       }
       return { tokens, nanoUsd };
+    },
+    isAmple(limits, { tokens, nanoUsd }, nowMs) {
+      const now = clock.tell(nowMs);
+      for (const one of limits) {
+        const { unit, max } = one.limit;
+        if (unit !== 'tokens' && unit !== 'usd') continue;
+        const tally = tallyOf(one, now);
+        const { reserved } = tally;
+        const amount = amountOf(unit, tokens, nanoUsd);
+        if (tally.more !== undefined || (reserved + amount) * mostLoose > max) return false;
+        if (amount * timesOver > max - tally.used(now) - reserved) return false;
+      }
+      return true;
     },
     look(limit, nowMs) {
       // Before the first call it is not known which windows run.

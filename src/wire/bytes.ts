@@ -3,7 +3,7 @@
 interface Reading {
   latin1Slice(from: number, to: number): string;
   utf8Slice(from: number, to: number): string;
-  indexOf(text: string, from: number, encoding: 'latin1'): number;
+  indexOf(text: string | Uint8Array, from: number, encoding?: 'latin1'): number;
   copy(target: Uint8Array, at: number, from: number, to: number): number;
   latin1Write(text: string, at: number): number;
   utf8Write(text: string, at: number): number;
@@ -29,6 +29,11 @@ export function utf8(bytes: Uint8Array, from = 0, to = bytes.length): string {
 /** Offset of an ASCII `text` at or after `from`; -1 when it is not there. */
 export function find(bytes: Uint8Array, text: string, from: number): number {
   return indexOf.call(bytes, text, from, 'latin1');
+}
+
+/** Offset of the first `pattern`; -1 when it is not there. */
+export function findBytes(bytes: Uint8Array, pattern: Uint8Array): number {
+  return indexOf.call(bytes, pattern, 0);
 }
 
 /** Copies a range of `bytes` to `target` at `at`. @returns how many bytes. */

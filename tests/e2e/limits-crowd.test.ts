@@ -10,6 +10,8 @@ const most = {
   organisationRequests: 200,
   endUserRequests: 60,
   running: 12,
+  /** Hundreds of times what a call may need. */
+  farUsd: 0.4,
   keyRunning: 8,
 };
 /** What each stream that is cut off may have had beyond what was held: the piece that was under way. */
@@ -28,11 +30,14 @@ const models = [
   'echo:tokens=100,before=30ms',
   'echo:tokens=1000',
 ];
+const shortModels = [20, 150, 300, 400].map((tokens) => `echo:tokens=${tokens}`);
 
 beforeAll(async () => {
   provider = await startFakeProvider({ seed: 5 });
   const prices = Object.fromEntries(
-    ['oa', 'an'].flatMap((to) => models.map((model) => [`${to}/${model}`, { input: 1, output: 1 }])),
+    ['oa', 'an'].flatMap((to) =>
+      [...models, ...shortModels].map((model) => [`${to}/${model}`, { input: 1, output: 1 }]),
+    ),
   );
   gateway = await startGateway(`
 providers:
@@ -51,6 +56,7 @@ keys:
     limits: [{ usd: ${most.keyUsd}, per: month, sliding: true }, { tokens: 1000000, per: minute, sliding: true }]
     end_users: { limits: [{ requests: ${most.endUserRequests}, per: lifetime }] }
   - { name: counted, key: counted, limits: [{ requests: 37, per: lifetime }] }
+  - { name: far, key: far, limits: [{ usd: ${most.farUsd}, per: month }] }
   - { name: ample, key: ample, team: ample, limits: [{ usd: 100, per: hour }, { requests: 400, per: lifetime }] }
 teams:
   both: { organisation: all, limits: [{ tokens: ${most.teamTokens}, per: month }] }
@@ -233,6 +239,40 @@ test('of a crowd exactly as many requests are let through as the limit has', asy
   expect(statuses.filter((status) => status === 200)).toHaveLength(37);
   expect(statuses.filter((status) => status === 429)).toHaveLength(263);
   expect(await rowsOf('counted')).toHaveLength(37);
+});
+
+test('a limit that is far away at first holds as well when it comes near, to the end', async () => {
+  const draw = seeded(3);
+  const longest = 400;
+  const statuses: number[] = [];
+  await Promise.all(
+    Array.from({ length: 40 }, async () => {
+      // Those that are refused while others hold what is left try again; the last one finds nobody there.
+      for (let refused = 0; refused < 4 && statuses.length < 5000; ) {
+        const model = `oa/${shortModels[draw(4)]}`;
+        const stream = draw(2) === 0;
+        const status = await ask({
+          secret: 'far',
+          model,
+          stream,
+          client: 0,
+          longest,
+          prompt: 'Tell me. '.repeat(30),
+        });
+        statuses.push(status);
+        if (status !== 429) continue;
+        refused++;
+        await Bun.sleep(20);
+      }
+    }),
+  );
+  await until(() => held('far').every(({ reserved }) => reserved === 0));
+  const rows = await rowsOf('far');
+  const cut = rows.filter((row) => row.stream && row.estimated).length;
+  const spent = sum(rows.map((row) => row.nano_usd));
+  expect(spent).toBeLessThanOrEqual(most.farUsd * 1e9 + cut * slackTokens * 1000);
+  expect(spent).toBeGreaterThan(most.farUsd * 1e9 * 0.97);
+  expect(new Set(statuses)).toEqual(new Set([200, 429]));
 });
 
 test('nobody is refused where there is room for all', async () => {

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'bun:test';
 import { countTokens as countNewer } from 'gpt-tokenizer/encoding/o200k_base';
 import { anthropicMessages } from '../../src/dialects/anthropic-messages.ts';
-import { boundInput, correctBound, inputRatio } from '../../src/gateway/bound-input.ts';
+import { boundInput, correctBound, inputRatio, isOnlyText } from '../../src/gateway/bound-input.ts';
 import { boundText } from '../../src/gateway/bound-text.ts';
 import { Habits } from '../../src/routing/measures/habits.ts';
 
@@ -53,7 +53,7 @@ describe('media', () => {
   const read = (body: object) => anthropicMessages.readRequest(JSON.parse(JSON.stringify(body)));
   const boundOf = (...content: object[]): number => {
     const body = { model: 'm', max_tokens: 10, messages: [{ role: 'user', content }] };
-    return boundInput(bytesOf(body), true, () => read(body));
+    return boundInput(bytesOf(body), isOnlyText(bytesOf(body)), () => read(body));
   };
   const data = draw(400_000, base64);
 
@@ -84,7 +84,7 @@ describe('media', () => {
     const fail = () => {
       throw new Error('odd');
     };
-    expect(boundInput(bytesOf(odd), true, fail)).toBe(boundText(bytesOf(odd)));
+    expect(boundInput(bytesOf(odd), false, fail)).toBe(boundText(bytesOf(odd)));
   });
 });
 

@@ -48,6 +48,7 @@ function explained(targets: readonly Target[], query: Partial<ExplainQuery>, sig
         limitsOf: () => [],
         look: () => ({ used: 0, reserved: 0 }),
         room: () => ({ tokens: Infinity, nanoUsd: Infinity }),
+        isAmple: () => true,
       },
       keyNamed: () => undefined,
     },

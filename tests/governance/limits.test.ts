@@ -114,6 +114,33 @@ describe('what a limit counts', () => {
   });
 });
 
+describe('a limit is ample', () => {
+  const far = () => setUp([budget(64), tokens(6400), requests(1)]);
+  const isAmple = ({ limiter, snapshot, key }: ReturnType<typeof far>, dollars: number, count: number) =>
+    limiter.isAmple(limiter.limitsOf(snapshot, key), { tokens: count, nanoUsd: dollars * usd }, noon);
+
+  test('for a call of which it bears 64, of tokens and money alike', () => {
+    expect(isAmple(far(), 1, 100)).toBe(true);
+    expect(isAmple(far(), 1.01, 100)).toBe(false);
+    expect(isAmple(far(), 1, 101)).toBe(false);
+  });
+
+  test('no more once it was used of', () => {
+    const limits = far();
+    limits.call({ tokens: 1, nanoUsd: 0 }).settle({ tokens: 1, nanoUsd: 0 }, noon);
+    expect(isAmple(limits, 1, 100)).toBe(false);
+    expect(isAmple(limits, 1, 99)).toBe(true);
+  });
+
+  test('no more while an eighth of it is held', () => {
+    const limits = far();
+    const lease = limits.call({ tokens: 0, nanoUsd: 8 * usd });
+    expect(isAmple(limits, 0.1, 1)).toBe(false);
+    lease.cancel(noon);
+    expect(isAmple(limits, 0.1, 1)).toBe(true);
+  });
+});
+
 describe('a lease', () => {
   test('is settled once', () => {
     const { call, tallies } = setUp([requests(9), concurrency(9), tokens(100)]);
