@@ -1,7 +1,7 @@
 /** What was used and spent: summed by any dimensions, filtered by any, as pages or as files. */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
-import { type UsageRow, usageDimensions } from '../store/usage.ts';
+import { nameOfUsage, type UsageQuery, usageDimensions } from '../store/usage.ts';
 import { scopeOf } from './access.ts';
 import { AdminError } from './errors.ts';
 import { type ExportRow, exported, exportFormats } from './exported.ts';
@@ -64,35 +64,34 @@ const file = createRoute({
 });
 
 export function usageResource(powers: AdminPowers) {
-  async function read(c: Context<AdminEnv>, asked: z.output<z.ZodObject<typeof filters>>) {
+  async function queryOf(c: Context<AdminEnv>, asked: z.output<z.ZodObject<typeof filters>>) {
     const db = await powers.store();
     const filter = await filterOf(db, asked, scopeOf(c.get('token')));
-    const { since, until } = asked;
-    return await powers.questions.usage({
-      by: asked.by,
+    const { by, since, until } = asked;
+    return {
+      by,
       filter,
       ...(since === undefined ? {} : { since }),
       ...(until === undefined ? {} : { until }),
-    });
+    } satisfies UsageQuery;
   }
 
   return newResource()
     .openapi(list, async (c) => {
       const { limit, cursor, ...asked } = c.req.valid('query');
-      const after = readCursor(cursor, ['']);
-      const rows = await read(c, asked);
-      const name = (row: UsageRow) => asked.by.map((each) => row[each]).join('\n');
-      const from = after === undefined ? 0 : rows.findIndex((row) => name(row) === after[0]) + 1;
-      if (after !== undefined && from === 0)
+      const after = readCursor(cursor, [''])?.[0];
+      const query = { ...(await queryOf(c, asked)), after, limit: limit + 1 };
+      const rows = await powers.questions.usagePage(query);
+      if (rows === undefined)
         throw new AdminError(
           'bad_request',
           'cursor: is of another question; take `next` of the page before.',
         );
       return c.json(
         toPage(
-          rows.slice(from, from + limit + 1),
+          rows,
           limit,
-          (row) => [name(row)],
+          (row) => [nameOfUsage(row, asked.by)],
           (row) => row,
         ),
         200,
@@ -100,7 +99,7 @@ export function usageResource(powers: AdminPowers) {
     })
     .openapi(file, async (c) => {
       const { format, ...asked } = c.req.valid('query');
-      let rows = await read(c, asked);
+      let rows = await powers.questions.usage(await queryOf(c, asked));
       const next = async (): Promise<ExportRow[]> => {
         const some = rows.slice(0, 1000);
         rows = rows.slice(1000);

@@ -4,11 +4,13 @@ import { workerUrl } from '../core/worker-url.ts';
 import { type CallsQuery, type ListedCall, listCalls } from './call-list.ts';
 import { type LatencyQuery, type LatencyRow, queryLatencies } from './percentiles.ts';
 import type { Schema } from './schema.ts';
-import { queryUsage, type UsageQuery, type UsageRow } from './usage.ts';
+import { queryUsage, queryUsagePage, type UsagePageQuery, type UsageQuery, type UsageRow } from './usage.ts';
 
 /** @throws each as what it is named after, and as openStore. */
 export interface Questions {
   usage(query: UsageQuery): Promise<UsageRow[]>;
+  /** For a page of a long answer: what of it nobody asked for is not handed from thread to thread. */
+  usagePage(query: UsagePageQuery): Promise<UsageRow[] | undefined>;
   calls(query: CallsQuery): Promise<ListedCall[]>;
   latencies(query: LatencyQuery): Promise<LatencyRow[]>;
 }
@@ -29,6 +31,7 @@ export interface FromQuestions {
 export function questionsOn(db: () => Promise<Kysely<Schema>>): Questions {
   return {
     usage: async (query) => queryUsage(await db(), query),
+    usagePage: async (query) => queryUsagePage(await db(), query),
     calls: async (query) => listCalls(await db(), query),
     latencies: async (query) => queryLatencies(await db(), query),
   };
@@ -79,6 +82,7 @@ export function openQuestions(dataDir: string, url: string): Questions & { close
 
   return {
     usage: ask('usage'),
+    usagePage: ask('usagePage'),
     calls: ask('calls'),
     latencies: ask('latencies'),
     async close() {

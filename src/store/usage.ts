@@ -86,6 +86,28 @@ export async function queryUsage(db: Kysely<Schema>, query: UsageQuery): Promise
   }));
 }
 
+export interface UsagePageQuery extends UsageQuery {
+  by: readonly UsageDimension[];
+  /** How the row before the first is named; undefined: there is none. */
+  after?: string | undefined;
+  limit: number;
+}
+
+/** Names a row among those of one query. */
+export function nameOfUsage(row: UsageRow, by: readonly UsageDimension[]): string {
+  return by.map((each) => row[each]).join('\n');
+}
+
+/** Some rows of all. @returns undefined where none is named `after`. */
+export async function queryUsagePage(
+  db: Kysely<Schema>,
+  { after, limit, ...query }: UsagePageQuery,
+): Promise<UsageRow[] | undefined> {
+  const rows = await queryUsage(db, query);
+  const from = after === undefined ? 0 : rows.findIndex((row) => nameOfUsage(row, query.by) === after) + 1;
+  return after !== undefined && from === 0 ? undefined : rows.slice(from, from + limit);
+}
+
 /** Every way to take one value of each list. */
 function combine(lists: readonly string[][]): string[][] {
   return lists.reduce<string[][]>(
