@@ -185,7 +185,7 @@ function flagValue(flag: string): string | undefined {
 async function benchStores(): Promise<void> {
   const calls = Number(flagValue('--calls') ?? (quick ? 100_000 : 500_000));
   const on = (['sqlite', 'postgres'] as const).filter((kind) => (flagValue('--on') ?? kind) === kind);
-  const lines = await benchStore({ calls, on, seconds: quick ? 5 : 15 }, scratch, progress);
+  const lines = await benchStore({ calls, on, seconds: quick ? 5 : 30 }, scratch, progress);
   process.stdout.write(`\n${lines.join('\n')}\n`);
 }
 

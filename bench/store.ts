@@ -29,8 +29,8 @@ type Db = Kysely<Schema>;
 const dayMs = 86_400_000;
 const monthMs = 30 * dayMs;
 const root = fileURLToPath(new URL('..', import.meta.url));
-/** Looks at a gateway, one kind after the other: the machine may have other work. */
-const rounds = 5;
+/** Calls alone and beside something take turns, and are added up: the machine may have other work. */
+const sliceSeconds = 1;
 const tables = ['attempts', 'labels', 'rollups', 'days', 'latencies'] as const;
 
 /** @returns lines to print. */
@@ -184,34 +184,37 @@ async function watchGateway(
     const remove = async (signal: AbortSignal) => {
       removed += (await removeOld(db, { callsMs: 1, plansMs: 1 }, half, { signal })) ?? 0;
     };
-    const looks: [alone: Calls, asked: Calls, retained: Calls][] = [];
-    for (let i = 0; i < rounds; i++) {
-      const look = () => callFor(base, seconds / rounds);
-      looks.push([
-        await look(),
-        await during(askConsole(base, token, toMs), look),
-        await during(remove, look),
-      ]);
-    }
-    const p99s = ([0, 1, 2] as const).map((kind) => median(looks.map((look) => look[kind].p99)));
-    const p50s = ([0, 1, 2] as const).map((kind) => median(looks.map((look) => look[kind].p50)));
-    const tell = (kind: number) => `p50 ${p50s[kind]!.toFixed(2)} ms, p99 ${p99s[kind]!.toFixed(2)} ms`;
-    const added = (kind: number) => {
-      const each = looks.map((look) => look[kind]!.p99 - look[0].p99);
-      return `p99 added ${median(each).toFixed(2)} ms (${Math.min(...each).toFixed(2)} to ${Math.max(...each).toFixed(2)})`;
+    const console = askConsole(base, token, toMs);
+    await during(console.run, () => callFor(base, seconds / 2));
+    const asked = console.asked();
+    const beside = async (work: (signal: AbortSignal) => Promise<void>): Promise<string> => {
+      const alone: number[] = [];
+      const meanwhile: number[] = [];
+      for (let passed = 0; passed < seconds; passed += sliceSeconds) {
+        alone.push(...(await callFor(base, sliceSeconds)));
+        meanwhile.push(...(await during(work, () => callFor(base, sliceSeconds))));
+      }
+      const added = quantile(meanwhile, 0.99) - quantile(alone, 0.99);
+      return `p50 ${tell(meanwhile, 0.5)}, p99 ${tell(meanwhile, 0.99)}, alone ${tell(alone, 0.5)} and ${tell(alone, 0.99)}: p99 added ${added.toFixed(2)} ms`;
     };
+    const questions = await beside(console.run);
+    const perSecond = ((console.asked() - asked) / seconds).toFixed(0);
+    const retention = await beside(remove);
     return [
-      `a gateway's calls, alone: ${tell(0)}`,
-      `while its console asks: ${tell(1)}, ${added(1)}`,
-      `while retention removes (${removed} rows): ${tell(2)}, ${added(2)}`,
+      `calls while the console asks ${perSecond} questions a second: ${questions}`,
+      `calls while retention removes (${removed} rows): ${retention}`,
     ];
   } finally {
     await gateway.stop();
   }
 }
 
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
+function tell(times: readonly number[], q: number): string {
+  return `${quantile(times, q).toFixed(2)} ms`;
+}
+
+function quantile(times: readonly number[], q: number): number {
+  return times.toSorted((a, b) => a - b)[Math.floor(times.length * q)]!;
 }
 
 async function oldest(db: Db): Promise<number> {
@@ -226,16 +229,18 @@ async function oldest(db: Db): Promise<number> {
 function askConsole(base: string, token: string, toMs: number) {
   const since = new Date(toMs - monthMs).toISOString();
   const questions = ['usage?by=day,model', 'usage?by=key', 'calls?outcome=ok'];
-  return async (signal: AbortSignal) => {
-    for (let i = 0; !signal.aborted; i++) {
+  let asked = 0;
+  const run = async (signal: AbortSignal) => {
+    for (; !signal.aborted; asked++) {
       const answer = await fetch(
-        `${base}/admin/v1/${questions[i % questions.length]}&since=${since}&limit=100`,
+        `${base}/admin/v1/${questions[asked % questions.length]}&since=${since}&limit=100`,
         { headers: { authorization: `Bearer ${token}` } },
       );
       const text = await answer.text();
       if (!answer.ok) throw new Error(`the admin API answered ${answer.status}: ${text}`);
     }
   };
+  return { run, asked: () => asked };
 }
 
 async function during<T>(beside: (signal: AbortSignal) => Promise<void>, run: () => Promise<T>): Promise<T> {
@@ -249,14 +254,8 @@ async function during<T>(beside: (signal: AbortSignal) => Promise<void>, run: ()
   }
 }
 
-interface Calls {
-  calls: number;
-  p50: number;
-  p99: number;
-}
-
-/** One call after another, some hundred a second. */
-async function callFor(base: string, seconds: number): Promise<Calls> {
+/** One call after another, some hundred a second. @returns the milliseconds of each. */
+async function callFor(base: string, seconds: number): Promise<number[]> {
   const body = JSON.stringify({ model: 'mock/echo', messages: [{ role: 'user', content: 'Hello' }] });
   const headers = { authorization: 'Bearer sk-bench', 'content-type': 'application/json' };
   const times: number[] = [];
@@ -269,7 +268,5 @@ async function callFor(base: string, seconds: number): Promise<Calls> {
     if (!answer.ok) throw new Error(`the gateway answered ${answer.status}`);
     await Bun.sleep(2);
   }
-  times.sort((a, b) => a - b);
-  const at = (q: number) => times[Math.floor(times.length * q)]!;
-  return { calls: times.length, p50: at(0.5), p99: at(0.99) };
+  return times;
 }

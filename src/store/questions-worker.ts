@@ -6,7 +6,7 @@ import { type FromQuestions, type Questions, questionsOn, type ToQuestions } fro
 declare const self: Worker;
 
 // Calls go first where there are not enough cores. On Linux it is this thread's alone, elsewhere the whole process's.
-if (process.platform === 'linux') setPriority(10);
+if (process.platform === 'linux') setPriority(19);
 
 let store: LaterStore;
 let questions: Questions;
