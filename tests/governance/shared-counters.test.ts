@@ -61,6 +61,19 @@ describe('a limit of several nodes', () => {
   });
 });
 
+test('a call that comes seldom waits for Redis once, where there is plenty', async () => {
+  const [one] = (await joinAll(2)) as [Node, Node];
+  const key = keyOf('seldom', [limitOf('requests', 10_000), limitOf('tokens', 10_000_000)]);
+  for (let i = 0; i < 3; i++) {
+    const lease = await one.reserve(key, 100, 0);
+    // Both long enough for what was used to be reported.
+    await Bun.sleep(600);
+    (lease as Lease).settle({ tokens: 100, nanoUsd: 0 }, Date.now());
+    await Bun.sleep(600);
+    expect(one.counters.stats.waited).toBe(2);
+  }
+});
+
 const day = windowOf('day');
 const none = { tokens: 0, nanoUsd: 0 };
 

@@ -16,10 +16,12 @@ export interface Asker {
 const sliceS = 1;
 /** How much of the pace is kept from one report to the next. */
 const paceKept = 0.8;
-/** The same of the largest that one call took. */
-const usualKept = 0.995;
-/** A node without calls keeps room for one more for so long. */
-const idleMs = 30_000;
+/** How much of the largest that one call took is kept from one call to the next. */
+const usualKept = 0.95;
+/** A node without calls keeps room for the next for so long: where there is plenty, and where others may miss it. */
+const idleMs = { plenty: 120_000, scarce: 30_000 };
+/** Plenty is a share of what is left that bears so many calls. */
+const plentyOfCalls = 64;
 /** After others asked for what is idle here, nothing is kept in stock for so long. */
 const thriftMs = 1_000;
 
@@ -51,6 +53,8 @@ export class SharedTally implements Tally {
   /** The largest that one call took lately. */
   private usual = 0;
   private lastTakenMs = -Infinity;
+  /** What is left bears many calls of each node. */
+  private isPlenty = false;
   private thriftyUntilMs = -Infinity;
   private lowAt = 0;
   private saidUsed = 0;
@@ -104,7 +108,7 @@ export class SharedTally implements Tally {
     this.own.reserved += amount;
     this.takenSince += amount;
     this.lastTakenMs = nowMs;
-    if (amount > this.usual) this.usual = amount;
+    this.usual = Math.max(amount, this.usual * usualKept);
     if (!this.isDirty || this.claim - busy < this.lowAt)
       this.asker.changed(this, this.claim - busy < this.lowAt);
     return true;
@@ -146,7 +150,9 @@ export class SharedTally implements Tally {
   stock(nodes: number, nowMs: number): number {
     if (nowMs < this.thriftyUntilMs || this.isCold(nowMs)) return 0;
     const share = this.share(nodes, nowMs);
-    const target = Math.max(this.pace * sliceS, this.usual);
+    this.isPlenty = this.usual * plentyOfCalls <= share;
+    // Two may come at once.
+    const target = Math.max(this.pace * sliceS, this.isPlenty ? 2 * this.usual : this.usual);
     const stock = target > share ? share : Math.ceil(target);
     return stock < this.usual ? 0 : stock;
   }
@@ -165,8 +171,6 @@ export class SharedTally implements Tally {
   measure(passedS: number): void {
     this.pace = paceKept * this.pace + ((1 - paceKept) * this.takenSince) / passedS;
     this.takenSince = 0;
-    this.usual *= usualKept;
-    if (this.usual < 1) this.usual = 0;
   }
 
   /** Gives up what is idle here. @returns whether there is news for Redis. */
@@ -221,7 +225,7 @@ export class SharedTally implements Tally {
 
   /** No call has come for a while. */
   isCold(nowMs: number): boolean {
-    return nowMs - this.lastTakenMs > idleMs;
+    return nowMs - this.lastTakenMs > (this.isPlenty ? idleMs.plenty : idleMs.scarce);
   }
 
   /** Nothing of it is to be remembered here. */
