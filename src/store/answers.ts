@@ -6,8 +6,8 @@ import type { AnswersTable, Schema } from './schema.ts';
 
 /** As long as OpenAI keeps them: https://platform.openai.com/docs/guides/conversation-state */
 const keptMs = 30 * 24 * 3_600_000;
-/** Expired ones are removed with every so many that are kept. */
-const sweepEvery = 100;
+/** Expired ones are removed when one is kept, no more often than that. */
+const sweepMs = 60_000;
 /** What comes within this time is written together: one by one, each would cost three times as much. */
 const gatherMs = 10;
 /** Rows per insert: more of them are not cheaper. */
@@ -20,7 +20,7 @@ const rowsPerInsert = 16;
 export function openAnswers(dataDir: string, url: string): Answers {
   const { db, close } = openLater(dataDir, url, { thread: 'beside' });
   let insert: Insert | undefined;
-  let kept = 0;
+  let sweptAtMs = -Infinity;
   /** To be written, and when they are. */
   let gathered: KeptAnswer[] = [];
   let gathering: Promise<void> | undefined;
@@ -35,11 +35,9 @@ export function openAnswers(dataDir: string, url: string): Answers {
     const store = await db();
     insert ??= createInsert(store);
     await insert(answers);
-    const before = kept;
-    kept += answers.length;
-    // The first one is a reason too: who starts often sweeps often enough.
-    if (before > 0 && Math.floor(before / sweepEvery) === Math.floor(kept / sweepEvery)) return;
     const { createdAt } = answers.at(-1)!;
+    if (createdAt - sweptAtMs < sweepMs) return;
+    sweptAtMs = createdAt;
     await store
       .deleteFrom('answers')
       .where('created_at', '<', createdAt - keptMs)

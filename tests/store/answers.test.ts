@@ -74,9 +74,7 @@ describe.each(stores)('on $name', ({ newDir }) => {
   test('after thirty days it is forgotten', async () => {
     const another = open(await newDir());
     await another.keep(answer('old'));
-    for (let i = 0; i < 100; i++) {
-      await another.keep(answer(`new${i}`, { createdAt: noon + 31 * 86_400_000 }));
-    }
+    for (const id of ['new1', 'new2']) await another.keep(answer(id, { createdAt: noon + 31 * 86_400_000 }));
     expect(await another.find('shop/web', 'old')).toBeUndefined();
     expect(await another.find('shop/web', 'new1')).toBeDefined();
     await another.close();
