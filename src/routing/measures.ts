@@ -82,6 +82,10 @@ export class Measures implements Omit<Sight, 'isHealthy'> {
     return this.find(id)?.speed.recentCalls(nowMs) ?? 0;
   }
 
+  isUnsettled({ id }: Target, nowMs: number): boolean {
+    return this.find(id)?.speed.isUnsettled(nowMs) ?? false;
+  }
+
   outputTokens({ id }: Target, key: Key): number | undefined {
     return this.find(id)?.habits.peek(key.id)?.outputTokens ?? this.keys.peek(key.id)?.outputTokens;
   }
@@ -145,6 +149,7 @@ export function createSight(health: Health, measures: Measures): Sight {
     tokensPerSecond: (target, nowMs) => measures.tokensPerSecond(target, nowMs),
     failureShare: (target, nowMs) => measures.failureShare(target, nowMs),
     recentCalls: (target, nowMs) => measures.recentCalls(target, nowMs),
+    isUnsettled: (target, nowMs) => measures.isUnsettled(target, nowMs),
     outputTokens: (target, key) => measures.outputTokens(target, key),
     highOutputTokens: (target, key) => measures.highOutputTokens(target, key),
     inputRatio: (target, key) => measures.inputRatio(target, key),

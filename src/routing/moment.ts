@@ -46,6 +46,8 @@ export interface Sight {
   failureShare(target: Target, nowMs: number): number;
   /** Calls of late, older ones counted for less. */
   recentCalls(target: Target, nowMs: number): number;
+  /** Its times have changed a moment ago: those of others may have, too. */
+  isUnsettled(target: Target, nowMs: number): boolean;
   /** Mean tokens of an answer to this key. */
   outputTokens(target: Target, key: Key): number | undefined;
   /** What nine of ten of them are no longer than. */

@@ -69,6 +69,7 @@ export function momentWith(
       tokensPerSecond: () => undefined,
       failureShare: () => 0,
       recentCalls: () => 0,
+      isUnsettled: () => false,
       outputTokens: () => undefined,
       highOutputTokens: () => undefined,
       inputRatio: () => undefined,

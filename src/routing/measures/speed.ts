@@ -7,6 +7,13 @@
 const halfLifeMs = 60_000;
 const forgottenMs = 10 * halfLifeMs;
 const maxSamples = 10;
+/** So many in a row that are all much longer, or all much shorter, than those before are no chance: the times have changed. */
+const changedAfter = 3;
+const muchLonger = 1.5;
+/** What those before still count for then. */
+const keptOfChanged = 0.2;
+/** For so many answers after that it is not known how others do by comparison. */
+const unsettledFor = 40;
 /** Failures are rarer than answers: they are counted over more attempts. */
 const maxOutcomes = 30;
 
@@ -24,6 +31,14 @@ export class Speed {
   private outcomes = 0;
   private failures = 0;
   private refusals = 0;
+  /** How many firsts, and writes, in a row were much longer than those before; negative: shorter. */
+  private firstRun = 0;
+  private writeRun = 0;
+  private firstsSinceChange = Infinity;
+  /** What was asked before then says nothing of how it is now, though it may come in later. */
+  private changedMs = -Infinity;
+  /** When the first of those in a row was asked. */
+  private firstRunMs = 0;
 
   called(result: Result | undefined, nowMs: number): void {
     this.age(nowMs);
@@ -40,24 +55,38 @@ export class Speed {
   }
 
   sawFirst(ms: number, nowMs: number): void {
+    const askedMs = nowMs - ms;
+    if (askedMs < this.changedMs) return;
     this.age(nowMs);
-    if (this.firsts > maxSamples - 1) {
-      const kept = (maxSamples - 1) / this.firsts;
-      this.firsts *= kept;
-      this.firstSumMs *= kept;
-    }
-    this.firsts++;
-    this.firstSumMs += ms;
+    const usualMs = this.firsts > 0 ? this.firstSumMs / this.firsts : ms;
+    const run = runOf(this.firstRun, ms, usualMs);
+    if (Math.abs(run) === 1) this.firstRunMs = askedMs;
+    this.firstRun = run;
+    this.firstsSinceChange++;
+    const kept = keptOf(this.firsts, run);
+    this.firsts = this.firsts * kept + 1;
+    this.firstSumMs = this.firstSumMs * kept + ms;
+    if (Math.abs(run) === changedAfter) this.changed(this.firstSumMs / this.firsts / usualMs);
+  }
+
+  /** Who begins `times` later than before is taken to write as much slower, until that is known. */
+  private changed(times: number): void {
+    this.firstsSinceChange = 0;
+    this.changedMs = this.firstRunMs;
+    this.writes *= keptOfChanged;
+    this.tokens *= keptOfChanged;
+    this.writingMs *= keptOfChanged * times;
   }
 
   /** After `called`, of the same moment. Sums of both, not a mean of rates: what comes all at once has no rate. */
-  wrote(tokens: number, ms: number): void {
-    if (this.writes > maxSamples - 1) {
-      const kept = (maxSamples - 1) / this.writes;
-      this.writes *= kept;
-      this.tokens *= kept;
-      this.writingMs *= kept;
-    }
+  wrote(tokens: number, ms: number, askedMs: number): void {
+    if (askedMs < this.changedMs) return;
+    const usualMs = this.tokens > 0 ? (this.writingMs / this.tokens) * tokens : 0;
+    this.writeRun = usualMs > 0 ? runOf(this.writeRun, ms, usualMs) : 0;
+    const kept = keptOf(this.writes, this.writeRun);
+    this.writes *= kept;
+    this.tokens *= kept;
+    this.writingMs *= kept;
     this.writes++;
     this.tokens += tokens;
     this.writingMs += ms;
@@ -81,6 +110,11 @@ export class Speed {
     if (!this.isFresh(nowMs)) return 0;
     const refused = this.firsts + this.writes > 0 ? 0 : this.refusals;
     return (this.failures + refused) / (this.outcomes + refused + 1);
+  }
+
+  /** Its times have changed a moment ago. */
+  isUnsettled(nowMs: number): boolean {
+    return this.firstsSinceChange <= unsettledFor && this.isFresh(nowMs);
   }
 
   recentCalls(nowMs: number): number {
@@ -107,6 +141,17 @@ export class Speed {
     this.failures *= kept;
     this.refusals *= kept;
   }
+}
+
+function runOf(run: number, ms: number, usualMs: number): number {
+  if (ms > usualMs * muchLonger) return Math.max(run, 0) + 1;
+  return ms * muchLonger < usualMs ? Math.min(run, 0) - 1 : 0;
+}
+
+/** Of what was measured before, with one more to come. */
+function keptOf(samples: number, run: number): number {
+  if (Math.abs(run) === changedAfter) return keptOfChanged;
+  return samples > maxSamples - 1 ? (maxSamples - 1) / samples : 1;
 }
 
 function decay(passedMs: number): number {

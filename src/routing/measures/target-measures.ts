@@ -81,7 +81,7 @@ export class TargetMeasures {
       const writingMs = Math.max(0, durationMs - firstByteMs);
       // A provider writes on for a while when its client does not read: how fast, nobody can tell any more.
       if (outputTokens > 0 && end.restedMs <= writingMs * maxRestedShare)
-        speed.wrote(outputTokens, writingMs);
+        speed.wrote(outputTokens, writingMs, nowMs - durationMs);
       return;
     }
     this.whole ??= new LateTimes();
@@ -90,7 +90,7 @@ export class TargetMeasures {
     if (outputTokens === 0) speed.sawFirst(durationMs, nowMs);
     else {
       const writingMs = durationMs - (speed.firstTokenMs(nowMs) ?? 0);
-      speed.wrote(outputTokens, Math.max(writingMs, durationMs * minWritingShare));
+      speed.wrote(outputTokens, Math.max(writingMs, durationMs * minWritingShare), nowMs - durationMs);
     }
   }
 }

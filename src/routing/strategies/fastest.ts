@@ -47,7 +47,8 @@ export function fastest(route: Fastest, moment: Moment, bond?: Bond, note?: Note
     ranking.putFirst(ranking.routes.indexOf(children[unknown]!));
   else {
     ranking.prefer(usual, moment, isFaster);
-    explore(ranking, route.explore, moment);
+    const unsettled = sumBelow(ranking.routes[0]!, (target) => (isUnsettled(target, moment) ? 1 : 0)) > 0;
+    explore(ranking, unsettled ? route.explore * unsettledTimes : route.explore, moment);
   }
   return ranking.routes;
 }
@@ -109,5 +110,11 @@ function explore(ranking: Ranking, share: number, moment: Moment): void {
   if (isUp(routes[at]!, moment)) ranking.putFirst(at);
 }
 
+function isUnsettled(target: Target, { sight, nowMs }: Moment): boolean {
+  return sight.isUnsettled(target, nowMs);
+}
+
+/** How much more often others are tried where the times of whom most are asked have just changed. */
+const unsettledTimes = 5;
 /** How much more often those are tried that may be as fast. */
 const rivalTimes = 4;
