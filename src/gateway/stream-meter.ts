@@ -41,7 +41,10 @@ export class StreamMeter {
     return this.bytes >= this.lookAt;
   }
 
-  /** Holds more where that is needed. @returns false where no limit bears what comes next; a promise where that takes counting. */
+  /**
+   * Holds more where that is needed.
+   * @returns false where no limit bears what comes next; a promise where that takes counting.
+   */
   look(heard: Heard): boolean | Promise<boolean> {
     return this.holdPlenty(heard.usage) || this.count(heard);
   }
