@@ -12,6 +12,7 @@ import { AdminError } from './errors.ts';
 import { explainResource } from './explain.ts';
 import { healthResource } from './health.ts';
 import { keysResource } from './keys.ts';
+import { latenciesResource } from './latencies.ts';
 import { limitsResource } from './limits.ts';
 import { organisationsResource } from './organisations.ts';
 import type { AdminPowers } from './powers.ts';
@@ -89,6 +90,7 @@ function addResources(app: ReturnType<typeof newResource>, powers: AdminPowers) 
     .route('/', limitsResource(powers))
     .route('/', usageResource(powers))
     .route('/', callsResource(powers))
+    .route('/', latenciesResource(powers))
     .route('/', pricesResource(powers))
     .route('/', providerKeysResource(powers))
     .route('/', healthResource(powers))

@@ -58,7 +58,7 @@ function within(
 }
 
 /** Calls of the configuration file's keys are recorded under the key's name, others under its id. */
-async function idsOf(db: Kysely<Schema>, namesOrIds: readonly string[]): Promise<string[]> {
+export async function idsOf(db: Kysely<Schema>, namesOrIds: readonly string[]): Promise<string[]> {
   const named = await db.selectFrom('keys').select('id').where('name', 'in', namesOrIds).execute();
   return [...namesOrIds, ...named.map(({ id }) => id)];
 }

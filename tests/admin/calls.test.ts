@@ -141,6 +141,31 @@ describe.each(stores)('on %s', (_, line) => {
       });
   });
 
+  test('latencies are told by model and by key, in pages', async () => {
+    const latencies = async (query: string) => (await admin.owner('GET', `/latencies?${query}`)).body;
+    const day = new Date().toISOString().slice(0, 10);
+    const { data } = await latencies('by=day,model');
+    expect(data).toMatchObject([{ day, model: 'mock/echo', duration: { count: 4 }, first_byte: null }]);
+    const { p50, p95, p99 } = data[0].duration;
+    expect([p50, p95, p99]).toEqual([p50, p95, p99].toSorted((a, b) => a - b));
+    const whole = await latencies('by=key');
+    expect(whole.data.map((row: { duration: object }) => row.duration)).toMatchObject([
+      { count: 2 },
+      { count: 2 },
+    ]);
+    const first = await latencies('by=key&limit=1');
+    const second = await latencies(`by=key&limit=1&cursor=${first.next}`);
+    expect([...first.data, ...second.data]).toEqual(whole.data);
+    expect(second.next).toBeNull();
+    expect((await latencies('by=key&key=alpha')).data).toMatchObject([{ duration: { count: 2 } }]);
+    expect((await latencies('model=nothing')).data).toEqual([]);
+    for (const wrong of ['by=team', 'by=key,model', 'key=alpha', 'team=web'])
+      expect({ wrong, status: (await admin.owner('GET', `/latencies?${wrong}`)).status }).toEqual({
+        wrong,
+        status: 400,
+      });
+  });
+
   test('files hold the same, and nothing in them is a formula', async () => {
     const csv = await admin.owner('GET', '/calls/export?format=csv');
     expect(csv.headers.get('content-type')).toContain('text/csv');

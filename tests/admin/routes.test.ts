@@ -162,6 +162,7 @@ const rules: Record<string, Rule> = {
     path: (tenant) => `/provider-keys/${ids[tenant]!.providerKey}`,
     gateway: true,
   },
+  'GET /admin/v1/latencies': { may: viewers, path: () => '/latencies?by=target', gateway: true },
   'GET /admin/v1/health': { may: viewers, path: () => '/health', gateway: true },
   'POST /admin/v1/explain': {
     may: [...viewers, 'member'],
