@@ -267,8 +267,8 @@ function findProgram(name: string, hint: string): string {
   throw new Error(`These tests need ${name}, which is not installed: ${hint}`);
 }
 
-/** Below those that the kernel gives to outgoing connections: it is still free when a stopped server starts again. */
-async function freePort(): Promise<number> {
+/** Below those that the kernel gives to outgoing connections: it is still free when a server that was stopped starts again. */
+export async function freePort(): Promise<number> {
   for (;;) {
     const port = 12_000 + Math.floor(Math.random() * 18_000);
     if (await isFree(port)) return port;

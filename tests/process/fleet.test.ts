@@ -2,11 +2,10 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { openStore } from '../../src/store/open.ts';
 import { type FakeProvider, startFakeProvider } from '../fake-provider.ts';
-import { postgres, redis } from '../servers.ts';
+import { freePort, postgres, redis } from '../servers.ts';
 import { ask, killRunning, makePlace, type Place, type Program, run, start, waitFor } from './program.ts';
 
 const deploy = join(import.meta.dir, '../../deploy');
@@ -40,10 +39,10 @@ prices:
   "oa/usage:input=1000,output=100,chunks=20,delay=5ms": { input: 1, output: 10 }
 `,
   );
-  const [one, two, frontPort] = await freePorts(3);
-  for (const port of [one!, two!]) nodes.push(await startNode(port));
+  const [one, two, frontPort] = [await freePort(), await freePort(), await freePort()];
+  for (const port of [one, two]) nodes.push(await startNode(port));
   front = `http://127.0.0.1:${frontPort}`;
-  nginx = startNginx(frontPort!, [one!, two!]);
+  nginx = startNginx(frontPort, [one, two]);
   await waitFor(async () => ((await reach(`${front}/healthz`)) === 200 ? true : undefined), patienceMs);
 }, patienceMs);
 
@@ -73,19 +72,6 @@ function startNginx(port: number, ports: number[]): ChildProcess {
   writeFileSync(join(dir, 'nginx.conf'), conf);
   const global = `daemon off; master_process off; pid ${dir}/pid; error_log ${dir}/error.log;`;
   return spawn('nginx', ['-p', dir, '-c', join(dir, 'nginx.conf'), '-g', global], { stdio: 'ignore' });
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  for (const server of servers) server.close();
-  return ports;
 }
 
 async function reach(url: string, init?: RequestInit): Promise<number | undefined> {
