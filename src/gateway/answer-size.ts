@@ -11,6 +11,8 @@ export interface AnswerSize {
   readonly target: Target;
   /** Tokens of each answer that are held. */
   readonly output: number;
+  /** Those it will probably have, where far more is held. */
+  readonly likely?: number;
   /** The provider is to stop there; undefined: the client's word stands. */
   readonly most: number | undefined;
 }
@@ -50,17 +52,18 @@ export function sizeAnswer(
   const most = mostOutput(asked, target);
   const size = (output: number, at?: number): AnswerSize => ({ target, output, most: at });
   if (call === undefined || call.whenExhausted === 'refuse') return size(most ?? expected);
-  if (asked.ample && asked.maxTokens !== undefined) return size(most ?? expected);
   const stream = call.whenExhausted === 'cut' && asked.cuttable;
   if (stream && high === undefined) expected = Math.min(expected, unlearnedStream);
   // What is only expected keeps no call away for good, as more than the whole of a limit would.
-  if ((stream || asked.maxTokens === undefined) && expected > leastHeld) {
+  if (!asked.ample && (stream || asked.maxTokens === undefined) && expected > leastHeld) {
     const all = longestBorne(expected, asked.answers, call.capacity, bearing);
     expected = Math.min(expected, Math.max(leastHeld, Math.floor(all / 2)));
   }
   // What is streamed is topped up while it runs; what may finish is not bounded at all.
   if (stream || call.whenExhausted !== 'cut') return size(expected);
-  if (most === undefined && call.isAmple(bearing(longestKnown))) return size(longestKnown);
+  if (asked.ample && most !== undefined && most === asked.maxTokens) return size(most);
+  if (most === undefined && call.isAmple(bearing(longestKnown)))
+    return { ...size(longestKnown), likely: expected };
   const longest = Math.max(expected, most ?? Math.max(assumedMost, 2 * (high ?? 0)));
   const bears = longestBorne(longest, asked.answers, call.bearable, bearing);
   // Half of what is left is for others: so that one call that asks for much keeps nobody else away while it runs.

@@ -76,6 +76,7 @@ export class Call {
   dispatch({ target, lost }: Outbound, stream: boolean): Attempt {
     const key = this.key!;
     const labels = this.labels!;
+    const needs = this.needs.likely ?? this.needs;
     const attempt = new Attempt(this, target, {
       call: this.id,
       attempt: this.attempts + 1,
@@ -84,9 +85,9 @@ export class Call {
       stream,
       session: labels.session,
       endUser: labels.endUser,
-      reservedNanoUsd: this.needs.costNanoUsd ?? this.reserved,
+      reservedNanoUsd: needs.costNanoUsd ?? needs.nanoUsd,
     });
-    if (this.needs.costNanoUsd !== undefined) attempt.dispatch.reservedSellNanoUsd = this.reserved;
+    if (needs.costNanoUsd !== undefined) attempt.dispatch.reservedSellNanoUsd = needs.nanoUsd;
     attempt.lost = bounded(lost);
     // Only what is written counts: if it cannot be, the attempt before it stays the last.
     try {

@@ -18,7 +18,7 @@ import { adaptRequest } from './adapt.ts';
 import { type Holder, type Size, sizeAnswer } from './answer-size.ts';
 import { type Asking, askingFor, CallAsk } from './ask.ts';
 import { type Peek, peekBody } from './body.ts';
-import { boundInput, correctBound, isOnlyText } from './bound-input.ts';
+import { boundInput, correctBound, isOnlyText, roughInput } from './bound-input.ts';
 import { isAmple, needsOf, usageOf } from './expected-usage.ts';
 import { askingOf, noTarget, unknownModel } from './handle.ts';
 import type { Labels } from './labels.ts';
@@ -57,9 +57,11 @@ export function explain(query: ExplainQuery, from: ExplainFrom): Explanation {
     highOutput: (target) => from.sight.highOutputTokens(target, key),
   };
   const limitsAt = ({ target }: Step): ExplainedLimit[] => {
-    const inBytes = peek && isOnlyText(peek.body) ? { ...peek, tokens: peek.body.length } : undefined;
-    const ample = inBytes !== undefined && isAmple(inBytes, target, buyer, holder);
-    const size = ample ? inBytes : sizeOf(query, peek, dialect, from.sight.inputRatio(target, key));
+    const bytes = peek && isOnlyText(peek.body) ? peek.body.length : undefined;
+    const ample = bytes !== undefined && isAmple({ ...peek!, tokens: bytes }, target, buyer, holder);
+    const size = ample
+      ? { ...peek!, tokens: roughInput(bytes) }
+      : sizeOf(query, peek, dialect, from.sight.inputRatio(target, key));
     const bearing = (output: number) => needsOf(usageOf(size, output), target, buyer);
     const { output } = sizeAnswer({ ...size, cuttable: asking.stream, ample }, target, holder, bearing);
     return explainLimits(limits, bearing(output), from.limiter, query.at);

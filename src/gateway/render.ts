@@ -14,7 +14,7 @@ import { splice } from '../wire/splice.ts';
 import { type Adapted, adaptRequest, copiesOf } from './adapt.ts';
 import { type AnswerSize, requireMost, type Size, sizeAnswer, withMost } from './answer-size.ts';
 import type { Peek } from './body.ts';
-import { boundInput, correctBound, isOnlyText } from './bound-input.ts';
+import { boundInput, correctBound, isOnlyText, roughInput } from './bound-input.ts';
 import { isByInstruction } from './by-instruction.ts';
 import type { Call } from './call.ts';
 import { type Countable, completeChat } from './estimate.ts';
@@ -149,10 +149,11 @@ export class Inbound implements Countable {
   }
 
   needs(target: Target, added?: number): Amounts {
-    const output = this.counts
-      ? this.sizeAt(target, added).output
-      : expectedOutput(this.peek, target, undefined);
-    return this.needsFor(output, target, added);
+    if (!this.counts) return this.needsFor(expectedOutput(this.peek, target, undefined), target, added);
+    const { output, likely } = this.sizeAt(target, added);
+    const needs = this.needsFor(output, target, added);
+    if (likely !== undefined) needs.likely = this.needsFor(likely, target, added);
+    return needs;
   }
 
   /** The same for answers of `output` tokens. */
@@ -178,9 +179,10 @@ export class Inbound implements Countable {
     const can = (this.sameDialect(target) ?? target.endpoints[0])?.dialect.can;
     const copies = can === undefined ? 1 : copiesOf({ n: answers }, can, target.quirks);
     const cuttable = peek.stream && copies === 1 && !this.isChecked(target, can);
-    const inBytes = { tokens: peek.body.length * copies, maxTokens, answers, cuttable, ample: true };
+    const bytes = peek.body.length;
     const mayBeAmple = this.bound === undefined && !this.muted && this.isText;
-    if (mayBeAmple && isAmple(inBytes, target, call, call)) return inBytes;
+    if (mayBeAmple && isAmple({ tokens: bytes * copies, maxTokens, answers }, target, call, call))
+      return { tokens: roughInput(bytes) * copies, maxTokens, answers, cuttable, ample: true };
     this.bound ??= boundInput(peek.body, this.isText, () => this.chat());
     call.boundInput = this.bound;
     const tokens = correctBound(this.bound, call.inputRatio(target)) * copies;

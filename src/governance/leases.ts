@@ -10,6 +10,8 @@ export interface Amounts {
   nanoUsd: NanoUsd;
   /** What it costs, where that is something else. */
   costNanoUsd?: NanoUsd;
+  /** What it will probably need, where far more is held: this much is charged if nobody ever hears what it came to. */
+  likely?: Amounts;
 }
 
 /** `end_user`: one of a key, team or organisation. `mirror`: the shadows of a model. */

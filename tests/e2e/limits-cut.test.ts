@@ -1,5 +1,5 @@
 /** What becomes of answers that need more than their limits bear: cut off in good order, bounded, finished or refused. */
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { afterAll, beforeAll, describe, expect, spyOn, test } from 'bun:test';
 import { type FakeProvider, startFakeProvider } from '../fake-provider.ts';
 import { startGateway, type TestGateway, until } from './gateway.ts';
 
@@ -43,6 +43,7 @@ ${limited('several', '{ tokens: 1500, per: month }')}
 ${limited('together', '{ tokens: 1500, per: month }')}
 ${limited('checked', '{ tokens: 1500, per: month }')}
 ${limited('unbounded', '{ tokens: 100000, per: month }')}
+${limited('ample', '{ usd: 100, per: month }')}
 ${limited('scripts', '{ tokens: 3000, per: month, when_exhausted: refuse }')}
 ${limited('strict', '{ tokens: 1500, per: month, when_exhausted: refuse }')}
 `);
@@ -248,6 +249,16 @@ test('a whole answer of which nobody knows how long it can be is bounded by what
   // Who says how long it may be is heard.
   const said = await ask('openai', 'unbounded', `oa/${story}`, false, { max_tokens: 9000 });
   expect(((await said.json()) as Event).choices[0].finish_reason).toBe('stop');
+});
+
+test('where the limit bears the longest answers many times over it is not, and no more is charged should its end be lost', async () => {
+  const dispatched = spyOn(gateway.app.gateway.journal, 'dispatched');
+  const response = await ask('openai', 'ample', `oa/${story}`, false, { max_tokens: undefined });
+  const { usage } = (await response.json()) as { usage: { completion_tokens: number } };
+  expect(usage.completion_tokens).toBe(8000);
+  expect(provider.requests.at(-1)!.body).not.toHaveProperty('max_tokens');
+  expect(dispatched.mock.lastCall![0].reservedNanoUsd).toBeWithin(1_000_000, 2_000_000);
+  dispatched.mockRestore();
 });
 
 test('a prompt in any script is held in full before it is sent', async () => {
