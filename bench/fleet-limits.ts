@@ -81,7 +81,7 @@ const limiters = counters.map((each) => createLimiter(each));
 let made = 0;
 let refused = 0;
 let spent = 0;
-/** When each node was refused first, while nothing had been refused to it since. */
+/** When each node was refused first, of those to which nothing was granted since. */
 const refusedAt = new Map<number, number>();
 const call = async (node: number) => {
   const key = keys[Math.floor(Math.random() * keys.length)]!;
@@ -146,7 +146,7 @@ const full = (100 * spent) / (calls * used.nanoUsd);
 process.stdout.write(`${nodes} nodes, ${callsPerSecond} calls/s each, three shared limits on the path of a call.
   messages about limits        ${(exchanges / lookSeconds).toFixed(0)} a second in all, ${(exchanges / lookSeconds / nodes).toFixed(1)} a node
   Redis                        ${((100 * (now.cpuS - before.cpuS)) / lookSeconds).toFixed(0)} % of a core, ${((1e6 * (now.cpuS - before.cpuS)) / exchanges).toFixed(0)} µs a message, ${((now.bytes - before.bytes) / lookSeconds / 1e6).toFixed(1)} MB/s
-  calls that waited for it     ${((100 * waited) / looked).toFixed(2)} % of ${looked}
+  times that a call waited     ${((100 * waited) / looked).toFixed(2)} for 100 calls
   spent when all were refused  ${full.toFixed(2)} % of the budget
   from the first refusal until half of the nodes refused ${((times[times.length >> 1]! - times[0]!) / 1000).toFixed(1)} s, 99 of 100 ${((times.at(-1)! - times[0]!) / 1000).toFixed(1)} s
 `);

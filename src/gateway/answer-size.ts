@@ -55,7 +55,7 @@ export function sizeAnswer(
   const stream = call.whenExhausted === 'cut' && asked.cuttable;
   if (stream && high === undefined) expected = Math.min(expected, unlearnedStream);
   // What is only expected keeps no call away for good, as more than the whole of a limit would.
-  if (!asked.ample && (stream || asked.maxTokens === undefined) && expected > leastHeld) {
+  if ((stream || asked.maxTokens === undefined) && expected > leastHeld) {
     const all = longestBorne(expected, asked.answers, call.capacity, bearing);
     expected = Math.min(expected, Math.max(leastHeld, Math.floor(all / 2)));
   }

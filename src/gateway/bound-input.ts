@@ -34,9 +34,14 @@ export function isOnlyText(body: Uint8Array): boolean {
   return !marks.some((mark) => findBytes(body, mark) >= 0);
 }
 
-/** What is held of words that nobody has to count: prose and code have a quarter fewer tokens. */
+/** What words that nobody has counted probably have: prose and code have a quarter fewer tokens. */
 export function roughInput(bytes: number): number {
   return Math.ceil(bytes / 3);
+}
+
+/** Prompts are known to have no more than what is in their requests: providers may add to them, or keep part of them. */
+export function isKnown(ratio: number | undefined): boolean {
+  return ratio !== undefined && ratio <= 1;
 }
 
 /** @param chat reads the request: only where there may be more to it than the text of its body. */

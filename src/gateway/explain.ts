@@ -18,7 +18,7 @@ import { adaptRequest } from './adapt.ts';
 import { type Holder, type Size, sizeAnswer } from './answer-size.ts';
 import { type Asking, askingFor, CallAsk } from './ask.ts';
 import { type Peek, peekBody } from './body.ts';
-import { boundInput, correctBound, isOnlyText, roughInput } from './bound-input.ts';
+import { boundInput, correctBound, isKnown, isOnlyText } from './bound-input.ts';
 import { isAmple, needsOf, usageOf } from './expected-usage.ts';
 import { askingOf, noTarget, unknownModel } from './handle.ts';
 import type { Labels } from './labels.ts';
@@ -49,19 +49,21 @@ export function explain(query: ExplainQuery, from: ExplainFrom): Explanation {
   const moment = momentOf(query, from, model, key, asking);
   const limits = from.limiter.limitsOf(from.snapshot, key, query.end_user);
   const buyer: Buyer = { snapshot: from.snapshot, key };
+  // Limits go by the clock: asked for another moment, they would take it for the present.
+  const nowMs = Date.now();
   const holder: Holder = {
     whenExhausted: whenExhausted(limits),
     capacity: capacityOf(limits),
-    bearable: from.limiter.room(limits, query.at),
-    isAmple: (needs) => from.limiter.isAmple(limits, needs, query.at),
+    bearable: from.limiter.room(limits, nowMs),
+    isAmple: (needs) => from.limiter.isAmple(limits, needs, nowMs),
     highOutput: (target) => from.sight.highOutputTokens(target, key),
   };
   const limitsAt = ({ target }: Step): ExplainedLimit[] => {
     const bytes = peek && isOnlyText(peek.body) ? peek.body.length : undefined;
-    const ample = bytes !== undefined && isAmple({ ...peek!, tokens: bytes }, target, buyer, holder);
-    const size = ample
-      ? { ...peek!, tokens: roughInput(bytes) }
-      : sizeOf(query, peek, dialect, from.sight.inputRatio(target, key));
+    const ratio = from.sight.inputRatio(target, key);
+    const inBytes = bytes === undefined || !isKnown(ratio) ? undefined : { ...peek!, tokens: bytes };
+    const ample = inBytes !== undefined && isAmple(inBytes, target, buyer, holder);
+    const size = ample ? inBytes : sizeOf(query, peek, dialect, ratio);
     const bearing = (output: number) => needsOf(usageOf(size, output), target, buyer);
     const { output } = sizeAnswer({ ...size, cuttable: asking.stream, ample }, target, holder, bearing);
     return explainLimits(limits, bearing(output), from.limiter, query.at);

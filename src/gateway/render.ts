@@ -14,7 +14,7 @@ import { splice } from '../wire/splice.ts';
 import { type Adapted, adaptRequest, copiesOf } from './adapt.ts';
 import { type AnswerSize, requireMost, type Size, sizeAnswer, withMost } from './answer-size.ts';
 import type { Peek } from './body.ts';
-import { boundInput, correctBound, isOnlyText, roughInput } from './bound-input.ts';
+import { boundInput, correctBound, isKnown, isOnlyText, roughInput } from './bound-input.ts';
 import { isByInstruction } from './by-instruction.ts';
 import type { Call } from './call.ts';
 import { type Countable, completeChat } from './estimate.ts';
@@ -152,7 +152,10 @@ export class Inbound implements Countable {
     if (!this.counts) return this.needsFor(expectedOutput(this.peek, target, undefined), target, added);
     const { output, likely } = this.sizeAt(target, added);
     const needs = this.needsFor(output, target, added);
-    if (likely !== undefined) needs.likely = this.needsFor(likely, target, added);
+    const asked = this.asked(target);
+    if (likely === undefined && !asked.ample) return needs;
+    const tokens = asked.ample ? roughInput(asked.tokens) : asked.tokens;
+    needs.likely = needsOf(usageOf({ ...asked, tokens }, likely ?? output, added), target, this.call);
     return needs;
   }
 
@@ -179,13 +182,14 @@ export class Inbound implements Countable {
     const can = (this.sameDialect(target) ?? target.endpoints[0])?.dialect.can;
     const copies = can === undefined ? 1 : copiesOf({ n: answers }, can, target.quirks);
     const cuttable = peek.stream && copies === 1 && !this.isChecked(target, can);
-    const bytes = peek.body.length;
-    const mayBeAmple = this.bound === undefined && !this.muted && this.isText;
-    if (mayBeAmple && isAmple({ tokens: bytes * copies, maxTokens, answers }, target, call, call))
-      return { tokens: roughInput(bytes) * copies, maxTokens, answers, cuttable, ample: true };
+    const ratio = call.inputRatio(target);
+    if (this.bound === undefined && !this.muted && isKnown(ratio) && this.isText && !isCounted()) {
+      const inBytes = { tokens: peek.body.length * copies, maxTokens, answers, cuttable, ample: true };
+      if (isAmple(inBytes, target, call, call)) return inBytes;
+    }
     this.bound ??= boundInput(peek.body, this.isText, () => this.chat());
     call.boundInput = this.bound;
-    const tokens = correctBound(this.bound, call.inputRatio(target)) * copies;
+    const tokens = correctBound(this.bound, ratio) * copies;
     return { tokens, maxTokens, answers, cuttable, ample: false };
   }
 
@@ -408,6 +412,15 @@ export class Inbound implements Countable {
     const { names, form, copies } = adapted ?? asItIs;
     return { target, endpoint, path, url, body, relay, hideUsage, lost, names, form, copies };
   }
+}
+
+/** So often a prompt is counted that need not be: to learn whether they still have what they had. */
+const countedEvery = 16;
+let uncounted = 0;
+
+function isCounted(): boolean {
+  uncounted = (uncounted + 1) % countedEvery;
+  return uncounted === 0;
 }
 
 /** Instructions that stand apart from the conversation belong to the request they came with. */

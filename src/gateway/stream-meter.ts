@@ -49,10 +49,10 @@ export class StreamMeter {
     return this.holdPlenty(heard.usage) || this.count(heard);
   }
 
-  /** Where limits bear it many times over, as much again is held as the bytes can be tokens, and none is counted. */
+  /** Where limits bear it many times over, twice what the bytes say is held, and nothing is counted. */
   private holdPlenty(usage: Usage | undefined): boolean {
     const { answer, call } = this;
-    const most = Math.ceil(this.bytes / leastBytesPerToken);
+    const most = Math.max(Math.ceil(this.bytes / leastBytesPerToken), usage?.output ?? 0);
     const needs = answer.needs(2 * most + leastStep, usage?.input ?? 0);
     if (!call.isAmple(needs) || call.topUp(needs) !== undefined) return false;
     answer.held = Math.max(answer.held, 2 * most + leastStep);

@@ -186,7 +186,7 @@ export function createLimiter(counters: Counters, alerts?: Alerts, steadyMs?: ()
         const tally = tallyOf(one, now);
         const { reserved } = tally;
         const amount = amountOf(unit, tokens, nanoUsd);
-        if (tally.more !== undefined || (reserved + amount) * mostLoose > max) return false;
+        if (tally.more !== undefined || !((reserved + amount) * mostLoose <= max)) return false;
         if (amount * timesOver > max - tally.used(now) - reserved) return false;
       }
       return true;

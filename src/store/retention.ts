@@ -16,6 +16,7 @@ const leaseMs = 60_000;
 /** Between batches, at least; and so many times as long as the batch took: most of the time is everybody else's. */
 const pauseMs = 5;
 const pauseTimes = 4;
+const longestPauseMs = 2000;
 
 /**
  * Goes on until nothing is old any more. Sums, and how long calls took, stay.
@@ -40,7 +41,8 @@ export async function removeOld(
       const rows = Number(await batch());
       removed += rows;
       if (rows < batchRows || !(await lease.keep())) return;
-      await Bun.sleep(Math.max(pauseMs, pauseTimes * (performance.now() - began)));
+      const pause = Math.max(pauseMs, pauseTimes * (performance.now() - began));
+      await Bun.sleep(Math.min(longestPauseMs, pause));
     }
   }
 

@@ -138,6 +138,17 @@ describe('beforehand', () => {
   });
 });
 
+test('asking about another moment leaves the limits where they are', async () => {
+  const used = async () => (await explained({ body: hello, key: 'test' })).limits[0]!.used;
+  await (await gateway.post('/v1/chat/completions', { ...hello, model: 'plain' })).text();
+  const before = await used();
+  expect(Number(before)).toBeGreaterThan(0);
+  for (const at of ['2020-01-01T00:00:00Z', '2090-01-01T00:00:00Z']) {
+    await explained({ body: hello, key: 'test', at });
+    expect(await used()).toBe(before);
+  }
+});
+
 describe('in the record of a call', () => {
   interface Record {
     call: string;

@@ -89,6 +89,22 @@ describe('fastest', () => {
     expect(changes).toBeLessThanOrEqual(2);
   });
 
+  test.each(seeds)('stays with the better where times vary as much as prompts do (%i)', (seed) => {
+    // Log-normal: of a hundred, five take more than twice the mean, and thirteen less than half of it.
+    const spread = (random: () => number) =>
+      Math.exp(0.5 * Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random()) - 0.125);
+    const simulation = new Simulation(
+      fastest(targets),
+      ({ model }, _nowMs, random) => {
+        const firstMs = (model === 't1' ? 300 : 600) * spread(random);
+        return { firstMs, durationMs: firstMs * 3 };
+      },
+      seed,
+    );
+    firsts(simulation, 300, 100);
+    expect(countOf(firsts(simulation, 3000, 100)).t1).toBeGreaterThan(2500);
+  });
+
   test('measures many targets one call at a time, and finds the best of them', () => {
     const many = makeTargets(20);
     const timeOf = new Map(many.map(({ model }, i) => [model, i === 13 ? 200 : 500 + 20 * i]));

@@ -8,7 +8,7 @@ const halfLifeMs = 60_000;
 const forgottenMs = 10 * halfLifeMs;
 const maxSamples = 10;
 /** So many in a row that are all much longer, or all much shorter, than those before are no chance: the times have changed. */
-const changedAfter = 3;
+const changedAfter = 5;
 const muchLonger = 1.5;
 /** What those before still count for then. */
 const keptOfChanged = 0.2;
@@ -56,6 +56,8 @@ export class Speed {
 
   sawFirst(ms: number, nowMs: number): void {
     const askedMs = nowMs - ms;
+    // Clocks are set back now and then.
+    if (nowMs < this.changedMs) this.changedMs = -Infinity;
     if (askedMs < this.changedMs) return;
     this.age(nowMs);
     const usualMs = this.firsts > 0 ? this.firstSumMs / this.firsts : ms;

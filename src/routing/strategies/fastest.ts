@@ -99,7 +99,7 @@ function runningAt(child: Route, { sight }: Moment): number {
 function explore(ranking: Ranking, share: number, moment: Moment): void {
   const { routes, scores } = ranking;
   const drawn = moment.random();
-  if (drawn >= share * rivalTimes) return;
+  if (drawn >= Math.min(mostToRivals, share * rivalTimes)) return;
   let others = routes.length - 1;
   if (drawn >= share) {
     others = 0;
@@ -118,3 +118,4 @@ function isUnsettled(target: Target, { sight, nowMs }: Moment): boolean {
 const unsettledTimes = 5;
 /** How much more often those are tried that may be as fast. */
 const rivalTimes = 4;
+const mostToRivals = 0.4;
