@@ -9,7 +9,7 @@ import { createSharedCounters, type SharedCounters } from '../src/governance/sha
 import { openRedis, type SharedRedis } from '../src/shared/redis.ts';
 import { freePort, start, stopAll } from './processes.ts';
 
-const nodes = Number(process.argv[2] ?? 1000);
+const nodes = Number(process.argv[2] ?? 200);
 const callsPerSecond = Number(process.argv[3] ?? 1);
 /** The budget lasts so long. */
 const seconds = 30;
@@ -79,7 +79,6 @@ for (let i = 0; i < nodes; i++) {
 const limiters = counters.map((each) => createLimiter(each));
 
 let made = 0;
-let refused = 0;
 let spent = 0;
 /** When each node was refused first, of those to which nothing was granted since. */
 const refusedAt = new Map<number, number>();
@@ -96,7 +95,6 @@ const call = async (node: number) => {
       spent += used.nanoUsd;
     }, heldMs);
   } catch {
-    refused++;
     if (!refusedAt.has(node)) refusedAt.set(node, performance.now());
   }
 };
