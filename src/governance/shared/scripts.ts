@@ -101,7 +101,9 @@ return reply
  * KEYS: epoch, nodes. ARGV: node, number of the message, name of an epoch to begin where there is none, the epoch to be
  * replaced by it (or ''), the epoch that the node is ready for (or ''), ms of silence after which a node is gone, 1 when the
  * node leaves.
- * @returns id, state and maker of the epoch, how long ago it changed (ms), live nodes, those of them that are ready.
+ * @returns id, state and maker of the epoch, how long ago it changed (ms), live nodes, those of them that are ready. Of an
+ * open epoch nobody asks who is ready, and nodes are counted every two seconds, and when one comes or goes: counting takes
+ * as long as there are nodes.
  */
 export const presenceScript = `
 local time = redis.call('TIME')
@@ -118,7 +120,11 @@ if not id or id == ARGV[4] then
   id = ARGV[3]
 end
 if id == ARGV[5] then redis.call('HSET', KEYS[1], 'ready:' .. ARGV[1], '1') end
-local epoch = redis.call('HMGET', KEYS[1], 'state', 'by', 'at')
+if not seen or string.match(seen, 'left$') or leaves ~= '' then redis.call('HDEL', KEYS[1], 'counted') end
+local epoch = redis.call('HMGET', KEYS[1], 'state', 'by', 'at', 'live', 'counted')
+if epoch[1] == 'open' and epoch[5] and now - tonumber(epoch[5]) < 2000 then
+  return {id, epoch[1], epoch[2], now - tonumber(epoch[3]), tonumber(epoch[4]), 0}
+end
 local live, ready = 0, 0
 local nodes = redis.call('HGETALL', KEYS[2])
 for i = 1, #nodes, 2 do
@@ -129,6 +135,7 @@ for i = 1, #nodes, 2 do
     if redis.call('HEXISTS', KEYS[1], 'ready:' .. nodes[i]) == 1 then ready = ready + 1 end
   elseif silent > 31 * 86400000 then redis.call('HDEL', KEYS[2], nodes[i]) end
 end
+redis.call('HSET', KEYS[1], 'live', live, 'counted', string.format('%.0f', now))
 return {id, epoch[1], epoch[2], now - tonumber(epoch[3]), live, ready}
 `;
 
