@@ -9,7 +9,7 @@ import { createSharedCounters, type SharedCounters } from '../src/governance/sha
 import { openRedis, type SharedRedis } from '../src/shared/redis.ts';
 import { freePort, start, stopAll } from './processes.ts';
 
-const nodes = Number(process.argv[2] ?? 200);
+const nodes = Number(process.argv[2] ?? 1000);
 const callsPerSecond = Number(process.argv[3] ?? 1);
 /** The budget lasts so long. */
 const seconds = 30;
