@@ -2,12 +2,11 @@
  * How limits spread in a fleet, and what the Redis they share sees of it: the gateway's own counters on many nodes, with a
  * real Redis. All nodes spend one budget until nothing is left of it. `bun bench/fleet-limits.ts [nodes] [calls/s of a node]`.
  */
-import type { Key, Limit } from '../src/config/snapshot.ts';
+import type { Limit } from '../src/config/snapshot.ts';
 import { windowOf } from '../src/config/window.ts';
-import { createLimiter } from '../src/governance/limits.ts';
-import { createSharedCounters, type SharedCounters } from '../src/governance/shared/shared-counters.ts';
-import { openRedis, type SharedRedis } from '../src/shared/redis.ts';
-import { freePort, start, stopAll } from './processes.ts';
+import type { SharedCounters } from '../src/governance/shared/shared-counters.ts';
+import { joinNode, type LimitNode, makeKeys, startRedis } from './limit-nodes.ts';
+import { stopAll } from './processes.ts';
 
 const nodes = Number(process.argv[2] ?? 1000);
 const callsPerSecond = Number(process.argv[3] ?? 1);
@@ -32,51 +31,15 @@ const organisations = new Map([
   ['shop', { name: 'shop', limits: [limit('usd', calls * used.nanoUsd), limit('requests', calls * 100)] }],
 ]);
 const teams = new Map([['web', { name: 'web', organisation: 'shop', limits: [] }]]);
-const keys: Key[] = Array.from({ length: 5 }, (_, i) => ({
-  id: `k${i}`,
-  name: `k${i}`,
-  team: 'web',
-  organisation: 'shop',
-  limits: [limit('tokens', calls * 1_000_000)],
-  expiresAt: undefined,
-  disabled: false,
-}));
+const keys = makeKeys(5, [limit('tokens', calls * 1_000_000)]);
 
-const port = await freePort();
-const redis = [
-  'redis-server',
-  '--port',
-  String(port),
-  '--save',
-  '',
-  '--bind',
-  '127.0.0.1',
-  '--maxclients',
-  '10000',
-];
-start('redis', redis);
-
-const links: SharedRedis[] = [];
-const counters: SharedCounters[] = [];
+const { port } = await startRedis();
+const fleet: LimitNode[] = [];
 for (let i = 0; i < nodes; i++) {
-  const place = { url: `redis://127.0.0.1:${port}`, prefix: 'bench' };
-  const link = await openRedis(place, { onUp() {}, onDown() {} });
-  links.push(link);
-  counters.push(
-    createSharedCounters(link, {
-      whenLost: 'closed',
-      oneStore: true,
-      afterCrash: false,
-      flushed: async () => {},
-      spent: async () => [],
-      covers: () => true,
-    }),
-  );
-  link.connect();
+  fleet.push(await joinNode(port));
   // As they come in a rolling start, not all within one second.
   if (i % 20 === 19) await Bun.sleep(50);
 }
-const limiters = counters.map((each) => createLimiter(each));
 
 let made = 0;
 let spent = 0;
@@ -84,7 +47,7 @@ let spent = 0;
 const refusedAt = new Map<number, number>();
 const call = async (node: number) => {
   const key = keys[Math.floor(Math.random() * keys.length)]!;
-  const limiter = limiters[node]!;
+  const limiter = fleet[node]!.limiter;
   made++;
   try {
     const reserved = limiter.reserve(limiter.limitsOf({ teams, organisations }, key), needs, Date.now());
@@ -99,17 +62,18 @@ const call = async (node: number) => {
   }
 };
 
-async function readRedis(): Promise<{ commands: number; cpuS: number; bytes: number }> {
-  const info = `${await links[0]!.send('INFO', 'stats')}${await links[0]!.send('INFO', 'cpu')}`;
+async function readRedis(): Promise<{ cpuS: number; bytes: number }> {
+  const { link } = fleet[0]!;
+  const info = `${await link.send('INFO', 'stats')}${await link.send('INFO', 'cpu')}`;
   const read = (name: string) => Number(new RegExp(`${name}:([\\d.]+)`).exec(info)?.[1]);
   return {
-    commands: read('total_commands_processed'),
     cpuS: read('used_cpu_user') + read('used_cpu_sys'),
     bytes: read('total_net_input_bytes') + read('total_net_output_bytes'),
   };
 }
 
-const sum = (of: (each: SharedCounters) => number) => counters.reduce((total, each) => total + of(each), 0);
+const sum = (of: (each: SharedCounters) => number) =>
+  fleet.reduce((total, { counters }) => total + of(counters), 0);
 const drive = async (until: () => boolean) => {
   const beganMs = performance.now();
   for (let due = 0; !until(); await Bun.sleep(5)) {

@@ -7,9 +7,9 @@ import type { Key, Limit } from '../src/config/snapshot.ts';
 import { windowOf } from '../src/config/window.ts';
 import { createMemoryCounters } from '../src/governance/counters-memory.ts';
 import { createLimiter, type Limiter } from '../src/governance/limits.ts';
-import { createSharedCounters, type SharedCounters } from '../src/governance/shared/shared-counters.ts';
-import { openRedis, type SharedRedis } from '../src/shared/redis.ts';
-import { freePort, start } from './processes.ts';
+import type { SharedCounters } from '../src/governance/shared/shared-counters.ts';
+import type { SharedRedis } from '../src/shared/redis.ts';
+import { joinNode, type LimitNode, makeKeys, startRedis } from './limit-nodes.ts';
 
 const nodes = 3;
 const keys = 20;
@@ -39,15 +39,7 @@ const organisations = new Map([
     },
   ],
 ]);
-const callers: Key[] = Array.from({ length: keys }, (_, i) => ({
-  id: `k${i}`,
-  name: `k${i}`,
-  team: 'web',
-  organisation: 'shop',
-  limits: own,
-  expiresAt: undefined,
-  disabled: false,
-}));
+const callers = makeKeys(keys, own);
 
 interface Load {
   calls: number;
@@ -87,53 +79,27 @@ async function commandsOf(link: SharedRedis): Promise<number> {
 }
 
 export async function measureShared(seconds: number, progress: (line: string) => void): Promise<string> {
-  const port = await freePort();
-  const server = start('redis', [
-    'redis-server',
-    '--port',
-    String(port),
-    '--save',
-    '',
-    '--bind',
-    '127.0.0.1',
-  ]);
+  const { port, process: server } = await startRedis();
   progress('limits in memory');
   const memory = Array.from({ length: nodes }, () => createLimiter(createMemoryCounters()));
   await drive(memory, 1);
   const alone = await drive(memory, seconds);
   progress('limits shared through Redis');
-  const links: SharedRedis[] = [];
-  const counters: SharedCounters[] = [];
-  for (let i = 0; i < nodes; i++) {
-    const link = await openRedis(
-      { url: `redis://127.0.0.1:${port}`, prefix: 'bench' },
-      { onUp() {}, onDown() {} },
-    );
-    links.push(link);
-    counters.push(
-      createSharedCounters(link, {
-        whenLost: 'closed',
-        oneStore: true,
-        afterCrash: false,
-        flushed: async () => {},
-        spent: async () => [],
-        covers: () => true,
-      }),
-    );
-    link.connect();
-  }
-  const limiters = counters.map((each) => createLimiter(each));
+  const joined: LimitNode[] = [];
+  for (let i = 0; i < nodes; i++) joined.push(await joinNode(port));
+  const limiters = joined.map(({ limiter }) => limiter);
   await drive(limiters, 3);
-  const sum = (of: (each: SharedCounters) => number) => counters.reduce((total, each) => total + of(each), 0);
+  const sum = (of: (each: SharedCounters) => number) =>
+    joined.reduce((total, { counters }) => total + of(counters), 0);
   const waitedBefore = sum(({ stats }) => stats.waited);
   const exchangesBefore = sum(({ stats }) => stats.exchanges);
-  const commandsBefore = await commandsOf(links[0]!);
+  const commandsBefore = await commandsOf(joined[0]!.link);
   const shared = await drive(limiters, seconds);
-  const commands = (await commandsOf(links[0]!)) - commandsBefore;
+  const commands = (await commandsOf(joined[0]!.link)) - commandsBefore;
   const waited = sum(({ stats }) => stats.waited) - waitedBefore;
   const exchanges = sum(({ stats }) => stats.exchanges) - exchangesBefore;
-  for (const each of counters) await each.close();
-  for (const each of links) await each.close();
+  for (const { counters } of joined) await counters.close();
+  for (const { link } of joined) await link.close();
   await server.stop();
   const perCall = ({ cpuUs, calls }: Load) => cpuUs / calls;
   return [

@@ -53,9 +53,10 @@ export class StreamMeter {
   private holdPlenty(usage: Usage | undefined): boolean {
     const { answer, call } = this;
     const most = Math.max(Math.ceil(this.bytes / leastBytesPerToken), usage?.output ?? 0);
-    const needs = answer.needs(2 * most + leastStep, usage?.input ?? 0);
+    const plenty = 2 * most + leastStep;
+    const needs = answer.needs(plenty, usage?.input ?? 0);
     if (!call.isAmple(needs) || call.topUp(needs) !== undefined) return false;
-    answer.held = Math.max(answer.held, 2 * most + leastStep);
+    answer.held = Math.max(answer.held, plenty);
     this.lookAt = this.bytes + (answer.held - most - aheadOf(answer.held)) * leastBytesPerToken;
     return true;
   }
