@@ -59,13 +59,10 @@ export function explain(query: ExplainQuery, from: ExplainFrom): Explanation {
     highOutput: (target) => from.sight.highOutputTokens(target, key),
   };
   const limitsAt = ({ target }: Step): ExplainedLimit[] => {
-    const bytes = peek && isOnlyText(peek.body) ? peek.body.length : undefined;
-    const ratio = from.sight.inputRatio(target, key);
-    const inBytes = bytes === undefined || !isKnown(ratio) ? undefined : { ...peek!, tokens: bytes };
-    const ample = inBytes !== undefined && isAmple(inBytes, target, buyer, holder);
-    const size = ample ? inBytes : sizeOf(query, peek, dialect, ratio);
+    const bears = (inBytes: Asked) => isAmple(inBytes, target, buyer, holder);
+    const size = sizeOf(query, peek, dialect, from.sight.inputRatio(target, key), bears);
     const bearing = (output: number) => needsOf(usageOf(size, output), target, buyer);
-    const { output } = sizeAnswer({ ...size, cuttable: asking.stream, ample }, target, holder, bearing);
+    const { output } = sizeAnswer({ ...size, cuttable: asking.stream }, target, holder, bearing);
     return explainLimits(limits, bearing(output), from.limiter, query.at);
   };
   const looked = new Map<Step, ExplainedTarget>();
@@ -98,17 +95,23 @@ export function explain(query: ExplainQuery, from: ExplainFrom): Explanation {
   return explained;
 }
 
-/** What limits have to hold for the prompt. */
+type Asked = Pick<Size, 'tokens' | 'maxTokens' | 'answers'>;
+
+/** What limits have to hold for the prompt. @param bears whether they do so many times over. */
 function sizeOf(
   { tokens, max_tokens }: ExplainQuery,
   peek: Peek | undefined,
   dialect: ClientDialect,
   ratio: number | undefined,
-): Pick<Size, 'tokens' | 'maxTokens' | 'answers'> {
-  if (peek === undefined) return { tokens, maxTokens: max_tokens, answers: 1 };
+  bears: (inBytes: Asked) => boolean,
+): Asked & Pick<Size, 'ample'> {
+  if (peek === undefined) return { tokens, maxTokens: max_tokens, answers: 1, ample: false };
   const { body, maxTokens, answers } = peek;
-  const bound = boundInput(body, isOnlyText(body), () => dialect.readRequest(parseObject(body)));
-  return { tokens: correctBound(bound, ratio), maxTokens, answers };
+  const isText = isOnlyText(body);
+  const inBytes = { tokens: body.length, maxTokens, answers };
+  if (isText && isKnown(ratio) && bears(inBytes)) return { ...inBytes, ample: true };
+  const bound = boundInput(body, isText, () => dialect.readRequest(parseObject(body)));
+  return { tokens: correctBound(bound, ratio), maxTokens, answers, ample: false };
 }
 
 function unknownKey(name: string): GatewayError {
